@@ -1,0 +1,7 @@
+//! Floor 0: the words every other floor uses. Pure: no files, network, clock or printing.
+
+pub mod bound;
+pub mod clock;
+pub mod id;
+pub mod quote;
+pub mod sanitise;
