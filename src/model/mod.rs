@@ -1,1 +1,14 @@
-//! (being built)
+//! Floor 2: the nouns. Data that every floor above passes around; no behaviour beyond reading itself.
+
+pub mod action;
+pub mod approval;
+pub mod event;
+pub mod inventory;
+pub mod obligation;
+pub mod operation;
+pub mod pattern;
+pub mod plan;
+pub mod runbook;
+pub mod text;
+pub mod types;
+pub mod value;

@@ -1,0 +1,47 @@
+//! The list of codes; each has a page. The pages stand in `codes/`, one list per area so that an area grows by itself.
+
+/// A code and its page (Markdown): what it means, a wrong example, a right one.
+pub type Page = (&'static str, &'static str);
+
+#[path = "codes/config.rs"]
+mod config;
+#[path = "codes/expression.rs"]
+mod expression;
+#[path = "codes/inventory.rs"]
+mod inventory;
+#[path = "codes/obligation.rs"]
+mod obligation;
+#[path = "codes/plan.rs"]
+mod plan;
+#[path = "codes/structure.rs"]
+mod structure;
+#[path = "codes/text.rs"]
+mod text;
+#[path = "codes/yaml.rs"]
+mod yaml;
+
+/// All pages: RB00 YAML, RB01 structure and names, RB02 expressions and types, RB03 texts, RB04 obligations and classes,
+/// RB05 inventories and patterns, RB06 configuration, RB07 plans.
+#[must_use]
+pub fn pages() -> Vec<Page> {
+    let areas = [
+        yaml::PAGES,
+        structure::PAGES,
+        expression::PAGES,
+        text::PAGES,
+        obligation::PAGES,
+        inventory::PAGES,
+        config::PAGES,
+        plan::PAGES,
+    ];
+    areas.concat()
+}
+
+/// The page of a code.
+#[must_use]
+pub fn page(code: &str) -> Option<&'static str> {
+    pages()
+        .into_iter()
+        .find(|(c, _)| c.eq_ignore_ascii_case(code))
+        .map(|(_, text)| text)
+}

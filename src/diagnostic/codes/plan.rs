@@ -1,0 +1,5 @@
+//! Pages of the RB07xx codes.
+
+use super::Page;
+
+pub(super) const PAGES: &[Page] = &[];

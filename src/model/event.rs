@@ -1,0 +1,304 @@
+//! Facts of a run, in the past tense; the journal's records, the NDJSON lines and the reports share this vocabulary.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::clock::Timestamp;
+use crate::base::id::{NodeId, PoolName, RunId};
+use crate::diagnostic::Sources;
+use crate::model::action::Undo;
+use crate::model::approval::{ApprovalAnswer, ApprovalRequest};
+use crate::model::inventory::Inventory;
+use crate::model::obligation::{Obligation, ObligationId};
+use crate::model::operation::TroubleKind;
+use crate::model::plan::Plan;
+use crate::model::value::Value;
+
+/// Version of the records below; a reader refuses a newer one.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// A record of the journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The run.
+    pub run: RunId,
+    /// From 1, without gaps, per run.
+    pub sequence: u64,
+    /// When it was written.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: Event,
+}
+
+/// A fact.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// A run exists; holds everything that a resume needs.
+    RunCreated(Box<RunCreated>),
+    /// The dispatcher began; also after a resume.
+    RunStarted {
+        /// Which controller: host name and process.
+        controller: String,
+    },
+    /// We own a pool.
+    LeaseTaken {
+        /// The pool.
+        pool: PoolName,
+        /// Ours; an older one is refused by the balancer.
+        fence: u64,
+    },
+    /// We gave a pool up.
+    LeaseReleased {
+        /// The pool.
+        pool: PoolName,
+    },
+    /// An attempt began with its probes; nothing was changed yet.
+    StepStarted {
+        /// Which.
+        node: NodeId,
+        /// From 1.
+        attempt: u32,
+    },
+    /// The change is about to be sent.
+    ChangeIntended {
+        /// Which.
+        node: NodeId,
+        /// Of that attempt.
+        attempt: u32,
+        /// What, for people.
+        summary: String,
+        /// How to restore what was observed.
+        undo: Undo,
+    },
+    /// A debt, on disk before the change is sent.
+    ObligationOpened {
+        /// The debt.
+        obligation: Obligation,
+    },
+    /// Given back.
+    ObligationDischarged {
+        /// Which.
+        id: ObligationId,
+        /// By which step, or how it was found.
+        how: String,
+    },
+    /// Declared void by a person.
+    ObligationWaived {
+        /// Which.
+        id: ObligationId,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// It did what it says.
+    StepSucceeded {
+        /// Which.
+        node: NodeId,
+        /// Of that attempt.
+        attempt: u32,
+        /// Something was changed.
+        changed: bool,
+        /// The fields of `steps.ID`.
+        result: Value,
+        /// For people.
+        summary: String,
+    },
+    /// It did not.
+    StepFailed {
+        /// Which.
+        node: NodeId,
+        /// Of that attempt.
+        attempt: u32,
+        /// Why.
+        failure: Failure,
+    },
+    /// It was started and nobody knows what became of it.
+    StepLost {
+        /// Which.
+        node: NodeId,
+        /// Of that attempt.
+        attempt: u32,
+        /// Why.
+        failure: Failure,
+    },
+    /// Another attempt will be made.
+    StepRetryScheduled {
+        /// Which.
+        node: NodeId,
+        /// The attempt that failed.
+        attempt: u32,
+        /// Not before then.
+        until: Timestamp,
+        /// Why.
+        failure: Failure,
+    },
+    /// Its `when` was false, or what it needs did not happen.
+    StepSkipped {
+        /// Which.
+        node: NodeId,
+        /// Why.
+        why: String,
+    },
+    /// It will not run any more.
+    StepCancelled {
+        /// Which.
+        node: NodeId,
+        /// Why.
+        why: String,
+    },
+    /// People are asked.
+    ApprovalRequested {
+        /// The question.
+        request: ApprovalRequest,
+    },
+    /// Somebody answered.
+    ApprovalAnswered {
+        /// The gate.
+        gate: NodeId,
+        /// The answer.
+        answer: ApprovalAnswer,
+    },
+    /// Nobody answered in time.
+    ApprovalExpired {
+        /// The gate.
+        gate: NodeId,
+    },
+    /// No new steps; those under way end; then what was taken is given back.
+    UnwindStarted {
+        /// Why.
+        reason: String,
+    },
+    /// Taking back began.
+    UndoStarted {
+        /// Whose change.
+        node: NodeId,
+        /// From 1.
+        attempt: u32,
+        /// What, for people.
+        summary: String,
+    },
+    /// Taken back and verified.
+    UndoSucceeded {
+        /// Whose change.
+        node: NodeId,
+        /// For people.
+        summary: String,
+    },
+    /// Not taken back.
+    UndoFailed {
+        /// Whose change.
+        node: NodeId,
+        /// Why.
+        failure: Failure,
+    },
+    /// A person wants the run to stop.
+    CancelRequested {
+        /// Who.
+        by: String,
+    },
+    /// A guard kept something from being given back; the debt stays open.
+    ReturnRefused {
+        /// The debt.
+        id: ObligationId,
+        /// Which check, what it saw.
+        why: String,
+    },
+    /// The end.
+    RunFinished {
+        /// How.
+        outcome: RunOutcome,
+        /// For people.
+        summary: String,
+    },
+}
+
+/// Everything that a resume needs, whatever has become of the files since.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunCreated {
+    /// Sorts by time, unique over controllers; used in names on hosts.
+    pub uid: String,
+    /// The runbook's name.
+    pub runbook: String,
+    /// The text it was compiled from.
+    pub sources: Sources,
+    /// The hosts, as resolved.
+    pub inventory: Inventory,
+    /// The parameters, resolved.
+    pub params: BTreeMap<String, Value>,
+    /// What was previewed and is to be done.
+    pub plan: Plan,
+    /// Who started it.
+    pub by: String,
+    /// Why, if they said.
+    pub reason: Option<String>,
+    /// `--gate approve`: asked before the first change.
+    pub gate: bool,
+}
+
+/// Why something failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What kind.
+    pub kind: FailureKind,
+    /// For people: what was found, what was expected, what to do. One or more lines.
+    pub message: String,
+}
+
+/// Kinds of failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// `that` was false, or the change did not take effect.
+    Check,
+    /// A program ended with a status that is not accepted.
+    Exit,
+    /// The host did not answer or the connection was lost.
+    Unreachable,
+    /// Key, host key, sudo or permission.
+    Denied,
+    /// Too long.
+    Timeout,
+    /// A guard, a minimum, somebody else's lease.
+    Refused,
+    /// A person said no, or nobody answered.
+    NotApproved,
+    /// Stopped by a person.
+    Cancelled,
+    /// The world is not as the plan assumed, or an answer made no sense.
+    Unexpected,
+}
+
+impl From<TroubleKind> for FailureKind {
+    fn from(kind: TroubleKind) -> FailureKind {
+        match kind {
+            TroubleKind::Unreachable => FailureKind::Unreachable,
+            TroubleKind::Denied => FailureKind::Denied,
+            TroubleKind::Timeout => FailureKind::Timeout,
+            TroubleKind::Invalid => FailureKind::Check,
+            TroubleKind::Absent | TroubleKind::Conflict | TroubleKind::Other => FailureKind::Unexpected,
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunOutcome {
+    /// Everything done and verified.
+    Succeeded,
+    /// Failed; what was changed is taken back or was meant to stay; nothing is owed.
+    Failed,
+    /// Failed, and debts are open or an undo failed: a person must act.
+    Stuck,
+    /// A person said no, or nobody answered.
+    Denied,
+    /// Stopped by a person; the remote side is known to have stopped.
+    Cancelled,
+    /// Stopped or lost; what the remote side does is not known.
+    Lost,
+    /// Refused before anything was changed.
+    Refused,
+}

@@ -1,0 +1,1 @@
+//! Host patterns: which hosts of an inventory a text means.

@@ -1,0 +1,245 @@
+//! A plan: every step on every host with what it will do, and what that means for the pools.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::clock::Timestamp;
+use crate::base::id::{HostName, NodeId, PoolName, StepId};
+use crate::model::action::{Class, Undo};
+use crate::model::value::Value;
+
+/// What would be done, in full.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The runbook's name.
+    pub runbook: String,
+    /// Its description.
+    pub description: String,
+    /// SHA-256 (hex) over everything that matters; see `plan::digest`.
+    pub digest: String,
+    /// When it was made.
+    pub made_at: Timestamp,
+    /// Made without touching a host.
+    pub offline: bool,
+    /// Parameters, as shown to people.
+    pub params: BTreeMap<String, Value>,
+    /// In an order in which they may run.
+    pub nodes: Vec<Node>,
+    /// The pools it touches, as observed.
+    pub pools: Vec<PoolForecast>,
+    /// Why it must not run; empty: it may.
+    pub refusals: Vec<Refusal>,
+    /// What people should know.
+    pub warnings: Vec<String>,
+}
+
+impl Plan {
+    /// The node with that id.
+    #[must_use]
+    pub fn node(&self, id: &NodeId) -> Option<&Node> {
+        self.nodes.iter().find(|n| &n.id == id)
+    }
+
+    /// Hosts on which something will or may change, in the order of the nodes.
+    #[must_use]
+    pub fn changed_hosts(&self) -> Vec<HostName> {
+        let mut hosts = Vec::new();
+        for node in self.nodes.iter().filter(|n| n.may_change()) {
+            for host in &node.touches {
+                if !hosts.contains(host) {
+                    hosts.push(host.clone());
+                }
+            }
+        }
+        hosts
+    }
+
+    /// True when nothing will or may change.
+    #[must_use]
+    pub fn nothing_to_do(&self) -> bool {
+        !self.nodes.iter().any(|n| n.section.is_work() && n.may_change())
+    }
+}
+
+/// One step on one host in one turn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    /// Its name.
+    pub id: NodeId,
+    /// The step it comes from.
+    pub step: StepId,
+    /// Which part of the runbook.
+    pub section: Section,
+    /// The turns of the loops around it, outermost first.
+    pub turns: Vec<Turn>,
+    /// Loop variables it sees.
+    pub bindings: BTreeMap<String, Value>,
+    /// The host it runs on; `None`: the controller or a pool's balancers.
+    pub host: Option<HostName>,
+    /// Hosts its operations go to.
+    pub touches: Vec<HostName>,
+    /// Nodes that must have ended first.
+    pub needs: Vec<NodeId>,
+    /// For people.
+    pub name: String,
+    /// The action's name; `approve` for a question.
+    pub action: String,
+    /// How dangerous.
+    pub class: Class,
+    /// What it will do.
+    pub forecast: Forecast,
+    /// Unified diff, where there is one.
+    pub diff: Option<String>,
+    /// What must be known beside it.
+    pub notes: Vec<String>,
+    /// What would be taken back if a later step failed.
+    pub undo: Undo,
+    /// The node that gives back what this one takes.
+    pub owes: Option<NodeId>,
+    /// What it does to pools.
+    pub pool_effects: Vec<NodeEffect>,
+    /// Members in service after it, per pool, on the path where every step does what it says.
+    pub after: Vec<Capacity>,
+}
+
+impl Node {
+    /// True when it will or may change something.
+    #[must_use]
+    pub fn may_change(&self) -> bool {
+        match &self.forecast {
+            Forecast::WillChange { .. } => true,
+            Forecast::AtRunTime { .. } => self.class != Class::Probe,
+            Forecast::Reads { .. } | Forecast::NothingToDo { .. } | Forecast::Skipped { .. } | Forecast::Asks { .. } => false,
+        }
+    }
+}
+
+/// A part of a runbook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Section {
+    /// `require`
+    Require,
+    /// `steps`
+    Steps,
+    /// `verify`
+    Verify,
+    /// `on_failure`
+    OnFailure,
+    /// `finally`
+    Finally,
+}
+
+impl Section {
+    /// Part of the road to success.
+    #[must_use]
+    pub fn is_work(self) -> bool {
+        matches!(self, Section::Require | Section::Steps | Section::Verify)
+    }
+}
+
+/// One turn of a loop.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Turn {
+    /// The loop.
+    pub step: StepId,
+    /// The host's name or the item's position or name.
+    pub key: String,
+}
+
+/// What a node will do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "certainty", rename_all = "snake_case")]
+pub enum Forecast {
+    /// Only looks; what it saw now.
+    Reads {
+        /// `ok now`, `200 OK`, …
+        summary: String,
+    },
+    /// Will change something.
+    WillChange {
+        /// `web-01: ready → drain`
+        summary: String,
+    },
+    /// Already as wanted.
+    NothingToDo {
+        /// What is so already.
+        summary: String,
+    },
+    /// Depends on what only the run can tell.
+    AtRunTime {
+        /// On what.
+        why: String,
+    },
+    /// Its condition is false.
+    Skipped {
+        /// Which.
+        why: String,
+    },
+    /// Asks people.
+    Asks {
+        /// Whom and what.
+        summary: String,
+    },
+}
+
+/// What a node does to one pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeEffect {
+    /// The pool.
+    pub pool: PoolName,
+    /// The member.
+    pub member: HostName,
+    /// Takes, returns or disturbs.
+    pub kind: EffectKind,
+}
+
+/// Kinds of effects on a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EffectKind {
+    /// Out until returned.
+    Takes,
+    /// In, verified.
+    Returns,
+    /// Out while the node runs.
+    Disturbs,
+}
+
+/// Members in service at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capacity {
+    /// The pool.
+    pub pool: PoolName,
+    /// Up and enabled.
+    pub serving: usize,
+    /// Not taken out by anybody.
+    pub enabled: usize,
+    /// All.
+    pub total: usize,
+    /// The least allowed.
+    pub minimum: usize,
+}
+
+/// A pool as observed when the plan was made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PoolForecast {
+    /// Its numbers now.
+    pub now: Capacity,
+    /// Its members now, as `pool.status` shows them.
+    pub members: Vec<Value>,
+}
+
+/// Why a plan must not run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The node at fault, if one is.
+    pub node: Option<NodeId>,
+    /// What is wrong.
+    pub message: String,
+    /// The order of events that shows it, one per line.
+    pub counterexample: Vec<String>,
+    /// What would work.
+    pub instead: Option<String>,
+}

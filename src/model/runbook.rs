@@ -1,0 +1,377 @@
+//! A compiled runbook: names resolved, texts and expressions parsed and typed. What `plan` expands.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::base::id::StepId;
+use crate::diagnostic::{Span, Spanned};
+use crate::model::action::Class;
+use crate::model::inventory::Share;
+use crate::model::text::{Expression, Text};
+use crate::model::value::Value;
+
+/// A runbook that compiled.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Runbook {
+    /// Equals the file name.
+    pub name: String,
+    /// One sentence.
+    pub description: String,
+    /// In the order written.
+    pub params: Vec<Param>,
+    /// Hosts of a step that names none.
+    pub hosts: Option<Text>,
+    /// Default identity of steps.
+    pub run_as: Option<Text>,
+    /// Resources this run owns beside its pools.
+    pub lock: Vec<Text>,
+    /// Of the whole run.
+    pub deadline: Duration,
+    /// Before anything; also in the plan.
+    pub require: Vec<Step>,
+    /// The work.
+    pub steps: Vec<Step>,
+    /// The goal.
+    pub verify: Vec<Step>,
+    /// After undo.
+    pub on_failure: Vec<Step>,
+    /// Always last.
+    pub finally: Vec<Step>,
+    /// Who hears of start and end.
+    pub notify: Option<NotifyRule>,
+    /// Alerts that may start it; parsed and checked, used by the server.
+    pub triggers: Vec<Trigger>,
+}
+
+impl Runbook {
+    /// Every step and check, outer before inner, in file order.
+    #[must_use]
+    pub fn all_steps(&self) -> Vec<&Step> {
+        let mut all = Vec::new();
+        for list in [&self.require, &self.steps, &self.verify, &self.on_failure, &self.finally] {
+            for step in list {
+                step.walk(&mut all);
+            }
+        }
+        all
+    }
+
+    /// The step or check with that id.
+    #[must_use]
+    pub fn step(&self, id: &StepId) -> Option<&Step> {
+        self.all_steps().into_iter().find(|s| &s.id == id)
+    }
+}
+
+/// A declared parameter of a runbook.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Param {
+    /// Its name.
+    pub name: String,
+    /// Where it is declared.
+    pub span: Span,
+    /// What it may be.
+    pub kind: ParamKind,
+    /// `None`: required. Not yet resolved against the inventory (a host is still its name).
+    pub default: Option<Value>,
+    /// For people.
+    pub description: String,
+    /// Regular expression the text must match as a whole.
+    pub pattern: Option<String>,
+    /// Least value, in the type's unit (seconds, bytes, percent).
+    pub min: Option<f64>,
+    /// Greatest value.
+    pub max: Option<f64>,
+    /// A `host` must be in this group (pattern); a `secret` comes from here.
+    pub from: Option<String>,
+}
+
+/// Types of runbook parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ParamKind {
+    /// text
+    Text,
+    /// whole number
+    Int,
+    /// number
+    Float,
+    /// true/false
+    Bool,
+    /// `90s`
+    Duration,
+    /// `500MiB`
+    Size,
+    /// `20%`
+    Percent,
+    /// `2` or `25%`
+    CountOrPercent,
+    /// path
+    Path,
+    /// url
+    Url,
+    /// a host of the inventory
+    Host,
+    /// hosts, as a pattern
+    Hosts,
+    /// a pool of the inventory
+    Pool,
+    /// one of the choices
+    Choice(Vec<String>),
+    /// several of one type
+    List(Box<ParamKind>),
+}
+
+/// A step, or a check (a probe with `that` and a name).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// As written; of a check made: `require.1`, `free_memory.verify.1`, `verify.1` (counted from 1).
+    pub id: StepId,
+    /// For people.
+    pub name: Text,
+    /// The step's first line.
+    pub span: Span,
+    /// What it does.
+    pub body: Body,
+    /// Where; `None`: the loop's host, else the runbook's `hosts`, or nowhere (balancers, controller).
+    pub hosts: Option<Place>,
+    /// As whom; `None`: the runbook's.
+    pub run_as: Option<Text>,
+    /// Ids of steps of the same list (same loop body) that come before: explicit, or the step above, plus references.
+    pub needs: Vec<StepId>,
+    /// Run only if true.
+    pub when: Option<Expression>,
+    /// Fail unless true; only on probes.
+    pub that: Option<That>,
+    /// Poll until `that`, at most so long.
+    pub within: Option<Duration>,
+    /// Poll so often.
+    pub every: Duration,
+    /// Repeat after failure.
+    pub retry: Retry,
+    /// Per attempt and host.
+    pub timeout: Duration,
+    /// Checks afterwards.
+    pub verify: Vec<Step>,
+    /// What must be given back later.
+    pub owes: Option<Owes>,
+    /// A lasting change that nobody gives back in this run.
+    pub leave: Option<Leave>,
+    /// How to take it back.
+    pub undo: UndoRule,
+    /// Go on after failure if true.
+    pub allow_failure: Option<Expression>,
+    /// `hosts` may be empty.
+    pub allow_empty: bool,
+    /// `pool_effect: none`: the author says that this takes nothing from a pool.
+    pub pool_effect_none: bool,
+    /// `changed:` of `command` and `shell`.
+    pub changed: Option<Expression>,
+    /// Its class, given its literal arguments.
+    pub class: Class,
+}
+
+impl Step {
+    fn walk<'a>(&'a self, all: &mut Vec<&'a Step>) {
+        all.push(self);
+        if let Body::Loop(l) = &self.body {
+            l.steps.iter().for_each(|s| s.walk(all));
+        }
+        self.verify.iter().for_each(|s| s.walk(all));
+        if let UndoRule::Steps(steps) = &self.undo {
+            steps.iter().for_each(|s| s.walk(all));
+        }
+    }
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body {
+    /// One action of the catalogue.
+    Action(Call),
+    /// `for_each` + `steps`.
+    Loop(Box<Loop>),
+    /// Ask a person.
+    Approve(Box<Approve>),
+}
+
+/// An action with its arguments, as written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// Its name in the catalogue.
+    pub action: Spanned<String>,
+    /// By parameter.
+    pub arguments: BTreeMap<String, Argument>,
+}
+
+/// An argument, its texts still to be rendered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Argument {
+    /// Where it stands.
+    pub span: Span,
+    /// What stands there.
+    pub kind: ArgumentKind,
+}
+
+/// Shapes of arguments.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ArgumentKind {
+    /// Already of its type.
+    Value(Value),
+    /// To be rendered, then converted to the parameter's kind.
+    Text(Text),
+    /// Several.
+    List(Vec<Argument>),
+    /// Named.
+    Map(BTreeMap<String, Argument>),
+}
+
+/// Where a step runs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Place {
+    /// A host pattern, or the name of a loop variable (then `{{web.name}}` is meant).
+    Pattern(Text),
+    /// `control`
+    Control,
+}
+
+/// A condition on results.
+#[derive(Clone, Debug, PartialEq)]
+pub struct That {
+    /// The condition.
+    pub expression: Expression,
+    /// It speaks of `results` (all hosts at once), not of `result` (each host).
+    pub over_all: bool,
+}
+
+/// Repeating a failed attempt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retry {
+    /// At least 1.
+    pub attempts: u32,
+    /// Before the second attempt.
+    pub delay: Duration,
+    /// Each further delay is so many times the one before.
+    pub backoff: f64,
+    /// Only if true of `result` (or always).
+    pub when: Option<Expression>,
+}
+
+/// A loop over hosts or values.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loop {
+    /// The name of the turn's host or value.
+    pub variable: String,
+    /// Over what.
+    pub over: LoopOver,
+    /// How many turns at once.
+    pub pace: Pace,
+    /// More failed turns than this stop new turns; absolute count or part.
+    pub max_failures: Share,
+    /// Between batches.
+    pub pause: Duration,
+    /// The body.
+    pub steps: Vec<Step>,
+}
+
+/// What a loop goes over.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LoopOver {
+    /// A host pattern.
+    Hosts(Text),
+    /// A list.
+    Items(Expression),
+}
+
+/// How many turns of a loop go on at once.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Pace {
+    /// `max_parallel`
+    Parallel(u32),
+    /// `max_unavailable`: the size of each batch; the last one repeats.
+    Batches(Vec<Batch>),
+}
+
+/// One batch size: fixed, or from a parameter of type `count_or_percent`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Batch {
+    /// As written.
+    Share(Share),
+    /// Still to be rendered.
+    Text(Text),
+}
+
+/// A debt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Owes {
+    /// The step that gives back.
+    pub step: Spanned<StepId>,
+    /// When it is safe to give back; empty: what stands between the two steps.
+    pub guard: Vec<Step>,
+}
+
+/// A lasting change left on purpose.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Leave {
+    /// How long.
+    pub until: Duration,
+    /// Why.
+    pub reason: Text,
+}
+
+/// How a step is taken back.
+#[derive(Clone, Debug, PartialEq)]
+pub enum UndoRule {
+    /// As the action knows.
+    Auto,
+    /// Not at all: it is meant to stay.
+    Keep,
+    /// There is no way back.
+    None,
+    /// By these steps.
+    Steps(Vec<Step>),
+}
+
+/// Asks people.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Approve {
+    /// The question.
+    pub ask: Text,
+    /// Groups or names that may answer; empty means nobody.
+    pub from: Vec<String>,
+    /// How many.
+    pub quorum: u32,
+    /// Show the plan with the question.
+    pub show_plan: bool,
+    /// How long.
+    pub within: Duration,
+    /// Escalate when nobody answers in time, else deny.
+    pub escalate_on_timeout: bool,
+    /// To whom.
+    pub then_escalate_to: Vec<String>,
+}
+
+/// `notify:` of a runbook.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NotifyRule {
+    /// A channel or group of the configuration.
+    pub to: String,
+    /// start, approval, success, failure, obligation
+    pub events: Vec<String>,
+    /// Said beside what happened.
+    pub message: Option<Text>,
+}
+
+/// An alert that may start the runbook.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trigger {
+    /// alertmanager, grafana, pagerduty, webhook, schedule
+    pub source: String,
+    /// Labels that must be equal (or match, written `~regex`).
+    pub labels: BTreeMap<String, String>,
+    /// Parameters from the alert.
+    pub params: BTreeMap<String, Text>,
+    /// plan, approve, auto
+    pub mode: String,
+    /// Parameters that make two alerts the same, and for how long.
+    pub dedupe: Option<(Vec<String>, Duration)>,
+}

@@ -1,0 +1,176 @@
+//! Compiled texts (with `{{placeholders}}`) and compiled expressions. Parsing, checking and evaluating are `lang`'s.
+
+use crate::diagnostic::Span;
+use crate::model::types::Type;
+use crate::model::value::Value;
+
+/// Where a text ends up; decides how a placeholder's value is escaped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Destination {
+    /// An argument, a name, a message: left alone.
+    #[default]
+    Plain,
+    /// A `sh` script: every value is quoted.
+    Shell,
+    /// A JSON text: every value is JSON-quoted.
+    Json,
+    /// `template: off`: braces are ordinary characters.
+    Off,
+}
+
+/// A string of the runbook, its placeholders found and checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Text {
+    /// As written.
+    pub source: String,
+    /// Where its content stands.
+    pub span: Span,
+    /// Literal text and placeholders in order. Empty when `blocks` is set.
+    pub parts: Vec<Part>,
+    /// It uses `{{#if}}` or `{{#each}}` and is rendered by the template engine.
+    pub blocks: bool,
+    /// How values are escaped.
+    pub destination: Destination,
+}
+
+impl Text {
+    /// A text without placeholders.
+    #[must_use]
+    pub fn literal(text: impl Into<String>, span: Span) -> Text {
+        let source: String = text.into();
+        Text {
+            parts: vec![Part::Literal(source.clone())],
+            source,
+            span,
+            blocks: false,
+            destination: Destination::Plain,
+        }
+    }
+
+    /// The text, if it holds no placeholder.
+    #[must_use]
+    pub fn as_literal(&self) -> Option<&str> {
+        match self.parts.as_slice() {
+            [] if !self.blocks => Some(""),
+            [Part::Literal(text)] => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// A piece of a text.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Part {
+    /// Stands for itself.
+    Literal(String),
+    /// `{{path}}` or `{{helper path …}}`.
+    Placeholder(Placeholder),
+}
+
+/// `{{path}}` or `{{helper argument …}}`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Placeholder {
+    /// One of the closed list, if given.
+    pub helper: Option<String>,
+    /// Paths and literals, at least one.
+    pub arguments: Vec<Operand>,
+    /// Where it stands, braces included.
+    pub span: Span,
+}
+
+/// An argument in a placeholder.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Operand {
+    /// `steps.before.free_percent`
+    Path(Vec<String>),
+    /// `'unknown'`, `3`, `true`
+    Literal(Value),
+}
+
+/// A compiled expression.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expression {
+    /// As written.
+    pub source: String,
+    /// Where its content stands.
+    pub span: Span,
+    /// The tree.
+    pub root: Expr,
+    /// What it yields.
+    pub kind: Type,
+}
+
+/// A node of an expression, with its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expr {
+    /// What it is.
+    pub kind: ExprKind,
+    /// Its place in the file.
+    pub span: Span,
+}
+
+/// Kinds of expression nodes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ExprKind {
+    /// `3`, `'x'`, `true`, `null`
+    Literal(Value),
+    /// `[a, b]`
+    List(Vec<Expr>),
+    /// `params`
+    Name(String),
+    /// `a.b`
+    Field(Box<Expr>, String),
+    /// `a['b']`, `a[0]`
+    Index(Box<Expr>, Box<Expr>),
+    /// `size(x)`, `x.contains(y)`: the receiver, if any, is the first argument
+    Call {
+        /// The function.
+        function: String,
+        /// The receiver of `a.f(b)`, else the first argument, then the rest.
+        arguments: Vec<Expr>,
+        /// Written as `a.f(b)`.
+        method: bool,
+    },
+    /// `list.exists(x, body)`
+    Comprehension {
+        /// exists, all, exists_one, filter, map
+        function: String,
+        /// The list.
+        list: Box<Expr>,
+        /// The name bound to each item.
+        variable: String,
+        /// Evaluated for each item.
+        body: Box<Expr>,
+    },
+    /// `!a`, `-a`
+    Unary(&'static str, Box<Expr>),
+    /// `a && b`, `a + b`, `a in b`
+    Binary(&'static str, Box<Expr>, Box<Expr>),
+    /// `a ? b : c`
+    Conditional(Box<Expr>, Box<Expr>, Box<Expr>),
+}
+
+/// The names a text or an expression can see while it is evaluated: `params`, `steps`, `result`, `run`, loop variables.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    names: std::collections::BTreeMap<String, std::sync::Arc<Value>>,
+}
+
+impl Scope {
+    /// Nothing visible yet.
+    #[must_use]
+    pub fn new() -> Scope {
+        Scope::default()
+    }
+
+    /// Makes `name` visible; replaces an earlier value.
+    pub fn set(&mut self, name: impl Into<String>, value: impl Into<std::sync::Arc<Value>>) {
+        self.names.insert(name.into(), value.into());
+    }
+
+    /// The value of a name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.names.get(name).map(std::sync::Arc::as_ref)
+    }
+}

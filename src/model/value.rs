@@ -1,0 +1,169 @@
+//! Values of parameters, results and expressions.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// One value. `Unknown` stands for what only a real run can tell ("known at run time").
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Value {
+    /// Known at run time.
+    Unknown,
+    /// Nothing (JSON's null).
+    #[default]
+    Null,
+    /// true or false.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A number with a fraction.
+    Float(f64),
+    /// Text.
+    Text(String),
+    /// A span of time; `.seconds` (whole seconds).
+    Duration(Duration),
+    /// A size; `.bytes`.
+    Size(u64),
+    /// A percentage as people write it, 20.0 for `20%`; `.percent` and `.ratio`.
+    Percent(f64),
+    /// Several values.
+    List(Vec<Value>),
+    /// Named values.
+    Map(BTreeMap<String, Value>),
+}
+
+impl Value {
+    /// A map from name–value pairs.
+    #[must_use]
+    pub fn map<const N: usize>(pairs: [(&str, Value); N]) -> Value {
+        Value::Map(pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())
+    }
+
+    /// Text.
+    #[must_use]
+    pub fn text(text: impl Into<String>) -> Value {
+        Value::Text(text.into())
+    }
+
+    /// The field of a map, or a unit of a typed value (`seconds`, `bytes`, `percent`, `ratio`). A field of the unknown is unknown.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<Value> {
+        match (self, name) {
+            (Value::Unknown, _) => Some(Value::Unknown),
+            (Value::Map(map), _) => map.get(name).cloned(),
+            (Value::Duration(d), "seconds") => Some(Value::Int(i64::try_from(d.as_secs()).unwrap_or(i64::MAX))),
+            (Value::Size(n), "bytes") => Some(Value::Int(i64::try_from(*n).unwrap_or(i64::MAX))),
+            (Value::Percent(p), "percent") => Some(Value::Float(*p)),
+            (Value::Percent(p), "ratio") => Some(Value::Float(*p / 100.0)),
+            _ => None,
+        }
+    }
+
+    /// The text, if it is one.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The whole number, if it is one.
+    #[must_use]
+    pub fn as_int(&self) -> Option<i64> {
+        match self {
+            Value::Int(n) => Some(*n),
+            _ => None,
+        }
+    }
+
+    /// The truth value, if it is one.
+    #[must_use]
+    pub fn as_bool(&self) -> Option<bool> {
+        match self {
+            Value::Bool(b) => Some(*b),
+            _ => None,
+        }
+    }
+
+    /// The list, if it is one.
+    #[must_use]
+    pub fn as_list(&self) -> Option<&[Value]> {
+        match self {
+            Value::List(list) => Some(list),
+            _ => None,
+        }
+    }
+
+    /// True when this is, or holds, something unknown.
+    #[must_use]
+    pub fn has_unknown(&self) -> bool {
+        match self {
+            Value::Unknown => true,
+            Value::List(list) => list.iter().any(Value::has_unknown),
+            Value::Map(map) => map.values().any(Value::has_unknown),
+            _ => false,
+        }
+    }
+
+    /// Plain JSON for machines: durations in seconds, sizes in bytes, the unknown as `null`.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        use serde_json::Value as Json;
+        match self {
+            Value::Unknown | Value::Null => Json::Null,
+            Value::Bool(b) => Json::Bool(*b),
+            Value::Int(n) => Json::from(*n),
+            Value::Float(n) | Value::Percent(n) => Json::from(*n),
+            Value::Text(t) => Json::from(t.as_str()),
+            Value::Duration(d) => Json::from(d.as_secs_f64()),
+            Value::Size(n) => Json::from(*n),
+            Value::List(list) => Json::Array(list.iter().map(Value::to_json).collect()),
+            Value::Map(map) => Json::Object(map.iter().map(|(k, v)| (k.clone(), v.to_json())).collect()),
+        }
+    }
+
+    /// From plain JSON; a number without fraction that fits becomes `Int`.
+    #[must_use]
+    pub fn from_json(json: &serde_json::Value) -> Value {
+        use serde_json::Value as Json;
+        match json {
+            Json::Null => Value::Null,
+            Json::Bool(b) => Value::Bool(*b),
+            Json::Number(n) => n.as_i64().map_or_else(|| Value::Float(n.as_f64().unwrap_or(f64::NAN)), Value::Int),
+            Json::String(t) => Value::Text(t.clone()),
+            Json::Array(list) => Value::List(list.iter().map(Value::from_json).collect()),
+            Json::Object(map) => Value::Map(map.iter().map(|(k, v)| (k.clone(), Value::from_json(v))).collect()),
+        }
+    }
+}
+
+/// As it stands in a text: a list joins with `, `; the unknown shows as `(known at run time)`.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Unknown => f.write_str("(known at run time)"),
+            Value::Null => Ok(()),
+            Value::Bool(b) => write!(f, "{b}"),
+            Value::Int(n) => write!(f, "{n}"),
+            Value::Float(n) => write!(f, "{n}"),
+            Value::Text(t) => f.write_str(t),
+            Value::Duration(d) => f.write_str(&crate::base::clock::friendly(*d)),
+            Value::Size(n) => write!(f, "{n}"),
+            Value::Percent(p) => write!(f, "{p}%"),
+            Value::List(list) => {
+                for (i, item) in list.iter().enumerate() {
+                    if i > 0 {
+                        f.write_str(", ")?;
+                    }
+                    write!(f, "{item}")?;
+                }
+                Ok(())
+            }
+            Value::Map(_) => write!(f, "{}", self.to_json()),
+        }
+    }
+}
