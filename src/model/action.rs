@@ -454,6 +454,8 @@ pub enum Undo {
     Keep,
     /// There is no way back.
     Impossible,
+    /// Perform the steps that the runbook gives under `undo:`, on the same host.
+    Steps,
     /// Perform this action with these arguments, on the same host.
     Call {
         /// An action of the catalogue.

@@ -1,1 +1,16 @@
-//! (being built)
+//! Floor 7: the edge. Performs what the engine decides, through the transport, after the journal has it.
+//!
+//! A run is driven by one [`supervisor::Supervisor`]; its [`dispatcher`] alone owns the state; each attempt is a task of its own that
+//! only looks, performs and reports.
+
+pub mod attempt;
+pub mod channels;
+pub mod checks;
+pub mod connections;
+pub mod dispatcher;
+pub mod observe;
+pub mod perform;
+pub mod planning;
+pub mod pools;
+pub mod supervisor;
+pub mod system;

@@ -1,0 +1,260 @@
+//! From an input to the facts that follow from it. Pure; the dispatcher makes them durable, applies them, and asks again.
+
+use super::run::{Phase, RunState};
+use super::schedule;
+use super::step::StepState;
+use super::unwind::{self, Turnback};
+use super::{Ending, Input, Intent, Now, obligations, start_gate};
+use crate::base::id::NodeId;
+use crate::model::event::{Event, Failure, FailureKind, RunOutcome};
+use crate::model::plan::Section;
+
+/// Attempts after which a lost, repeatable step is given up: two more chances, then a person.
+const MOST_LOST: u32 = 3;
+
+const WORK: [Section; 3] = [Section::Require, Section::Steps, Section::Verify];
+
+/// The facts that follow. An answer from an attempt that is no longer the current one has no consequence.
+#[must_use]
+pub fn decide(state: &RunState, now: Now<'_>, input: Input) -> Vec<Event> {
+    match input {
+        Input::Tick => tick(state, now),
+        Input::Prepared { node, attempt, intent } if current(state, &node, attempt) => prepared(state, now, node, attempt, intent),
+        Input::Ended { node, attempt, ending } if current(state, &node, attempt) => ended(state, now, node, attempt, ending),
+        Input::UndoEnded { node, result } if matches!(state.step(&node), StepState::Undoing { .. }) => undo_ended(state, node, result),
+        Input::ReturnRefused { id, node, why } if matches!(state.step(&node), StepState::Running { .. }) => {
+            vec![Event::ReturnRefused { id, why }]
+        }
+        Input::Answered { gate, answer } if state.questions.get(&gate).is_some_and(super::run::Question::open) => {
+            vec![Event::ApprovalAnswered { gate, answer }]
+        }
+        Input::CancelRequested { by } if state.cancelled_by.is_none() && !matches!(state.phase, Phase::Finished(_)) => {
+            vec![Event::CancelRequested { by }]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn current(state: &RunState, node: &NodeId, attempt: u32) -> bool {
+    matches!(state.step(node), StepState::Running { attempt: now, .. } if *now == attempt)
+}
+
+fn prepared(state: &RunState, now: Now<'_>, node: NodeId, attempt: u32, intent: Intent) -> Vec<Event> {
+    let mut events = state
+        .node(&node)
+        .map(|n| obligations::opened_by(state, now, n, &intent))
+        .unwrap_or_default();
+    events.push(Event::ChangeIntended {
+        node,
+        attempt,
+        summary: intent.summary,
+        undo: intent.undo,
+        before: intent.before,
+    });
+    events
+}
+
+fn ended(state: &RunState, now: Now<'_>, node: NodeId, attempt: u32, ending: Ending) -> Vec<Event> {
+    match ending {
+        Ending::Succeeded { changed, result, summary } => {
+            let paid = obligations::discharged_by(state, &node);
+            let mut events = vec![Event::StepSucceeded {
+                node,
+                attempt,
+                changed,
+                result,
+                summary,
+            }];
+            events.extend(paid);
+            events
+        }
+        Ending::Failed(failure) => match retry_at(state, now, &node, attempt, &failure) {
+            Some(until) => vec![Event::StepRetryScheduled {
+                node,
+                attempt,
+                until,
+                failure,
+            }],
+            None => vec![Event::StepFailed { node, attempt, failure }],
+        },
+        Ending::Lost(failure) => vec![Event::StepLost { node, attempt, failure }],
+    }
+}
+
+fn retry_at(state: &RunState, now: Now<'_>, node: &NodeId, attempt: u32, failure: &Failure) -> Option<crate::base::clock::Timestamp> {
+    let never = matches!(
+        failure.kind,
+        FailureKind::Refused | FailureKind::Denied | FailureKind::Cancelled | FailureKind::NotApproved
+    );
+    if never || state.phase != Phase::Running || state.cancelled_by.is_some() {
+        return None;
+    }
+    let retry = &now.knowledge.step(state.node(node)?).retry;
+    let factor = retry
+        .backoff
+        .max(1.0)
+        .powi(i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX));
+    // An hour: longer waits belong to a person.
+    let delay = retry.delay.mul_f64(factor.min(1e6)).min(std::time::Duration::from_secs(3600));
+    (attempt < retry.attempts).then(|| now.at.after(delay))
+}
+
+fn undo_ended(state: &RunState, node: NodeId, result: Result<String, Failure>) -> Vec<Event> {
+    match result {
+        Ok(summary) => {
+            let void = obligations::void(state, &node);
+            let mut events = vec![Event::UndoSucceeded { node, summary }];
+            events.extend(void);
+            events
+        }
+        Err(failure) => vec![Event::UndoFailed { node, failure }],
+    }
+}
+
+fn tick(state: &RunState, now: Now<'_>) -> Vec<Event> {
+    match state.phase {
+        Phase::Created | Phase::Finished(_) => Vec::new(),
+        Phase::Running => running(state, now),
+        Phase::Unwinding => unwinding(state, now),
+    }
+}
+
+fn running(state: &RunState, now: Now<'_>) -> Vec<Event> {
+    if let Some(reason) = stop_reason(state, now) {
+        return vec![Event::UnwindStarted { reason }];
+    }
+    let mut events = repeat_lost(state, now);
+    if schedule::all_done(state, now, &WORK) {
+        if schedule::all_over(state, now, &[Section::Finally]) {
+            return vec![finished(state, now, RunOutcome::Succeeded)];
+        }
+        events.extend(schedule::start_ready(state, now, &[Section::Finally]));
+    } else {
+        events.extend(schedule::start_ready(state, now, &WORK));
+    }
+    events
+}
+
+fn stop_reason(state: &RunState, now: Now<'_>) -> Option<String> {
+    if let Some(by) = &state.cancelled_by {
+        return Some(format!("stopped by {by}"));
+    }
+    if state.busy(now.at) > now.knowledge.runbook.deadline {
+        return Some(format!(
+            "the deadline of {} is over",
+            crate::base::clock::friendly(now.knowledge.runbook.deadline)
+        ));
+    }
+    if let Some(question) = state.questions.get(&start_gate()) {
+        if let Some(no) = question.answers.iter().find(|a| !a.granted) {
+            return Some(format!("denied by {}", no.by));
+        }
+        if question.open() && question.request.expires_at <= now.at {
+            return Some(String::from("nobody approved in time"));
+        }
+    }
+    let fatal = state
+        .created
+        .plan
+        .nodes
+        .iter()
+        .filter(|n| WORK.contains(&n.section))
+        .find(|n| match state.step(&n.id) {
+            StepState::Failed { .. } => !schedule::tolerated(state, now, &n.id),
+            StepState::Lost { attempt } => !may_repeat(state, now, &n.id, *attempt) && !schedule::tolerated(state, now, &n.id),
+            _ => false,
+        })?;
+    Some(format!("step {} failed", fatal.id))
+}
+
+fn may_repeat(state: &RunState, now: Now<'_>, node: &NodeId, attempt: u32) -> bool {
+    attempt < MOST_LOST && state.node(node).is_some_and(|n| now.knowledge.repeatable(n))
+}
+
+fn repeat_lost(state: &RunState, now: Now<'_>) -> Vec<Event> {
+    let lost = state.steps.iter().filter_map(|(id, step)| match step {
+        StepState::Lost { attempt } if may_repeat(state, now, id, *attempt) => Some((id, *attempt)),
+        _ => None,
+    });
+    lost.map(|(node, attempt)| Event::StepStarted {
+        node: node.clone(),
+        attempt: attempt + 1,
+    })
+    .collect()
+}
+
+fn unwinding(state: &RunState, now: Now<'_>) -> Vec<Event> {
+    let waiting = state
+        .steps
+        .iter()
+        .filter(|(_, s)| matches!(s, StepState::WaitingRetry { .. } | StepState::AwaitingApproval));
+    let mut events: Vec<Event> = waiting
+        .map(|(node, _)| Event::StepCancelled {
+            node: node.clone(),
+            why: String::from("the run is unwinding"),
+        })
+        .collect();
+    if !events.is_empty() {
+        return events;
+    }
+    match unwind::next(state, now) {
+        Turnback::Wait => {}
+        Turnback::Undo(node) => {
+            let summary = state
+                .intended
+                .iter()
+                .rev()
+                .find(|i| i.node == node)
+                .map(|i| i.summary.clone())
+                .unwrap_or_default();
+            events.push(Event::UndoStarted { node, attempt: 1, summary });
+        }
+        Turnback::Return(_, node) => {
+            let attempt = state.attempts.get(&node).copied().unwrap_or(0) + 1;
+            events.push(Event::StepStarted { node, attempt });
+        }
+        Turnback::Done => events.extend(closing(state, now)),
+    }
+    events
+}
+
+fn closing(state: &RunState, now: Now<'_>) -> Vec<Event> {
+    for section in [Section::OnFailure, Section::Finally] {
+        if !schedule::all_over(state, now, &[section]) {
+            return schedule::start_ready(state, now, &[section]);
+        }
+    }
+    vec![finished(state, now, outcome(state))]
+}
+
+/// How an unwound run ended; the most pressing word wins: lost, stuck, cancelled, denied, refused, failed.
+fn outcome(state: &RunState) -> RunOutcome {
+    let lost = state.steps.values().any(|s| matches!(s, StepState::Lost { .. }));
+    let owed = state.open_obligations().any(|o| o.return_node.is_some());
+    let undo_failed = state.steps.values().any(|s| *s == StepState::UndoFailed);
+    let denied = state.questions.values().any(|q| q.denied() || !q.granted());
+    let refused = state.failure.as_ref().is_some_and(|(_, f)| f.kind == FailureKind::Refused);
+    match () {
+        () if lost => RunOutcome::Lost,
+        () if owed || undo_failed => RunOutcome::Stuck,
+        () if state.cancelled_by.is_some() => RunOutcome::Cancelled,
+        () if denied => RunOutcome::Denied,
+        () if refused && state.intended.is_empty() => RunOutcome::Refused,
+        () => RunOutcome::Failed,
+    }
+}
+
+fn finished(state: &RunState, now: Now<'_>, outcome: RunOutcome) -> Event {
+    let open = state.open_obligations().count();
+    let summary = match outcome {
+        RunOutcome::Succeeded => String::from("everything done and verified"),
+        RunOutcome::Stuck if open > 0 => format!("{open} obligation{} open", if open == 1 { "" } else { "s" }),
+        RunOutcome::Stuck => String::from("a change could not be taken back"),
+        _ => state.unwind_reason.clone().unwrap_or_else(|| String::from("failed")),
+    };
+    let summary = match unwind::stopped_at(state, now) {
+        Some(node) if outcome != RunOutcome::Succeeded => format!("{summary}; nothing before {node} was taken back, it has no way back"),
+        _ => summary,
+    };
+    Event::RunFinished { outcome, summary }
+}

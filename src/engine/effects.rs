@@ -1,0 +1,78 @@
+//! What should be going on, given the state. The dispatcher starts what is missing.
+
+use super::Now;
+use super::run::{Phase, RunState};
+use super::step::StepState;
+use crate::base::clock::Timestamp;
+use crate::base::id::NodeId;
+use crate::model::obligation::ObligationId;
+
+/// Something that should be going on.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effect {
+    /// An attempt of a node.
+    Attempt {
+        /// Which.
+        node: NodeId,
+        /// From 1.
+        attempt: u32,
+        /// The change was intended: a new controller must find out what became of it.
+        intended: bool,
+        /// The debt it pays, when it runs on the way back: its guard comes first.
+        pays: Option<ObligationId>,
+    },
+    /// Taking a change back.
+    Undo {
+        /// Whose change.
+        node: NodeId,
+    },
+}
+
+/// Everything that should be going on now.
+#[must_use]
+pub fn effects(state: &RunState) -> Vec<Effect> {
+    if matches!(state.phase, Phase::Created | Phase::Finished(_)) {
+        return Vec::new();
+    }
+    let of = |(id, step): (&NodeId, &StepState)| match step {
+        StepState::Running { attempt, intended, .. } => {
+            let pays = state
+                .open_obligations()
+                .find(|o| o.return_node.as_ref() == Some(id))
+                .map(|o| o.id.clone());
+            let pays = pays.filter(|_| state.phase == Phase::Unwinding && state.started_unwinding.contains(id));
+            Some(Effect::Attempt {
+                node: id.clone(),
+                attempt: *attempt,
+                intended: *intended,
+                pays,
+            })
+        }
+        StepState::Undoing { .. } => Some(Effect::Undo { node: id.clone() }),
+        _ => None,
+    };
+    state.steps.iter().filter_map(of).collect()
+}
+
+/// When the engine wants to be asked again although nothing happens: a retry, a pause, an expiry, the deadline.
+#[must_use]
+pub fn wake_at(state: &RunState, now: Now<'_>) -> Option<Timestamp> {
+    let retries = state.steps.values().filter_map(|s| match s {
+        StepState::WaitingRetry { until, .. } => Some(*until),
+        _ => None,
+    });
+    let questions = state.questions.values().filter(|q| q.open()).map(|q| q.request.expires_at);
+    let pauses = state
+        .created
+        .plan
+        .nodes
+        .iter()
+        .filter(|n| *state.step(&n.id) == StepState::Blocked)
+        .filter_map(|n| {
+            let last = n.needs.iter().filter_map(|id| state.ended_at.get(id)).max()?;
+            n.pause.map(|p| last.after(p))
+        });
+    let left = now.knowledge.runbook.deadline.saturating_sub(state.busy(now.at));
+    let deadline = (state.phase == Phase::Running).then(|| now.at.after(left + std::time::Duration::from_millis(1)));
+    retries.chain(questions).chain(pauses).filter(|t| *t > now.at).chain(deadline).min()
+}

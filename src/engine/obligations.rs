@@ -1,0 +1,78 @@
+//! Debts: opened with the intent of the change that makes them, closed by the step that gives back.
+
+use std::time::Duration;
+
+use super::run::RunState;
+use super::{Intent, Now};
+use crate::base::id::NodeId;
+use crate::lang::template;
+use crate::model::event::Event;
+use crate::model::obligation::{Obligation, ObligationId, ObligationState};
+use crate::model::plan::{EffectKind, Node};
+
+/// The debts that a change of this node makes; on disk before the change is sent.
+#[must_use]
+pub fn opened_by(state: &RunState, now: Now<'_>, node: &Node, intent: &Intent) -> Vec<Event> {
+    let step = now.knowledge.step(node);
+    if step.owes.is_none() && step.leave.is_none() {
+        return Vec::new();
+    }
+    // A repeated attempt owes the same debt, not a second one.
+    if state.open_obligations().any(|o| o.taker == node.id) {
+        return Vec::new();
+    }
+    let scope = super::schedule::scope(state, node);
+    let (deadline, reason) = match &step.leave {
+        Some(leave) => (leave.until, template::render_for_people(&leave.reason, &scope)),
+        None => (remaining(state, now), node.name.clone()),
+    };
+    let taken = node.pool_effects.iter().find(|e| e.kind == EffectKind::Takes);
+    let resource = taken.map_or_else(|| format!("step/{}", node.id), |e| format!("pool/{}/member/{}", e.pool, e.member));
+    let what = match taken {
+        Some(e) => format!("{} is out of pool {}", e.member, e.pool),
+        None => format!("{} after {}", node.owes.as_ref().map_or("a return", NodeId::as_str), intent.summary),
+    };
+    let obligation = Obligation {
+        id: ObligationId(format!("{}.{}", state.id.0, state.obligations.len() + 1)),
+        run: state.id,
+        taker: node.id.clone(),
+        return_node: node.owes.clone(),
+        resource,
+        pool: taken.map(|e| e.pool.clone()),
+        member: taken.map(|e| e.member.clone()),
+        what,
+        reason,
+        owner: state.created.by.clone(),
+        previous: intent.undo.clone(),
+        opened_at: now.at,
+        deadline: now.at.after(deadline),
+        state: ObligationState::Open,
+    };
+    vec![Event::ObligationOpened { obligation }]
+}
+
+fn remaining(state: &RunState, now: Now<'_>) -> Duration {
+    now.knowledge.runbook.deadline.saturating_sub(state.busy(now.at))
+}
+
+/// The debts that the success of this node pays.
+#[must_use]
+pub fn discharged_by(state: &RunState, node: &NodeId) -> Vec<Event> {
+    let paid = state.open_obligations().filter(|o| o.return_node.as_ref() == Some(node));
+    paid.map(|o| Event::ObligationDischarged {
+        id: o.id.clone(),
+        how: format!("step {node}"),
+    })
+    .collect()
+}
+
+/// A debt whose taking change was taken back by its own undo needs no return.
+#[must_use]
+pub fn void(state: &RunState, taker: &NodeId) -> Vec<Event> {
+    let paid = state.open_obligations().filter(|o| &o.taker == taker && o.pool.is_some());
+    paid.map(|o| Event::ObligationDischarged {
+        id: o.id.clone(),
+        how: String::from("the change was taken back"),
+    })
+    .collect()
+}

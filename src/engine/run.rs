@@ -1,0 +1,433 @@
+//! The state of a run and the only function that writes it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::step::{StepState, node_of};
+use crate::base::clock::Timestamp;
+use crate::base::id::{HostName, NodeId, PoolName, RunId};
+use crate::model::action::{ResourceKey, Undo};
+use crate::model::approval::{ApprovalAnswer, ApprovalRequest};
+use crate::model::event::{Event, Failure, FailureKind, Record, RunCreated, RunOutcome};
+use crate::model::obligation::{Obligation, ObligationId, ObligationState};
+use crate::model::plan::Node;
+use crate::model::value::Value;
+use crate::plan::results::{self, Results, RunFacts};
+
+/// Which part of its life a run is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Not started.
+    Created,
+    /// On the road to success.
+    Running,
+    /// Taking back and giving back.
+    Unwinding,
+    /// Over.
+    Finished(RunOutcome),
+}
+
+/// A change that was sent or was about to be.
+#[derive(Clone, Debug)]
+pub struct Intended {
+    /// Whose.
+    pub node: NodeId,
+    /// Of that attempt.
+    pub attempt: u32,
+    /// For people.
+    pub summary: String,
+    /// How to take it back.
+    pub undo: Undo,
+    /// What was observed before.
+    pub before: Vec<(ResourceKey, Value)>,
+    /// Made while unwinding: it is part of the way back and never taken back itself.
+    pub unwinding: bool,
+}
+
+/// A question and its answers.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// As asked.
+    pub request: ApprovalRequest,
+    /// So far, at most one for each person.
+    pub answers: Vec<ApprovalAnswer>,
+    /// Nobody's answer counts any more.
+    pub expired: bool,
+}
+
+impl Question {
+    /// Enough people said yes and nobody no.
+    #[must_use]
+    pub fn granted(&self) -> bool {
+        !self.denied() && self.answers.iter().filter(|a| a.granted).count() >= self.request.quorum as usize && self.request.quorum > 0
+    }
+
+    /// Somebody said no.
+    #[must_use]
+    pub fn denied(&self) -> bool {
+        self.answers.iter().any(|a| !a.granted)
+    }
+
+    /// Still to be answered.
+    #[must_use]
+    pub fn open(&self) -> bool {
+        !self.expired && !self.granted() && !self.denied()
+    }
+}
+
+/// Everything there is to know about a run; a fold over its events.
+#[derive(Clone, Debug)]
+pub struct RunState {
+    /// Its number.
+    pub id: RunId,
+    /// What it is about.
+    pub created: Arc<RunCreated>,
+    /// Of the last event.
+    pub sequence: u64,
+    /// Which part of its life.
+    pub phase: Phase,
+    /// When it first started.
+    pub started_at: Option<Timestamp>,
+    /// Every node of the plan.
+    pub steps: BTreeMap<NodeId, StepState>,
+    /// Attempts made, per node.
+    pub attempts: BTreeMap<NodeId, u32>,
+    /// When a node last ended.
+    pub ended_at: BTreeMap<NodeId, Timestamp>,
+    /// Changes, oldest first.
+    pub intended: Vec<Intended>,
+    /// What later nodes see.
+    pub results: Results,
+    /// Nodes that changed something.
+    pub changed: BTreeSet<NodeId>,
+    /// Debts of this run.
+    pub obligations: Vec<Obligation>,
+    /// Debts whose return was refused or failed while unwinding.
+    pub refused: BTreeMap<ObligationId, String>,
+    /// Nodes started while unwinding.
+    pub started_unwinding: BTreeSet<NodeId>,
+    /// Questions by gate.
+    pub questions: BTreeMap<NodeId, Question>,
+    /// Pools we hold.
+    pub leases: BTreeMap<PoolName, u64>,
+    /// The first failure that counts.
+    pub failure: Option<(NodeId, Failure)>,
+    /// Every failure, per node.
+    pub failures: BTreeMap<NodeId, Failure>,
+    /// Who wants it to stop.
+    pub cancelled_by: Option<String>,
+    /// Why it unwinds.
+    pub unwind_reason: Option<String>,
+    index: HashMap<NodeId, usize>,
+}
+
+/// Records that do not fit together: a bug, or a damaged journal.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReplayError {
+    /// An event that cannot happen there.
+    #[error("run {run}, event {sequence}: {what}")]
+    Illegal {
+        /// The run.
+        run: RunId,
+        /// The event.
+        sequence: u64,
+        /// Why.
+        what: String,
+    },
+    /// No events at all.
+    #[error("the journal has no run {0}")]
+    Empty(RunId),
+}
+
+impl RunState {
+    /// The state right after `run_created`.
+    #[must_use]
+    pub fn new(id: RunId, created: RunCreated) -> RunState {
+        let steps = created.plan.nodes.iter().map(|n| (n.id.clone(), StepState::Blocked)).collect();
+        let index = created.plan.nodes.iter().enumerate().map(|(i, n)| (n.id.clone(), i)).collect();
+        RunState {
+            id,
+            created: Arc::new(created),
+            sequence: 1,
+            phase: Phase::Created,
+            started_at: None,
+            steps,
+            attempts: BTreeMap::new(),
+            ended_at: BTreeMap::new(),
+            intended: Vec::new(),
+            results: Results::default(),
+            changed: BTreeSet::new(),
+            obligations: Vec::new(),
+            refused: BTreeMap::new(),
+            started_unwinding: BTreeSet::new(),
+            questions: BTreeMap::new(),
+            leases: BTreeMap::new(),
+            failure: None,
+            failures: BTreeMap::new(),
+            cancelled_by: None,
+            unwind_reason: None,
+            index,
+        }
+    }
+
+    /// The node with that id.
+    #[must_use]
+    pub fn node(&self, id: &NodeId) -> Option<&Node> {
+        self.index.get(id).map(|i| &self.created.plan.nodes[*i])
+    }
+
+    /// The state of a node; unknown nodes are blocked for ever.
+    #[must_use]
+    pub fn step(&self, id: &NodeId) -> &StepState {
+        self.steps.get(id).unwrap_or(&StepState::Blocked)
+    }
+
+    /// Debts that are open.
+    pub fn open_obligations(&self) -> impl Iterator<Item = &Obligation> {
+        self.obligations.iter().filter(|o| o.is_open())
+    }
+
+    /// What `run.*` shows to texts.
+    #[must_use]
+    pub fn facts(&self) -> RunFacts {
+        let hosts = |ids: &mut dyn Iterator<Item = &Node>| -> Vec<HostName> {
+            let mut list = Vec::new();
+            for host in ids.flat_map(|n| &n.touches) {
+                if !list.contains(host) {
+                    list.push(host.clone());
+                }
+            }
+            list
+        };
+        let nodes = &self.created.plan.nodes;
+        RunFacts {
+            id: self.id.to_string(),
+            planned: hosts(&mut nodes.iter().filter(|n| n.section.is_work())),
+            changed: hosts(&mut nodes.iter().filter(|n| self.changed.contains(&n.id))),
+            failure: self.failure.as_ref().map(|(id, failure)| {
+                let host = self.node(id).and_then(|n| n.host.clone()).map(|h| h.0).unwrap_or_default();
+                (id.0.clone(), host, failure.message.clone())
+            }),
+        }
+    }
+
+    /// Applies one record. The only writer of the state.
+    ///
+    /// # Errors
+    /// When the event cannot happen in this state.
+    pub fn apply(&mut self, record: &Record) -> Result<(), ReplayError> {
+        let illegal = |what: String| ReplayError::Illegal {
+            run: self.id,
+            sequence: record.sequence,
+            what,
+        };
+        if record.sequence != self.sequence + 1 {
+            return Err(illegal(format!("expected event {}, the records have a gap", self.sequence + 1)));
+        }
+        if let Some(id) = node_of(&record.event)
+            && let Some(state) = self.steps.get(id)
+        {
+            let next = state
+                .next(&record.event, record.at)
+                .map_err(|e| illegal(format!("step `{id}`: {e}")))?;
+            if next.ended() {
+                self.ended_at.insert(id.clone(), record.at);
+            }
+            self.steps.insert(id.clone(), next);
+        }
+        self.sequence = record.sequence;
+        self.note(&record.event, record.at);
+        Ok(())
+    }
+
+    fn note(&mut self, event: &Event, at: Timestamp) {
+        match event {
+            Event::RunStarted { .. } => {
+                self.started_at.get_or_insert(at);
+                match self.phase {
+                    Phase::Created => self.phase = Phase::Running,
+                    Phase::Finished(_) => self.reopen(),
+                    Phase::Running | Phase::Unwinding => {}
+                }
+            }
+            Event::LeaseTaken { pool, fence } => {
+                self.leases.insert(pool.clone(), *fence);
+            }
+            Event::LeaseReleased { pool } => {
+                self.leases.remove(pool);
+            }
+            Event::StepStarted { node, attempt } => {
+                self.attempts.insert(node.clone(), *attempt);
+                if self.phase == Phase::Unwinding {
+                    self.started_unwinding.insert(node.clone());
+                }
+            }
+            Event::ChangeIntended {
+                node,
+                attempt,
+                summary,
+                undo,
+                before,
+            } => {
+                let unwinding = self.phase == Phase::Unwinding;
+                let (node, summary, undo, before) = (node.clone(), summary.clone(), undo.clone(), before.clone());
+                self.intended.push(Intended {
+                    node,
+                    attempt: *attempt,
+                    summary,
+                    undo,
+                    before,
+                    unwinding,
+                });
+            }
+            Event::UnwindStarted { reason } => {
+                self.phase = Phase::Unwinding;
+                self.unwind_reason = Some(reason.clone());
+            }
+            Event::CancelRequested { by } => self.cancelled_by = Some(by.clone()),
+            Event::RunFinished { outcome, .. } => self.phase = Phase::Finished(*outcome),
+            Event::ApprovalRequested { request } => {
+                self.questions.insert(
+                    request.gate.clone(),
+                    Question {
+                        request: request.clone(),
+                        answers: Vec::new(),
+                        expired: false,
+                    },
+                );
+            }
+            Event::ApprovalAnswered { gate, answer } => {
+                if let Some(question) = self.questions.get_mut(gate) {
+                    question.answers.retain(|a| a.by != answer.by);
+                    question.answers.push(answer.clone());
+                }
+            }
+            Event::ApprovalExpired { gate } => {
+                if let Some(question) = self.questions.get_mut(gate) {
+                    question.expired = true;
+                }
+            }
+            _ => {
+                self.note_ending(event);
+                self.note_obligation(event, at);
+            }
+        }
+    }
+
+    /// A finished run that still owes something is started again: everything on the way back may be tried once more.
+    fn reopen(&mut self) {
+        self.phase = Phase::Unwinding;
+        self.refused.clear();
+        self.started_unwinding.clear();
+        for step in self.steps.values_mut().filter(|s| **s == StepState::UndoFailed) {
+            *step = StepState::Failed {
+                kind: FailureKind::Unexpected,
+            };
+        }
+    }
+
+    fn note_ending(&mut self, event: &Event) {
+        let (id, ending, fields) = match event {
+            Event::StepSucceeded {
+                node,
+                attempt,
+                changed,
+                result,
+                ..
+            } => {
+                if *changed {
+                    self.changed.insert(node.clone());
+                }
+                let ending = results::Ending {
+                    ok: true,
+                    changed: Some(*changed),
+                    attempts: *attempt,
+                    ..results::Ending::default()
+                };
+                (node, ending, result.clone())
+            }
+            Event::StepFailed { node, attempt, failure } | Event::StepLost { node, attempt, failure } => {
+                self.failures.insert(node.clone(), failure.clone());
+                let ending = results::Ending {
+                    failed: true,
+                    changed: Some(false),
+                    attempts: *attempt,
+                    ..results::Ending::default()
+                };
+                (node, ending, Value::Null)
+            }
+            Event::StepSkipped { node, .. } => (
+                node,
+                results::Ending {
+                    skipped: true,
+                    changed: Some(false),
+                    ..results::Ending::default()
+                },
+                Value::Null,
+            ),
+            _ => return,
+        };
+        if let Some(node) = self.index.get(id).map(|i| self.created.plan.nodes[*i].clone()) {
+            self.results.set(&node, ending.onto(fields));
+        }
+        if let Event::StepFailed { failure, .. } | Event::StepLost { failure, .. } = event
+            && self.failure.is_none()
+        {
+            self.failure = Some((id.clone(), failure.clone()));
+        }
+    }
+
+    fn note_obligation(&mut self, event: &Event, at: Timestamp) {
+        let state = match event {
+            Event::ObligationOpened { obligation } => {
+                self.obligations.push(obligation.clone());
+                return;
+            }
+            Event::ReturnRefused { id, why } => {
+                self.refused.insert(id.clone(), why.clone());
+                if let Some(node) = self.obligations.iter().find(|o| &o.id == id).and_then(|o| o.return_node.clone()) {
+                    self.steps.insert(
+                        node,
+                        StepState::Failed {
+                            kind: FailureKind::Refused,
+                        },
+                    );
+                }
+                return;
+            }
+            Event::ObligationDischarged { id, how } => (id, ObligationState::Discharged { at, how: how.clone() }),
+            Event::ObligationWaived { id, by, reason } => (
+                id,
+                ObligationState::Waived {
+                    at,
+                    by: by.clone(),
+                    reason: reason.clone(),
+                },
+            ),
+            _ => return,
+        };
+        if let Some(obligation) = self.obligations.iter_mut().find(|o| &o.id == state.0) {
+            obligation.state = state.1;
+        }
+    }
+
+    /// Time the run has spent since its start, without the time it waited for people.
+    #[must_use]
+    pub fn busy(&self, now: Timestamp) -> Duration {
+        let total = self.started_at.map_or(Duration::ZERO, |start| now.since(start));
+        let waited: Duration = self
+            .questions
+            .values()
+            .map(|q| {
+                let until = if q.open() {
+                    now
+                } else {
+                    q.answers.last().map_or(q.request.expires_at, |a| a.at)
+                };
+                until.since(q.request.asked_at)
+            })
+            .sum();
+        total.saturating_sub(waited)
+    }
+}

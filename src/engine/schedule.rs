@@ -1,0 +1,252 @@
+//! Which nodes may start now: on the road to success, and after it.
+
+use std::sync::Arc;
+
+use super::run::RunState;
+use super::step::StepState;
+use super::{Now, START_GATE_WITHIN, start_gate};
+use crate::base::id::NodeId;
+use crate::lang::{expression, template};
+use crate::model::action::Class;
+use crate::model::approval::ApprovalRequest;
+use crate::model::event::{Event, Failure, FailureKind};
+use crate::model::plan::{Forecast, Node, Section};
+use crate::model::runbook::{Approve, Body};
+use crate::model::text::Scope;
+use crate::model::value::Value;
+use crate::plan::judge::{self, Truth};
+use crate::plan::results;
+
+/// Steps that are under way at the same time in one run; the executor's own limits per host are lower.
+const MOST_RUNNING: usize = 256;
+
+/// What a node's texts and expressions see now.
+#[must_use]
+pub fn scope(state: &RunState, node: &Node) -> Scope {
+    let params = Arc::new(Value::Map(state.created.params.clone()));
+    results::scope(
+        &params,
+        &state.created.inventory,
+        &state.results,
+        &state.facts(),
+        &node.turns,
+        &node.bindings,
+        node.host.as_ref(),
+    )
+}
+
+/// True when the node has ended in a way that lets others go on.
+#[must_use]
+pub fn done(state: &RunState, now: Now<'_>, id: &NodeId) -> bool {
+    match state.step(id) {
+        StepState::Succeeded { .. } | StepState::Skipped => true,
+        StepState::Failed { .. } | StepState::Lost { .. } => tolerated(state, now, id),
+        _ => false,
+    }
+}
+
+/// True when the step's `allow_failure` holds. A refusal of a minimum and a missing approval are never tolerated.
+#[must_use]
+pub fn tolerated(state: &RunState, now: Now<'_>, id: &NodeId) -> bool {
+    let Some(node) = state.node(id) else { return false };
+    if matches!(
+        state.step(id),
+        StepState::Failed {
+            kind: FailureKind::Refused | FailureKind::NotApproved
+        }
+    ) {
+        return false;
+    }
+    let Some(rule) = &now.knowledge.step(node).allow_failure else {
+        return false;
+    };
+    matches!(expression::eval(rule, &scope(state, node)), Ok(Value::Bool(true)))
+}
+
+/// Facts that follow from the state in the given sections: what is skipped, asked, started, retried.
+#[must_use]
+pub fn start_ready(state: &RunState, now: Now<'_>, sections: &[Section]) -> Vec<Event> {
+    let mut events = Vec::new();
+    let mut running = state.steps.values().filter(|s| matches!(s, StepState::Running { .. })).count();
+    for node in state.created.plan.nodes.iter().filter(|n| sections.contains(&n.section)) {
+        match state.step(&node.id) {
+            StepState::Blocked if running < MOST_RUNNING && unblocked(state, now, node) => {
+                let event = begin(state, now, node);
+                running += usize::from(matches!(event, Some(Event::StepStarted { .. })));
+                events.extend(event);
+            }
+            StepState::WaitingRetry { attempt, until } if *until <= now.at => {
+                events.push(Event::StepStarted {
+                    node: node.id.clone(),
+                    attempt: attempt + 1,
+                });
+            }
+            StepState::AwaitingApproval => events.extend(answered(state, now, &node.id)),
+            _ => {}
+        }
+    }
+    // One question for the start gate, however many steps wait behind it.
+    let mut asked = false;
+    events.retain(|e| {
+        !matches!(e, Event::ApprovalRequested { request } if request.gate == start_gate()) || !std::mem::replace(&mut asked, true)
+    });
+    events
+}
+
+fn unblocked(state: &RunState, now: Now<'_>, node: &Node) -> bool {
+    let needs_done = node.needs.iter().all(|id| done(state, now, id));
+    let pause_over = node.pause.is_none_or(|pause| {
+        let last = node.needs.iter().filter_map(|id| state.ended_at.get(id)).max();
+        last.is_none_or(|at| at.after(pause) <= now.at)
+    });
+    needs_done && pause_over
+}
+
+fn begin(state: &RunState, now: Now<'_>, node: &Node) -> Option<Event> {
+    let step = now.knowledge.step(node);
+    let scope = scope(state, node);
+    match step.when.as_ref().map(|w| judge::condition(w, &scope)) {
+        None | Some(Ok(Truth::True)) => {}
+        Some(Ok(Truth::False(why))) => {
+            return Some(Event::StepSkipped {
+                node: node.id.clone(),
+                why,
+            });
+        }
+        Some(Ok(Truth::Unknown)) => {
+            return Some(failed(
+                node,
+                FailureKind::Unexpected,
+                String::from("its condition depends on a value that no step has given"),
+            ));
+        }
+        Some(Err(d)) => return Some(failed(node, FailureKind::Unexpected, d.message)),
+    }
+    if let Body::Approve(approve) = &step.body {
+        return Some(Event::ApprovalRequested {
+            request: question(state, now, node, approve, &scope),
+        });
+    }
+    if gated(state, node) {
+        let gate = start_gate();
+        return match state.questions.get(&gate) {
+            None => Some(Event::ApprovalRequested {
+                request: start_question(state, now),
+            }),
+            Some(_) => None,
+        };
+    }
+    Some(Event::StepStarted {
+        node: node.id.clone(),
+        attempt: 1,
+    })
+}
+
+fn failed(node: &Node, kind: FailureKind, message: String) -> Event {
+    Event::StepFailed {
+        node: node.id.clone(),
+        attempt: 0,
+        failure: Failure { kind, message },
+    }
+}
+
+/// `--gate approve` holds everything that may change something until it is granted.
+fn gated(state: &RunState, node: &Node) -> bool {
+    let changes = node.class != Class::Probe && !matches!(node.forecast, Forecast::NothingToDo { .. });
+    state.created.gate && changes && node.section.is_work() && !state.questions.get(&start_gate()).is_some_and(|q| q.granted())
+}
+
+fn question(state: &RunState, now: Now<'_>, node: &Node, approve: &Approve, scope: &Scope) -> ApprovalRequest {
+    ApprovalRequest {
+        run: state.id,
+        gate: node.id.clone(),
+        ask: template::render_for_people(&approve.ask, scope),
+        digest: state.created.plan.digest.clone(),
+        from: approve.from.clone(),
+        quorum: approve.quorum,
+        asked_at: now.at,
+        expires_at: now.at.after(approve.within),
+    }
+}
+
+fn start_question(state: &RunState, now: Now<'_>) -> ApprovalRequest {
+    let plan = &state.created.plan;
+    ApprovalRequest {
+        run: state.id,
+        gate: start_gate(),
+        ask: format!("Run {} ({} hosts to change)?", plan.runbook, plan.changed_hosts().len()),
+        digest: plan.digest.clone(),
+        from: vec![String::from("*")],
+        quorum: 1,
+        asked_at: now.at,
+        expires_at: now.at.after(START_GATE_WITHIN),
+    }
+}
+
+/// What follows from the answers to the question of an `approve` step.
+fn answered(state: &RunState, now: Now<'_>, gate: &NodeId) -> Vec<Event> {
+    let Some(question) = state.questions.get(gate) else {
+        return Vec::new();
+    };
+    let attempt = 0;
+    let node = gate.clone();
+    if question.granted() {
+        let by: Vec<&str> = question.answers.iter().map(|a| a.by.as_str()).collect();
+        let result = Value::map([("by", Value::text(by.join(", ")))]);
+        let summary = format!("approved by {}", by.join(", "));
+        return vec![Event::StepSucceeded {
+            node,
+            attempt,
+            changed: false,
+            result,
+            summary,
+        }];
+    }
+    let refusal = |message: String| Event::StepFailed {
+        node: node.clone(),
+        attempt,
+        failure: Failure {
+            kind: FailureKind::NotApproved,
+            message,
+        },
+    };
+    if let Some(no) = question.answers.iter().find(|a| !a.granted) {
+        let reason = no.reason.as_ref().map(|r| format!(": {r}")).unwrap_or_default();
+        return vec![refusal(format!("denied by {}{reason}", no.by))];
+    }
+    if question.request.expires_at <= now.at {
+        return vec![
+            Event::ApprovalExpired { gate: gate.clone() },
+            refusal(String::from("nobody answered in time")),
+        ];
+    }
+    Vec::new()
+}
+
+/// Every node of these sections has ended in a way that lets the run go on.
+#[must_use]
+pub fn all_done(state: &RunState, now: Now<'_>, sections: &[Section]) -> bool {
+    state
+        .created
+        .plan
+        .nodes
+        .iter()
+        .filter(|n| sections.contains(&n.section))
+        .all(|n| done(state, now, &n.id))
+}
+
+/// Every node of these sections has ended, or can never start because something it needs has failed.
+#[must_use]
+pub fn all_over(state: &RunState, now: Now<'_>, sections: &[Section]) -> bool {
+    state.created.plan.nodes.iter().filter(|n| sections.contains(&n.section)).all(|n| {
+        let step = state.step(&n.id);
+        step.ended() || (*step == StepState::Blocked && hopeless(state, now, n))
+    })
+}
+
+fn hopeless(state: &RunState, now: Now<'_>, node: &Node) -> bool {
+    node.needs.iter().any(|id| {
+        let step = state.step(id);
+        (step.ended() && !done(state, now, id)) || (*step == StepState::Blocked && state.node(id).is_some_and(|n| hopeless(state, now, n)))
+    })
+}

@@ -1,0 +1,111 @@
+//! The way back: newest change first, each either taken back, given back, kept, or a point of no return.
+
+use super::Now;
+use super::run::{Intended, RunState};
+use super::schedule;
+use super::step::StepState;
+use crate::base::id::NodeId;
+use crate::model::action::Undo;
+use crate::model::obligation::ObligationId;
+use crate::model::plan::{EffectKind, Node};
+
+/// The next thing to do on the way back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Turnback {
+    /// Something is under way.
+    Wait,
+    /// Take this node's change back.
+    Undo(NodeId),
+    /// Run this owed node, after its guard, to pay this debt.
+    Return(ObligationId, NodeId),
+    /// Nothing is left that can be done.
+    Done,
+}
+
+/// What to do next; a function of the state.
+#[must_use]
+pub fn next(state: &RunState, now: Now<'_>) -> Turnback {
+    let busy = state
+        .steps
+        .values()
+        .any(|s| matches!(s, StepState::Running { .. } | StepState::Undoing { .. }));
+    if busy {
+        return Turnback::Wait;
+    }
+    for intended in latest(state) {
+        let Some(node) = state.node(&intended.node) else { continue };
+        match consider(state, now, node, intended) {
+            Verdict::Pass => {}
+            Verdict::Do(turnback) => return turnback,
+            Verdict::Stop => return Turnback::Done,
+        }
+    }
+    Turnback::Done
+}
+
+enum Verdict {
+    Pass,
+    Do(Turnback),
+    Stop,
+}
+
+/// The last change of each node on the way out, newest first.
+fn latest(state: &RunState) -> Vec<&Intended> {
+    let mut seen = Vec::new();
+    let mut list = Vec::new();
+    for intended in state.intended.iter().rev().filter(|i| !i.unwinding) {
+        if !seen.contains(&&intended.node) {
+            seen.push(&intended.node);
+            list.push(intended);
+        }
+    }
+    list
+}
+
+fn consider(state: &RunState, now: Now<'_>, node: &Node, intended: &Intended) -> Verdict {
+    if kept(state, now, node) {
+        return Verdict::Pass;
+    }
+    let takes = node.pool_effects.iter().any(|e| e.kind == EffectKind::Takes);
+    let debt = state.open_obligations().find(|o| o.taker == node.id);
+    if let (Some(debt), Some(giver)) = (debt, &node.owes)
+        && (takes || matches!(state.step(&node.id), StepState::Undone))
+    {
+        let tried = state.refused.contains_key(&debt.id) || state.started_unwinding.contains(giver);
+        return if tried {
+            Verdict::Pass
+        } else {
+            Verdict::Do(Turnback::Return(debt.id.clone(), giver.clone()))
+        };
+    }
+    if takes && node.owes.is_some() {
+        return Verdict::Pass;
+    }
+    match (&intended.undo, state.step(&node.id)) {
+        (_, StepState::Undone | StepState::UndoFailed) | (Undo::Nothing | Undo::Keep, _) => Verdict::Pass,
+        (Undo::Impossible, _) => Verdict::Stop,
+        (Undo::Call { .. } | Undo::Steps, _) => Verdict::Do(Turnback::Undo(node.id.clone())),
+    }
+}
+
+/// A turn of a loop that has come to its end is kept: the unit of undo in a loop is the turn.
+fn kept(state: &RunState, now: Now<'_>, node: &Node) -> bool {
+    let Some(turn) = node.turns.last() else { return false };
+    let depth = node.turns.len();
+    state
+        .created
+        .plan
+        .nodes
+        .iter()
+        .filter(|n| n.turns.get(depth - 1) == Some(turn) && n.turns.starts_with(&node.turns[..depth - 1]))
+        .all(|n| schedule::done(state, now, &n.id))
+}
+
+/// True when unwinding stops at a change that cannot be taken back, with something older still to do.
+#[must_use]
+pub fn stopped_at<'a>(state: &'a RunState, now: Now<'_>) -> Option<&'a NodeId> {
+    latest(state).into_iter().find_map(|i| {
+        let node = state.node(&i.node)?;
+        (matches!(i.undo, Undo::Impossible) && !kept(state, now, node)).then_some(&i.node)
+    })
+}

@@ -1,0 +1,518 @@
+//! Steps × hosts × turns into nodes, in an order in which they may run, each forecast on the predicted state of those before it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::bind::{self, Hosts, World};
+use super::capacity;
+use super::forecast::{Predicted, Site};
+use super::results::{self, Results, RunFacts};
+use super::{PlanInput, Planning, Seen, digest, returns};
+use crate::base::id::{HostName, NodeId, StepId};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::lang::expression;
+use crate::model::convert;
+use crate::model::inventory::Share;
+use crate::model::operation::Operation;
+use crate::model::plan::{Forecast, Node, Plan, Refusal, Section, Turn};
+use crate::model::runbook::{Approve, Batch, Body, Call, Loop, LoopOver, Pace, Step};
+use crate::model::text::Scope;
+use crate::model::value::Value;
+
+pub(super) struct Planner<'a> {
+    pub(super) input: PlanInput<'a>,
+    pub(super) seen: &'a Seen,
+    pub(super) world: World<'a>,
+    params: Arc<Value>,
+    pub(super) predicted: Predicted,
+    pub(super) results: Results,
+    pub(super) nodes: Vec<Node>,
+    pub(super) needs: Vec<Operation>,
+    pub(super) refusals: Vec<Refusal>,
+    pub(super) warnings: BTreeSet<String>,
+    diagnostics: Diagnostics,
+}
+
+/// Where in the runbook we are.
+#[derive(Clone)]
+pub(super) struct Place {
+    pub(super) section: Section,
+    pub(super) turns: Vec<Turn>,
+    pub(super) bindings: BTreeMap<String, Value>,
+    pub(super) loop_host: Option<HostName>,
+}
+
+/// What must have ended before the first nodes of a list start.
+#[derive(Clone, Default)]
+struct Entry {
+    needs: Vec<NodeId>,
+    pause: Option<Duration>,
+}
+
+/// One turn to be expanded.
+struct PlannedTurn {
+    key: String,
+    value: Value,
+    host: Option<HostName>,
+}
+
+impl<'a> Planner<'a> {
+    pub(super) fn new(input: PlanInput<'a>, seen: &'a Seen) -> Planner<'a> {
+        Planner {
+            input,
+            seen,
+            world: World {
+                runbook: input.runbook,
+                inventory: input.inventory,
+                catalog: input.catalog,
+            },
+            params: Arc::new(Value::Map(input.params.clone())),
+            predicted: Predicted::default(),
+            results: Results::default(),
+            nodes: Vec::new(),
+            needs: Vec::new(),
+            refusals: Vec::new(),
+            warnings: BTreeSet::new(),
+            diagnostics: Diagnostics::new(),
+        }
+    }
+
+    pub(super) fn run(mut self) -> Result<Planning, Diagnostics> {
+        let runbook = self.input.runbook;
+        let mut before = Entry::default();
+        let sections = [
+            (Section::Require, &runbook.require),
+            (Section::Steps, &runbook.steps),
+            (Section::Verify, &runbook.verify),
+            (Section::OnFailure, &runbook.on_failure),
+            (Section::Finally, &runbook.finally),
+        ];
+        for (section, steps) in sections {
+            let place = Place {
+                section,
+                turns: Vec::new(),
+                bindings: BTreeMap::new(),
+                loop_host: None,
+            };
+            // What happens after a failure does not wait for the road to success; the engine starts it.
+            let entry = if section.is_work() { before.clone() } else { Entry::default() };
+            let nodes = self.list(steps, &place, &entry);
+            if !nodes.is_empty() {
+                before.needs = nodes;
+            }
+        }
+        // What looks wrong now may be right once everything has been seen.
+        if self.diagnostics.has_errors() && self.needs.is_empty() {
+            return Err(self.diagnostics);
+        }
+        self.finish()
+    }
+
+    fn finish(mut self) -> Result<Planning, Diagnostics> {
+        returns::link(self.input.runbook, &mut self.nodes);
+        let pools = self.pools_now();
+        if !self.needs.is_empty() {
+            self.needs.dedup();
+            return Ok(Planning::Needs(self.needs));
+        }
+        for (node, after) in self.nodes.iter_mut().zip(capacity::timeline(&work(&self.nodes), &pools)) {
+            node.after = after;
+        }
+        self.refusals.extend(capacity::refusals(&work(&self.nodes), &pools));
+        let forecasts = self.pool_forecasts(&pools);
+        let mut plan = Plan {
+            runbook: self.input.runbook.name.clone(),
+            description: self.input.runbook.description.clone(),
+            digest: String::new(),
+            made_at: self.input.now,
+            offline: self.input.offline,
+            params: self.input.params.clone(),
+            nodes: self.nodes,
+            pools: forecasts,
+            refusals: self.refusals,
+            warnings: self.warnings.into_iter().collect(),
+        };
+        let hosts = plan.changed_hosts().len();
+        if let Some(most) = self.input.max_hosts.filter(|most| hosts > *most) {
+            plan.refusals.push(Refusal {
+                node: None,
+                message: format!("the plan changes {hosts} hosts; at most {most} are allowed"),
+                counterexample: Vec::new(),
+                instead: Some(String::from(
+                    "narrow it with --limit, or raise `limits: { max_hosts }` in the configuration",
+                )),
+            });
+        }
+        plan.digest = digest::digest(&plan, self.input.text, self.input.inventory);
+        Ok(Planning::Done(Box::new(plan)))
+    }
+
+    /// Expands a list of steps; gives the ids of all its nodes.
+    fn list(&mut self, steps: &[Step], place: &Place, entry: &Entry) -> Vec<NodeId> {
+        let mut made: HashMap<StepId, Entry> = HashMap::new();
+        let mut all = Vec::new();
+        for step in in_order(steps) {
+            let before = self.before(step, &made, entry);
+            let nodes = match &step.body {
+                Body::Loop(l) => self.turns(step, l, place, &before),
+                Body::Action(call) => self.action(step, call, place, &before),
+                Body::Approve(approve) => vec![self.approve(step, approve, place, &before)],
+            };
+            all.extend(nodes.iter().cloned());
+            // A step that means no host at all passes its own predecessors on.
+            let after = if nodes.is_empty() {
+                before
+            } else {
+                Entry { needs: nodes, pause: None }
+            };
+            made.insert(step.id.clone(), after);
+        }
+        all
+    }
+
+    fn before(&self, step: &Step, made: &HashMap<StepId, Entry>, entry: &Entry) -> Entry {
+        let known: Vec<&Entry> = step.needs.iter().filter_map(|id| made.get(id)).collect();
+        if known.is_empty() {
+            return entry.clone();
+        }
+        let mut needs: Vec<NodeId> = known.iter().flat_map(|e| e.needs.iter().cloned()).collect();
+        needs.sort();
+        needs.dedup();
+        Entry {
+            needs,
+            pause: known.iter().filter_map(|e| e.pause).max(),
+        }
+    }
+
+    pub(super) fn scope(&self, place: &Place, host: Option<&HostName>) -> Scope {
+        let facts = RunFacts {
+            planned: planned_hosts(&self.nodes),
+            ..RunFacts::default()
+        };
+        results::scope(
+            &self.params,
+            self.input.inventory,
+            &self.results,
+            &facts,
+            &place.turns,
+            &place.bindings,
+            host,
+        )
+    }
+
+    fn action(&mut self, step: &Step, call: &Call, place: &Place, before: &Entry) -> Vec<NodeId> {
+        let scope = self.scope(place, place.loop_host.as_ref());
+        let hosts = bind::kind(self.world, call)
+            .and_then(|kind| bind::hosts(self.world, step, kind.signature().runs_on, &scope, place.loop_host.as_ref()));
+        let hosts = match hosts {
+            Ok(hosts) => hosts,
+            Err(diagnostic) => {
+                self.diagnostics.push(diagnostic);
+                return Vec::new();
+            }
+        };
+        let over_all = step.that.as_ref().is_some_and(|t| t.over_all);
+        let sites: Vec<(Option<HostName>, Vec<HostName>)> = match hosts {
+            Hosts::Once => vec![(None, Vec::new())],
+            Hosts::Each(list) => {
+                let list = self.limited(step, list);
+                if over_all {
+                    vec![(None, list)]
+                } else {
+                    list.into_iter().map(|h| (Some(h.clone()), vec![h])).collect()
+                }
+            }
+        };
+        let mut ids = Vec::new();
+        for (host, touches) in sites {
+            let mut node = new_node(step, place, host, before);
+            node.touches = touches;
+            node.action = call.action.value.clone();
+            let scope = self.scope(place, node.host.as_ref());
+            let site = Site {
+                step,
+                call,
+                place,
+                scope: &scope,
+            };
+            match self.forecast(&site, &mut node) {
+                Ok(result) => self.results.set(&node, result),
+                Err(diagnostic) => self.diagnostics.push(diagnostic),
+            }
+            ids.push(node.id.clone());
+            self.nodes.push(node);
+        }
+        ids
+    }
+
+    /// Leaves out hosts under maintenance and those beyond `--limit`.
+    fn limited(&mut self, step: &Step, hosts: Vec<HostName>) -> Vec<HostName> {
+        let wanted = hosts.len();
+        let mut kept = Vec::new();
+        for host in hosts {
+            let maintenance = self.input.inventory.hosts.get(&host).and_then(|h| h.maintenance.clone());
+            if let Some(reason) = maintenance {
+                self.warnings.insert(format!("{host} is left out: under maintenance ({reason})"));
+            } else if self.input.limit.is_none_or(|limit| limit.contains(&host)) {
+                kept.push(host);
+            }
+        }
+        if kept.is_empty() && wanted > 0 && !step.allow_empty {
+            self.refusals.push(Refusal {
+                node: None,
+                message: format!("step `{}` has no host left after --limit and maintenance", step.id),
+                counterexample: Vec::new(),
+                instead: Some(String::from("widen --limit, or say `allow_empty: true` if the step may do nothing")),
+            });
+        }
+        kept
+    }
+
+    fn approve(&mut self, step: &Step, approve: &Approve, place: &Place, before: &Entry) -> NodeId {
+        let scope = self.scope(place, None);
+        let mut node = new_node(step, place, None, before);
+        node.action = String::from("approve");
+        let from = if approve.from.is_empty() {
+            String::from("nobody")
+        } else {
+            approve.from.join(", ")
+        };
+        let ask = crate::lang::template::render_for_people(&approve.ask, &scope);
+        node.forecast = Forecast::Asks {
+            summary: format!("asks {from}: {ask}"),
+        };
+        node.name = crate::lang::template::render_for_people(&step.name, &scope);
+        let ending = results::Ending {
+            ok: true,
+            changed: Some(false),
+            attempts: 1,
+            ..results::Ending::default()
+        };
+        self.results.set(&node, ending.onto(Value::Null));
+        let id = node.id.clone();
+        self.nodes.push(node);
+        id
+    }
+
+    fn turns(&mut self, step: &Step, l: &Loop, place: &Place, before: &Entry) -> Vec<NodeId> {
+        let turns = match self.planned_turns(step, l, place) {
+            Ok(turns) => turns,
+            Err(diagnostic) => {
+                self.diagnostics.push(diagnostic);
+                return Vec::new();
+            }
+        };
+        let sizes = match self.batches(l, place, turns.len()) {
+            Ok(sizes) => sizes,
+            Err(diagnostic) => {
+                self.diagnostics.push(diagnostic);
+                return Vec::new();
+            }
+        };
+        let mut done: Vec<Vec<NodeId>> = Vec::new();
+        for (i, turn) in turns.into_iter().enumerate() {
+            let waits = sizes.waits_for(i);
+            let mut entry = before.clone();
+            if !waits.is_empty() {
+                entry.needs = waits.clone().flat_map(|t| done[t].iter().cloned()).chain(entry.needs).collect();
+                entry.needs.dedup();
+                entry.pause = (l.pause > Duration::ZERO).then_some(l.pause);
+            }
+            let mut inner = place.clone();
+            inner.turns.push(Turn {
+                step: step.id.clone(),
+                key: turn.key,
+            });
+            inner.bindings.insert(l.variable.clone(), turn.value);
+            inner.loop_host = turn.host.or(inner.loop_host);
+            done.push(self.list(&l.steps, &inner, &entry));
+        }
+        done.concat()
+    }
+
+    fn planned_turns(&mut self, step: &Step, l: &Loop, place: &Place) -> Result<Vec<PlannedTurn>, Diagnostic> {
+        let scope = self.scope(place, place.loop_host.as_ref());
+        match &l.over {
+            LoopOver::Hosts(text) => {
+                let hosts = bind::select(self.world, text, &scope, step.allow_empty)?;
+                let hosts = self.limited(step, hosts);
+                let value = |h: &HostName| {
+                    self.input
+                        .inventory
+                        .hosts
+                        .get(h)
+                        .map_or(Value::text(h.as_str()), |host| host.to_value())
+                };
+                Ok(hosts
+                    .into_iter()
+                    .map(|h| PlannedTurn {
+                        key: h.0.clone(),
+                        value: value(&h),
+                        host: Some(h),
+                    })
+                    .collect())
+            }
+            LoopOver::Items(e) => {
+                let value = expression::eval(e, &scope)
+                    .map_err(|error| Diagnostic::error("RB0707", e.span, format!("cannot evaluate `items`: {error}")))?;
+                match value {
+                    Value::List(items) => Ok(items
+                        .into_iter()
+                        .enumerate()
+                        .map(|(i, v)| PlannedTurn {
+                            key: item_key(i, &v),
+                            value: v,
+                            host: None,
+                        })
+                        .collect()),
+                    _ if self.input.offline => {
+                        self.warnings.insert(format!(
+                            "the turns of `{}` depend on what a probe shows; offline they are left out",
+                            step.id
+                        ));
+                        Ok(Vec::new())
+                    }
+                    // The probe it depends on has not been looked at yet; the next round knows.
+                    _ if !self.needs.is_empty() => Ok(Vec::new()),
+                    other => Err(
+                        Diagnostic::error("RB0708", e.span, "the items of a loop must be known before the run")
+                            .label(format!("this is {}", convert::describe(&other)))
+                            .help("use a literal, a parameter, or the result of a probe that does not depend on a change"),
+                    ),
+                }
+            }
+        }
+    }
+
+    fn batches(&self, l: &Loop, place: &Place, turns: usize) -> Result<Batches, Diagnostic> {
+        let list = match &l.pace {
+            Pace::Parallel(n) => return Ok(Batches::Window((*n).max(1) as usize)),
+            Pace::Batches(list) => list,
+        };
+        let scope = self.scope(place, None);
+        let mut sizes = Vec::new();
+        for batch in list {
+            let share = match batch {
+                Batch::Share(share) => *share,
+                Batch::Text(text) => {
+                    let value = bind::render(text, &scope)?;
+                    convert::share(&value)
+                        .map_err(|message| Diagnostic::error("RB0701", text.span, format!("`max_unavailable`: {message}")))?
+                }
+            };
+            sizes.push(count(share, turns));
+        }
+        Ok(Batches::Groups(sizes))
+    }
+}
+
+/// Which turns must have ended before a turn starts.
+enum Batches {
+    /// At most so many at once.
+    Window(usize),
+    /// Batch after batch; the last size repeats.
+    Groups(Vec<usize>),
+}
+
+impl Batches {
+    fn waits_for(&self, turn: usize) -> std::ops::Range<usize> {
+        match self {
+            Batches::Window(n) if turn >= *n => turn - n..turn - n + 1,
+            Batches::Window(_) => 0..0,
+            Batches::Groups(sizes) => {
+                let (mut start, mut before, mut next) = (0, 0..0, sizes.iter());
+                let mut size = 1;
+                loop {
+                    size = next.next().copied().unwrap_or(size).max(1);
+                    if turn < start + size {
+                        return before;
+                    }
+                    before = start..start + size;
+                    start += size;
+                }
+            }
+        }
+    }
+}
+
+/// A percentage of turns is rounded down, but is at least one.
+fn count(share: Share, turns: usize) -> usize {
+    match share {
+        Share::Count(n) => (n as usize).max(1),
+        #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        Share::Percent(p) => ((turns as f64 * p / 100.0).floor() as usize).max(1),
+    }
+}
+
+/// The part of the plan that the pools' minimum is proved for.
+fn work(nodes: &[Node]) -> Vec<Node> {
+    nodes.iter().filter(|n| n.section.is_work()).cloned().collect()
+}
+
+fn planned_hosts(nodes: &[Node]) -> Vec<HostName> {
+    let mut hosts = Vec::new();
+    for host in nodes.iter().filter(|n| n.section.is_work()).flat_map(|n| &n.touches) {
+        if !hosts.contains(host) {
+            hosts.push(host.clone());
+        }
+    }
+    hosts
+}
+
+fn item_key(position: usize, item: &Value) -> String {
+    match item.field("name").or_else(|| Some(item.clone())) {
+        Some(Value::Text(name)) => name,
+        Some(Value::Int(n)) => n.to_string(),
+        _ => (position + 1).to_string(),
+    }
+}
+
+/// File order, but a step that needs a later one comes after it. The compiler has refused cycles.
+fn in_order(steps: &[Step]) -> Vec<&Step> {
+    let mut left: Vec<&Step> = steps.iter().collect();
+    let mut ordered: Vec<&Step> = Vec::new();
+    while !left.is_empty() {
+        let ready = left.iter().position(|s| {
+            !s.needs
+                .iter()
+                .any(|need| left.iter().any(|other| &other.id == need && other.id != s.id))
+        });
+        ordered.push(left.remove(ready.unwrap_or(0)));
+    }
+    ordered
+}
+
+fn new_node(step: &Step, place: &Place, host: Option<HostName>, before: &Entry) -> Node {
+    Node {
+        id: node_id(&step.id, &place.turns, host.as_ref()),
+        step: step.id.clone(),
+        section: place.section,
+        turns: place.turns.clone(),
+        bindings: place.bindings.clone(),
+        host,
+        touches: Vec::new(),
+        needs: before.needs.clone(),
+        name: String::new(),
+        action: String::new(),
+        arguments: crate::model::action::Arguments::default(),
+        pause: before.pause,
+        class: step.class,
+        forecast: Forecast::AtRunTime { why: String::new() },
+        diff: None,
+        notes: Vec::new(),
+        undo: crate::model::action::Undo::Nothing,
+        owes: None,
+        pool_effects: Vec::new(),
+        after: Vec::new(),
+    }
+}
+
+/// `step`, `step@host`, `loop[key].step`; the host is left out where the turn already names it.
+pub(super) fn node_id(step: &StepId, turns: &[Turn], host: Option<&HostName>) -> NodeId {
+    let path: String = turns.iter().map(|t| format!("{}[{}].", t.step, t.key)).collect();
+    match host {
+        Some(h) if turns.last().is_none_or(|t| t.key != h.0) => NodeId(format!("{path}{step}@{h}")),
+        _ => NodeId(format!("{path}{step}")),
+    }
+}

@@ -1,0 +1,474 @@
+//! What one node will do, judged on what was seen and on what the nodes before it will have changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::bind;
+use super::capacity::{MemberNow, PoolNow};
+use super::expand::{Place, Planner};
+use super::judge::{self, Truth};
+use super::results::Ending;
+use crate::base::clock::friendly;
+use crate::base::id::{HostName, PoolName};
+use crate::diagnostic::Diagnostic;
+use crate::lang::template;
+use crate::model::action::{
+    Action, Arguments, Change, Class, Context, Decision, Observation, PoolEffect, ResourceKey, RunsOn, Scope as Around, Undo,
+};
+use crate::model::inventory::Pool;
+use crate::model::operation::{Identity, Output};
+use crate::model::plan::{EffectKind, Forecast, Node, NodeEffect, PoolForecast, Refusal, Section};
+use crate::model::runbook::{Call, Step, UndoRule};
+use crate::model::text::Scope;
+use crate::model::value::Value;
+
+/// Facts that will be so by the time a later node looks.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Predicted {
+    facts: BTreeMap<ResourceKey, Value>,
+    tainted: BTreeSet<Around>,
+}
+
+impl Predicted {
+    /// What a later node would see in place of what is there now.
+    fn over(&self, seen: Observation) -> Observation {
+        let facts = seen.0.into_iter().map(|(key, now)| {
+            let value = match self.facts.get(&key) {
+                Some(predicted) => predicted.clone(),
+                None if self.tainted.contains(&key.scope) => Value::Unknown,
+                None => now,
+            };
+            (key, value)
+        });
+        Observation(facts.collect())
+    }
+
+    fn change(&mut self, change: &Change, certain: bool) {
+        for scope in &change.taints {
+            self.facts.retain(|key, _| &key.scope != scope);
+            self.tainted.insert(scope.clone());
+        }
+        for (key, value) in &change.predicted {
+            self.facts.insert(key.clone(), if certain { value.clone() } else { Value::Unknown });
+        }
+    }
+}
+
+/// A step at a place, ready to be forecast.
+pub(super) struct Site<'s> {
+    pub(super) step: &'s Step,
+    pub(super) call: &'s Call,
+    pub(super) place: &'s Place,
+    pub(super) scope: &'s Scope,
+}
+
+enum Look {
+    Seen(Observation),
+    Missing,
+    Offline,
+    Trouble(String),
+}
+
+impl Planner<'_> {
+    /// Fills in what the node will do and gives the result that later nodes see.
+    pub(super) fn forecast(&mut self, site: &Site<'_>, node: &mut Node) -> Result<Value, Diagnostic> {
+        node.name = template::render_for_people(&site.step.name, site.scope);
+        node.notes = site.step.verify.iter().map(|check| check_note(check, site.scope)).collect();
+        let certain = match site.step.when.as_ref().map(|w| judge::condition(w, site.scope)).transpose()? {
+            None | Some(Truth::True) => true,
+            Some(Truth::Unknown) => false,
+            Some(Truth::False(why)) => {
+                node.forecast = Forecast::Skipped { why };
+                return Ok(Ending {
+                    skipped: true,
+                    changed: Some(false),
+                    ..Ending::default()
+                }
+                .onto(Value::Null));
+            }
+        };
+        let kind = bind::kind(self.world, site.call)?;
+        let signature = kind.signature();
+        node.arguments = bind::arguments(site.call, signature, site.scope)?;
+        if signature.runs_on == RunsOn::Balancers {
+            node.touches = self.pool_of(&node.arguments).map(|p| p.balancers.clone()).unwrap_or_default();
+        }
+        let ending = Ending {
+            ok: true,
+            changed: Some(false),
+            attempts: 1,
+            ..Ending::default()
+        };
+        let fields = if node.arguments.has_unknown() {
+            node.forecast = Forecast::AtRunTime {
+                why: String::from("its arguments depend on what the run finds"),
+            };
+            unknown_fields(&(signature.results)())
+        } else {
+            self.look_and_decide(site, node, certain)?
+        };
+        node.pool_effects = self.effects(site.step, signature.pool_effect, node);
+        let changed = match node.forecast {
+            Forecast::WillChange { .. } => Some(true),
+            Forecast::AtRunTime { .. } if node.class != Class::Probe => None,
+            _ => Some(false),
+        };
+        Ok(Ending { changed, ..ending }.onto(fields))
+    }
+
+    fn look_and_decide(&mut self, site: &Site<'_>, node: &mut Node, certain: bool) -> Result<Value, Diagnostic> {
+        let over_all = site.step.that.as_ref().is_some_and(|t| t.over_all);
+        let hosts: Vec<Option<HostName>> = if over_all {
+            node.touches.iter().cloned().map(Some).collect()
+        } else {
+            vec![node.host.clone()]
+        };
+        let mut results = Vec::new();
+        for host in hosts {
+            let action = bind::bind(self.world, site.step, site.call, &node.arguments, host.as_ref(), site.scope)?;
+            let seen = match self.look(action.as_ref()) {
+                Look::Seen(seen) => self.predicted.over(seen),
+                blind => {
+                    self.blind(site, node, blind);
+                    return Ok(Value::Unknown);
+                }
+            };
+            results.push(self.decide(site, node, action.as_ref(), &seen, certain));
+        }
+        let result = results.first().cloned().unwrap_or(Value::Null);
+        if site.step.class == Class::Probe {
+            self.judge_probe(site, node, &result, results)?;
+        }
+        Ok(result)
+    }
+
+    /// Looks through what was seen; asks for what is missing.
+    fn look(&mut self, action: &dyn Action) -> Look {
+        let operations = action.probe();
+        if self.input.offline && !operations.is_empty() {
+            return Look::Offline;
+        }
+        let outputs: Vec<Option<&Output>> = operations.iter().map(|o| self.seen.get(o)).collect();
+        let missing: Vec<_> = operations
+            .iter()
+            .zip(&outputs)
+            .filter(|(_, out)| out.is_none())
+            .map(|(o, _)| o.clone())
+            .collect();
+        if !missing.is_empty() {
+            self.needs
+                .extend(missing.into_iter().filter(|o| !self.needs.contains(o)).collect::<Vec<_>>());
+            return Look::Missing;
+        }
+        let outputs: Vec<Output> = outputs.into_iter().flatten().cloned().collect();
+        match action.read(&outputs) {
+            Ok(seen) => Look::Seen(seen),
+            Err(error) => Look::Trouble(error.message),
+        }
+    }
+
+    fn blind(&mut self, site: &Site<'_>, node: &mut Node, look: Look) {
+        let why = match look {
+            Look::Trouble(message) => message,
+            Look::Offline => String::from("planned offline: nothing was looked at"),
+            Look::Missing | Look::Seen(_) => String::new(),
+        };
+        let trouble = !why.is_empty() && !self.input.offline;
+        if trouble && site.place.section.is_work() && site.step.allow_failure.is_none() {
+            self.refusals.push(Refusal {
+                node: Some(node.id.clone()),
+                message: format!("`{}` cannot look: {why}", node.id),
+                counterexample: Vec::new(),
+                instead: None,
+            });
+        }
+        node.forecast = Forecast::AtRunTime { why };
+    }
+
+    fn decide(&mut self, site: &Site<'_>, node: &mut Node, action: &dyn Action, seen: &Observation, certain: bool) -> Value {
+        match action.decide(seen) {
+            Decision::InDesiredState => {
+                node.forecast = Forecast::NothingToDo {
+                    summary: String::from("already so"),
+                };
+                action.result(seen, &[])
+            }
+            Decision::Change(change) => {
+                if site.place.section.is_work() {
+                    self.predicted.change(&change, certain);
+                }
+                node.undo = undo_of(site.step, &change);
+                node.diff = change.diff.clone();
+                node.notes.splice(0..0, change.notes.iter().cloned());
+                node.forecast = if certain {
+                    Forecast::WillChange {
+                        summary: change.summary.clone(),
+                    }
+                } else {
+                    let when = site.step.when.as_ref().map_or("", |w| w.source.as_str());
+                    Forecast::AtRunTime {
+                        why: format!("if {when}: {}", change.summary),
+                    }
+                };
+                let after = self.predicted.over(with_predictions(seen.clone(), &change));
+                action.result(&after, &[])
+            }
+            Decision::Unknown(why) => {
+                node.forecast = Forecast::AtRunTime { why };
+                Value::Unknown
+            }
+            Decision::Refused(why) => {
+                if site.place.section.is_work() && certain {
+                    self.refusals.push(Refusal {
+                        node: Some(node.id.clone()),
+                        message: format!("`{}`: {why}", node.id),
+                        counterexample: Vec::new(),
+                        instead: None,
+                    });
+                }
+                node.forecast = Forecast::AtRunTime { why };
+                Value::Unknown
+            }
+        }
+    }
+
+    fn judge_probe(&mut self, site: &Site<'_>, node: &mut Node, result: &Value, results: Vec<Value>) -> Result<(), Diagnostic> {
+        let Some(that) = &site.step.that else {
+            node.forecast = Forecast::Reads {
+                summary: String::from("looks"),
+            };
+            return Ok(());
+        };
+        let mut scope = site.scope.clone();
+        scope.set("result", result.clone());
+        scope.set("results", Value::List(results));
+        let wait = site
+            .step
+            .within
+            .map(|w| format!("; waits up to {}", friendly(w)))
+            .unwrap_or_default();
+        node.forecast = match judge::condition(&that.expression, &scope)? {
+            Truth::True => Forecast::Reads {
+                summary: String::from("ok now"),
+            },
+            Truth::Unknown => Forecast::AtRunTime {
+                why: format!("checks that {}{wait}", that.expression.source),
+            },
+            Truth::False(why) if site.place.section == Section::Require && site.step.within.is_none() => {
+                let message = format!("required: {} — {why}", node.name);
+                self.refusals.push(Refusal {
+                    node: Some(node.id.clone()),
+                    message,
+                    counterexample: Vec::new(),
+                    instead: None,
+                });
+                Forecast::Reads {
+                    summary: format!("not so now: {why}"),
+                }
+            }
+            Truth::False(why) => Forecast::Reads {
+                summary: format!("not so now: {why}{wait}"),
+            },
+        };
+        Ok(())
+    }
+
+    fn pool_of(&self, arguments: &Arguments) -> Option<&Pool> {
+        self.input.inventory.pools.get(arguments.text("pool")?)
+    }
+
+    fn effects(&self, step: &Step, effect: Option<fn(&dyn Fn(&str) -> Option<Value>) -> PoolEffect>, node: &Node) -> Vec<NodeEffect> {
+        let Some(effect) = effect else { return Vec::new() };
+        let arguments = node.arguments.clone();
+        let effect = effect(&|name| arguments.get(name).cloned());
+        let member = |kind| match (arguments.text("pool"), arguments.text("member")) {
+            (Some(pool), Some(member)) => vec![NodeEffect {
+                pool: pool.into(),
+                member: member.into(),
+                kind,
+            }],
+            _ => Vec::new(),
+        };
+        let host = |kind| {
+            let Some(host) = node.host.as_ref().filter(|_| !step.pool_effect_none) else {
+                return Vec::new();
+            };
+            let pools = self.input.inventory.pools.values().filter(|p| p.member(host.as_str()).is_some());
+            pools
+                .map(|p| NodeEffect {
+                    pool: p.name.clone(),
+                    member: host.clone(),
+                    kind,
+                })
+                .collect()
+        };
+        match effect {
+            PoolEffect::None => Vec::new(),
+            PoolEffect::ReturnsMember => member(EffectKind::Returns),
+            _ if !node.may_change() => Vec::new(),
+            PoolEffect::TakesMember => member(EffectKind::Takes),
+            PoolEffect::TakesHost => host(EffectKind::Takes),
+            PoolEffect::DisturbsHost => host(EffectKind::Disturbs),
+        }
+    }
+
+    /// The pools that some node takes from or returns to, as they are now.
+    pub(super) fn pools_now(&mut self) -> Vec<PoolNow> {
+        let mut names: Vec<PoolName> = self
+            .nodes
+            .iter()
+            .filter(|n| n.section.is_work())
+            .flat_map(|n| n.pool_effects.iter().map(|e| e.pool.clone()))
+            .collect();
+        names.sort();
+        names.dedup();
+        if self.input.offline && !names.is_empty() {
+            self.warnings
+                .insert(String::from("planned offline: that pools keep their minimum is not proved"));
+            return Vec::new();
+        }
+        names.into_iter().filter_map(|name| self.pool_now(&name)).collect()
+    }
+
+    fn pool_now(&mut self, name: &PoolName) -> Option<PoolNow> {
+        let pool = self.input.inventory.pools.get(name)?;
+        let action = status_action(self, pool)?;
+        let seen = match self.look(action.as_ref()) {
+            Look::Seen(seen) => seen,
+            Look::Trouble(message) => {
+                let message = format!("pool `{name}` cannot be looked at, so nothing may be taken from it: {message}");
+                self.refusals.push(Refusal {
+                    node: None,
+                    message,
+                    counterexample: Vec::new(),
+                    instead: None,
+                });
+                return None;
+            }
+            Look::Missing | Look::Offline => return None,
+        };
+        Some(PoolNow {
+            pool: name.clone(),
+            minimum: pool.minimum(),
+            members: pool.members.iter().map(|m| member_now(name, &m.host, &seen)).collect(),
+        })
+    }
+
+    pub(super) fn pool_forecasts(&mut self, pools: &[PoolNow]) -> Vec<PoolForecast> {
+        let mut list = Vec::new();
+        for now in pools {
+            let Some(pool) = self.input.inventory.pools.get(&now.pool) else {
+                continue;
+            };
+            let Some(action) = status_action(self, pool) else { continue };
+            if let Look::Seen(seen) = self.look(action.as_ref()) {
+                let members = action
+                    .result(&seen, &[])
+                    .field("members")
+                    .and_then(|m| m.as_list().map(<[Value]>::to_vec))
+                    .unwrap_or_default();
+                list.push(PoolForecast {
+                    now: now.capacity(),
+                    members,
+                });
+            }
+        }
+        list
+    }
+}
+
+fn status_action(planner: &Planner<'_>, pool: &Pool) -> Option<Box<dyn Action>> {
+    let run_as = planner
+        .input
+        .runbook
+        .run_as
+        .as_ref()
+        .and_then(|t| t.as_literal())
+        .map_or(Identity::Login, |u| Identity::User(u.to_owned()));
+    status_of(planner.input.catalog, planner.input.inventory, pool, &run_as)
+}
+
+/// The probe that shows a pool's members; `None` when the catalogue has none.
+#[must_use]
+pub fn status_of(
+    catalog: &dyn crate::model::action::Catalog,
+    inventory: &crate::model::inventory::Inventory,
+    pool: &Pool,
+    run_as: &Identity,
+) -> Option<Box<dyn Action>> {
+    let context = Context {
+        host: None,
+        run_as,
+        inventory,
+        timeout: std::time::Duration::from_secs(30),
+    };
+    let arguments = Arguments::from_pairs([("pool", Value::text(pool.name.as_str()))]);
+    catalog.get("pool.status")?.bind(&arguments, &context).ok()
+}
+
+/// A member as the balancers show it; what is unknown counts as out.
+#[must_use]
+pub fn member_now(pool: &PoolName, host: &HostName, seen: &Observation) -> MemberNow {
+    let facts = seen.get(&ResourceKey::member(pool, host)).cloned().unwrap_or(Value::Null);
+    let is = |name: &str| facts.field(name).and_then(|v| v.as_bool()).unwrap_or(false);
+    let text = |name: &str| facts.field(name).and_then(|v| v.as_text().map(str::to_owned)).unwrap_or_default();
+    let state = text("state");
+    let weightless = facts.field("weight").and_then(|w| w.as_int()) == Some(0);
+    let enabled = is("configured") && state == "ready" && !weightless;
+    let serving = enabled && is("up");
+    let since = facts
+        .field("seconds_in_state")
+        .and_then(|v| v.as_int())
+        .and_then(|s| u64::try_from(s).ok());
+    let since = since
+        .map(|s| format!(" for {}", friendly(std::time::Duration::from_secs(s))))
+        .unwrap_or_default();
+    let owner = if is("owned") {
+        format!("owned by {}", text("owner"))
+    } else {
+        String::from("nobody owns that")
+    };
+    let detail = match () {
+        () if facts == Value::Null => String::from("not known to the balancer"),
+        () if !is("configured") => format!("not active in the balancer's configuration, {owner}"),
+        () if !enabled => format!("{}{since}, {owner}", if weightless { "weight 0" } else { state.as_str() }),
+        () if !serving => format!("down{since} ({})", text("check")),
+        () => String::from("in service"),
+    };
+    MemberNow {
+        host: host.clone(),
+        enabled,
+        serving,
+        detail,
+    }
+}
+
+fn with_predictions(mut seen: Observation, change: &Change) -> Observation {
+    for (key, value) in &change.predicted {
+        seen.set(key.clone(), value.clone());
+    }
+    seen
+}
+
+/// How a change of this step would be taken back, the runbook's word before the action's.
+#[must_use]
+pub fn undo_of(step: &Step, change: &Change) -> Undo {
+    match &step.undo {
+        UndoRule::Auto => change.undo.clone(),
+        UndoRule::Keep => Undo::Keep,
+        UndoRule::None => Undo::Impossible,
+        UndoRule::Steps(_) => Undo::Steps,
+    }
+}
+
+fn check_note(check: &Step, scope: &Scope) -> String {
+    let within = check.within.map(|w| format!(" (within {})", friendly(w))).unwrap_or_default();
+    format!("then checks: {}{within}", template::render_for_people(&check.name, scope))
+}
+
+/// Every declared field, unknown.
+fn unknown_fields(kind: &crate::model::types::Type) -> Value {
+    match kind {
+        crate::model::types::Type::Record(fields) => Value::Map(fields.keys().map(|k| (k.clone(), Value::Unknown)).collect()),
+        _ => Value::Unknown,
+    }
+}

@@ -1,0 +1,70 @@
+//! Conditions judged on values, with words for people; shared by the planner and the executor.
+
+use crate::base::sanitise;
+use crate::diagnostic::Diagnostic;
+use crate::lang::expression;
+use crate::model::text::{Expression, Scope};
+use crate::model::value::Value;
+
+/// Three-valued truth.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Truth {
+    /// It is so.
+    True,
+    /// It is not; the words say what was found.
+    False(String),
+    /// Only the run can tell.
+    Unknown,
+}
+
+/// Judges a condition.
+///
+/// # Errors
+/// When it cannot be evaluated (a missing key of a dynamic value, a division by zero).
+pub fn condition(e: &Expression, scope: &Scope) -> Result<Truth, Diagnostic> {
+    match expression::eval(e, scope) {
+        Ok(Value::Bool(true)) => Ok(Truth::True),
+        Ok(Value::Bool(false)) => Ok(Truth::False(found(e, scope))),
+        Ok(Value::Unknown) => Ok(Truth::Unknown),
+        Ok(other) => Err(Diagnostic::error(
+            "RB0709",
+            e.span,
+            format!("expected true or false, found `{other}`"),
+        )),
+        Err(error) => Err(Diagnostic::error(
+            "RB0709",
+            e.span,
+            format!("cannot evaluate `{}`: {error}", e.source),
+        )),
+    }
+}
+
+/// `result.status == 200` is false: `result.status` is 500
+fn found(e: &Expression, scope: &Scope) -> String {
+    let mut seen = Vec::new();
+    for path in expression::paths(&e.root) {
+        let value = path
+            .iter()
+            .skip(1)
+            .try_fold(scope.get(path.first().map_or("", String::as_str)).cloned(), |v, name| {
+                v.map(|v| v.field(name)).ok_or(())
+            });
+        if let Ok(Some(value)) = value {
+            let text = match value {
+                Value::Map(_) => continue,
+                Value::List(items) => format!("a list of {}", items.len()),
+                other => sanitise::one_line(&other.to_string(), 60),
+            };
+            let line = format!("`{}` is {text}", path.join("."));
+            if !seen.contains(&line) {
+                seen.push(line);
+            }
+        }
+    }
+    let source = sanitise::one_line(&e.source, 120);
+    if seen.is_empty() {
+        format!("`{source}` is false")
+    } else {
+        format!("`{source}` is false: {}", seen.join(", "))
+    }
+}

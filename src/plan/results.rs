@@ -1,0 +1,223 @@
+//! Results of nodes, and what a node sees of them: the `steps` of texts and expressions.
+//!
+//! Used while planning (predicted results) and while running (real ones); knows nothing of either.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::base::id::{HostName, StepId};
+use crate::model::inventory::Inventory;
+use crate::model::plan::{Node, Turn};
+use crate::model::text::Scope;
+use crate::model::value::Value;
+
+/// All results so far.
+#[derive(Clone, Debug, Default)]
+pub struct Results {
+    entries: BTreeMap<StepId, Vec<Entry>>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    turns: Vec<Turn>,
+    host: Option<HostName>,
+    value: Arc<Value>,
+}
+
+/// How a node ended, beside the fields of its action.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ending {
+    /// It did what it says.
+    pub ok: bool,
+    /// It failed or was lost.
+    pub failed: bool,
+    /// It did not run.
+    pub skipped: bool,
+    /// It changed something; `None`: known at run time.
+    pub changed: Option<bool>,
+    /// Attempts made.
+    pub attempts: u32,
+    /// From first start to end.
+    pub seconds: f64,
+}
+
+impl Ending {
+    /// Adds `ok`, `failed`, `skipped`, `changed`, `attempts`, `seconds` to an action's fields.
+    #[must_use]
+    pub fn onto(self, fields: Value) -> Value {
+        let mut map = match fields {
+            Value::Map(map) => map,
+            _ => BTreeMap::new(),
+        };
+        map.insert("ok".to_owned(), Value::Bool(self.ok));
+        map.insert("failed".to_owned(), Value::Bool(self.failed));
+        map.insert("skipped".to_owned(), Value::Bool(self.skipped));
+        map.insert("changed".to_owned(), self.changed.map_or(Value::Unknown, Value::Bool));
+        map.insert("attempts".to_owned(), Value::Int(i64::from(self.attempts)));
+        map.insert("seconds".to_owned(), Value::Float(self.seconds));
+        Value::Map(map)
+    }
+}
+
+impl Results {
+    /// Records the result of a node; a later one replaces an earlier one.
+    pub fn set(&mut self, node: &Node, value: Value) {
+        let list = self.entries.entry(node.step.clone()).or_default();
+        let value = Arc::new(value);
+        match list.iter_mut().find(|e| e.turns == node.turns && e.host == node.host) {
+            Some(entry) => entry.value = value,
+            None => list.push(Entry {
+                turns: node.turns.clone(),
+                host: node.host.clone(),
+                value,
+            }),
+        }
+    }
+
+    /// The map `steps` as seen from inside `turns` on `host`.
+    #[must_use]
+    pub fn visible(&self, turns: &[Turn], host: Option<&HostName>) -> Value {
+        let mut steps = BTreeMap::new();
+        let mut loops: BTreeMap<StepId, BTreeMap<String, Value>> = BTreeMap::new();
+        for (step, entries) in &self.entries {
+            let seen: Vec<&Entry> = entries.iter().filter(|e| turns.starts_with(&e.turns)).collect();
+            if !seen.is_empty() {
+                steps.insert(step.0.clone(), together(&seen, host));
+            }
+            for entry in entries.iter().filter(|e| !turns.starts_with(&e.turns)) {
+                if let Some(turn) = entry
+                    .turns
+                    .iter()
+                    .zip(0..)
+                    .find(|(_, i)| turns.get(*i) != entry.turns.get(*i))
+                    .map(|(t, _)| t)
+                {
+                    let slot = loops
+                        .entry(turn.step.clone())
+                        .or_default()
+                        .entry(turn.key.clone())
+                        .or_insert(Value::Null);
+                    *slot = merge_turn(slot, &turn.key, &entry.value);
+                }
+            }
+        }
+        for (step, by_key) in loops {
+            let all = Value::List(by_key.into_values().collect());
+            steps.insert(step.0, Value::map([("all", all)]));
+        }
+        Value::Map(steps)
+    }
+}
+
+/// One entry reads directly; several read as `.hosts` and `.all`, and directly for the node's own host.
+fn together(entries: &[&Entry], host: Option<&HostName>) -> Value {
+    let own = match entries {
+        [one] => Some(*one),
+        _ => entries.iter().find(|e| host.is_some() && e.host.as_ref() == host).copied(),
+    };
+    let mut map = match own.map(|e| e.value.as_ref()) {
+        Some(Value::Map(map)) => map.clone(),
+        _ => {
+            let any = |name: &str| Value::Bool(entries.iter().any(|e| e.value.field(name) == Some(Value::Bool(true))));
+            let all_ok = entries.iter().all(|e| e.value.field("ok") == Some(Value::Bool(true)));
+            let pairs = [
+                ("ok", Value::Bool(all_ok)),
+                ("failed", any("failed")),
+                ("skipped", any("skipped")),
+                ("changed", any("changed")),
+            ];
+            pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()
+        }
+    };
+    let by_host = entries
+        .iter()
+        .filter_map(|e| e.host.as_ref().map(|h| (h.0.clone(), e.value.as_ref().clone())))
+        .collect();
+    map.insert("hosts".to_owned(), Value::Map(by_host));
+    map.insert(
+        "all".to_owned(),
+        Value::List(entries.iter().map(|e| e.value.as_ref().clone()).collect()),
+    );
+    Value::Map(map)
+}
+
+/// A turn is ok when all its steps are, failed or changed when any is.
+fn merge_turn(so_far: &Value, key: &str, step: &Value) -> Value {
+    let flag = |v: &Value, name: &str, absent: bool| v.field(name).and_then(|f| f.as_bool()).unwrap_or(absent);
+    Value::map([
+        ("key", Value::text(key)),
+        ("ok", Value::Bool(flag(so_far, "ok", true) && flag(step, "ok", false))),
+        ("failed", Value::Bool(flag(so_far, "failed", false) || flag(step, "failed", false))),
+        (
+            "changed",
+            Value::Bool(flag(so_far, "changed", false) || flag(step, "changed", false)),
+        ),
+    ])
+}
+
+/// What the run itself offers to texts: `run.id`, `run.hosts.*`, `run.failure.*`.
+#[derive(Clone, Debug, Default)]
+pub struct RunFacts {
+    /// `#12`; empty while planning.
+    pub id: String,
+    /// Hosts the plan touches.
+    pub planned: Vec<HostName>,
+    /// Hosts where something was changed.
+    pub changed: Vec<HostName>,
+    /// step, host, summary of the first failure.
+    pub failure: Option<(String, String, String)>,
+}
+
+/// Everything a node's texts and expressions can see, but for `result` and `results`.
+#[must_use]
+pub fn scope(
+    params: &Arc<Value>,
+    inventory: &Inventory,
+    results: &Results,
+    run: &RunFacts,
+    turns: &[Turn],
+    bindings: &BTreeMap<String, Value>,
+    host: Option<&HostName>,
+) -> Scope {
+    let mut scope = Scope::new();
+    scope.set("params", params.clone());
+    scope.set("steps", results.visible(turns, host));
+    scope.set("groups", groups(inventory));
+    scope.set("run", run_value(run));
+    // `validate: [php, -l, "{{file}}"]`: whoever puts the file in place fills in its temporary name.
+    scope.set("file", Value::text("{{file}}"));
+    for (name, value) in bindings {
+        scope.set(name.clone(), value.clone());
+    }
+    scope
+}
+
+fn names(hosts: &[HostName]) -> Value {
+    Value::List(hosts.iter().map(|h| Value::text(h.as_str())).collect())
+}
+
+fn groups(inventory: &Inventory) -> Value {
+    Value::Map(
+        inventory
+            .groups
+            .iter()
+            .map(|(name, hosts)| (name.0.clone(), names(hosts)))
+            .collect(),
+    )
+}
+
+fn run_value(run: &RunFacts) -> Value {
+    let unchanged: Vec<HostName> = run.planned.iter().filter(|h| !run.changed.contains(h)).cloned().collect();
+    let hosts = Value::map([
+        ("planned", names(&run.planned)),
+        ("changed", names(&run.changed)),
+        ("unchanged", names(&unchanged)),
+    ]);
+    let (step, host, summary) = run.failure.clone().unwrap_or_default();
+    let failure = Value::map([
+        ("step", Value::text(step)),
+        ("host", Value::text(host)),
+        ("summary", Value::text(summary)),
+    ]);
+    Value::map([("id", Value::text(run.id.clone())), ("hosts", hosts), ("failure", failure)])
+}

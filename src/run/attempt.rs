@@ -1,0 +1,457 @@
+//! One attempt of one node: look, decide, ask for leave, perform, verify. Its only word to the run is the message it ends with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::checks::{self, Site};
+use super::perform::{Identity, Performer};
+use super::pools::Pools;
+use crate::base::clock::friendly;
+use crate::base::id::{HostName, NodeId, RunId};
+use crate::base::sanitise;
+use crate::engine::{Ending, Input, Intent};
+use crate::journal::{Journal, Stream};
+use crate::model::action::{Action, Arguments, Catalog, Change, Class, Decision, Observation, ResourceKey, Undo, Verdict};
+use crate::model::event::{Failure, FailureKind, RunCreated};
+use crate::model::obligation::ObligationId;
+use crate::model::operation::{Output, Trouble};
+use crate::model::plan::{Forecast, Node};
+use crate::model::runbook::{Body, Call, Runbook, Step, UndoRule};
+use crate::model::text::Scope;
+use crate::model::value::Value;
+use crate::plan::bind::{self, World};
+use crate::plan::forecast::undo_of;
+use crate::plan::judge::{self, Truth};
+
+/// What all attempts of a run share.
+pub struct Shared {
+    /// The run.
+    pub run: RunId,
+    /// What it is about.
+    pub created: Arc<RunCreated>,
+    /// Compiled from the text in the journal.
+    pub runbook: Arc<Runbook>,
+    /// The actions.
+    pub catalog: &'static dyn Catalog,
+    /// Eyes and hands.
+    pub performer: Performer,
+    /// Leases and marks on balancers.
+    pub pools: Pools,
+    /// Keeps outputs.
+    pub journal: Arc<dyn Journal>,
+}
+
+impl Shared {
+    /// For binding actions.
+    #[must_use]
+    pub fn world(&self) -> World<'_> {
+        World {
+            runbook: &self.runbook,
+            inventory: &self.created.inventory,
+            catalog: self.catalog,
+        }
+    }
+
+    pub(super) fn step(&self, node: &Node) -> &Step {
+        self.runbook
+            .step(&node.step)
+            .expect("every node of the plan comes from a step of its runbook")
+    }
+}
+
+/// One attempt, ready to go.
+pub struct Attempt {
+    /// What it shares with the others.
+    pub shared: Arc<Shared>,
+    /// The node.
+    pub node: Node,
+    /// From 1.
+    pub attempt: u32,
+    /// What its texts and expressions see.
+    pub scope: Scope,
+    /// A controller that takes over after the change was intended: what was observed then.
+    pub recover: Option<Vec<(ResourceKey, Value)>>,
+    /// It pays a debt on the way back: the debt, and the checks that come first.
+    pub pays: Option<(ObligationId, Vec<checks::Guard>)>,
+    /// The way to the dispatcher.
+    pub inbox: mpsc::Sender<Input>,
+    /// Leave to change something, given when the intent is on disk.
+    pub leave: Option<oneshot::Receiver<()>>,
+}
+
+type Stopped = Result<Ending, Ending>;
+
+fn fail(kind: FailureKind, message: impl Into<String>) -> Ending {
+    Ending::Failed(Failure {
+        kind,
+        message: sanitise::for_terminal(&message.into()),
+    })
+}
+
+impl Attempt {
+    /// Runs to its end and reports it.
+    pub async fn go(mut self) {
+        if let Some((id, guards)) = self.pays.take() {
+            for guard in &guards {
+                if let Err(why) = checks::guard(&self.shared, guard).await {
+                    let refused = Input::ReturnRefused {
+                        id,
+                        node: self.node.id.clone(),
+                        why,
+                    };
+                    let _ = self.inbox.send(refused).await;
+                    return;
+                }
+            }
+        }
+        let ending = match self.whole().await {
+            Ok(ending) | Err(ending) => ending,
+        };
+        let ended = Input::Ended {
+            node: self.node.id.clone(),
+            attempt: self.attempt,
+            ending,
+        };
+        // A dispatcher that is gone has no use for the news; the next one finds out by itself.
+        let _ = self.inbox.send(ended).await;
+    }
+
+    async fn whole(&mut self) -> Stopped {
+        let shared = self.shared.clone();
+        let step = shared.step(&self.node);
+        let Body::Action(call) = &step.body else {
+            return Err(fail(FailureKind::Unexpected, "this step has no action"));
+        };
+        let told = |d: crate::diagnostic::Diagnostic| fail(FailureKind::Unexpected, d.message);
+        let kind = bind::kind(shared.world(), call).map_err(told)?;
+        let arguments = bind::arguments(call, kind.signature(), &self.scope).map_err(told)?;
+        if arguments.has_unknown() {
+            return Err(fail(
+                FailureKind::Unexpected,
+                "an argument depends on a value that no step has given",
+            ));
+        }
+        if step.class == Class::Probe {
+            return self.probe(step, call, &arguments).await;
+        }
+        let action = bind::bind(shared.world(), step, call, &arguments, self.node.host.as_ref(), &self.scope).map_err(told)?;
+        let done = self.change(step, action.as_ref()).await?;
+        self.afterwards(step).await?;
+        let summary = done.summary.clone();
+        let changed = self.counts_as_changed(step, &done)?;
+        Ok(Ending::Succeeded {
+            changed,
+            result: done.result,
+            summary,
+        })
+    }
+
+    /// A probe, polled until its condition holds.
+    async fn probe(&self, step: &Step, call: &Call, arguments: &Arguments) -> Stopped {
+        let over_all = step.that.as_ref().is_some_and(|t| t.over_all);
+        let hosts: Vec<Option<HostName>> = if over_all {
+            self.node.touches.iter().cloned().map(Some).collect()
+        } else {
+            vec![self.node.host.clone()]
+        };
+        let site = Site {
+            shared: &self.shared,
+            step,
+            call,
+            arguments,
+            scope: &self.scope,
+        };
+        let result = checks::poll(&site, &hosts).await.map_err(|f| Ending::Failed(f))?;
+        self.afterwards(step).await?;
+        let summary = step.that.as_ref().map_or_else(
+            || String::from("looked"),
+            |t| format!("{} holds", sanitise::one_line(&t.expression.source, 80)),
+        );
+        Ok(Ending::Succeeded {
+            changed: false,
+            result,
+            summary,
+        })
+    }
+
+    async fn change(&mut self, step: &Step, action: &dyn Action) -> Result<Done, Ending> {
+        let before = match self.recover.take() {
+            Some(facts) => {
+                let before = Observation(facts.into_iter().collect());
+                return match action.decide(&before) {
+                    Decision::Change(change) => self.perform(action, &before, change, true).await,
+                    _ => Err(fail(
+                        FailureKind::Unexpected,
+                        "what was observed before does not lead to the same change; the journal is from another version",
+                    )),
+                };
+            }
+            None => checks::look(&self.shared, action).await.map_err(Ending::Failed)?,
+        };
+        match action.decide(&before) {
+            Decision::InDesiredState => {
+                // What this run counts on (a member in service, a server drained) is verified even if nobody had to change it.
+                if !self.node.pool_effects.is_empty() {
+                    self.settle(action, &before, &[]).await?;
+                }
+                let result = action.result(&before, &[]);
+                Ok(Done {
+                    changed: false,
+                    result,
+                    summary: String::from("already so"),
+                })
+            }
+            Decision::Change(change) => {
+                self.as_planned(&change)?;
+                self.shared.pools.may_take(&self.shared, &self.node).await.map_err(Ending::Failed)?;
+                self.intend(step, &before, &change).await?;
+                self.perform(action, &before, change, false).await
+            }
+            Decision::Unknown(why) => Err(fail(FailureKind::Unexpected, why)),
+            Decision::Refused(why) => Err(fail(FailureKind::Refused, why)),
+        }
+    }
+
+    /// What was approved is what runs: where the plan said "nothing to do", nothing is done behind anybody's back.
+    fn as_planned(&self, change: &Change) -> Result<(), Ending> {
+        let first = self.attempt == 1 && self.node.section.is_work() && self.pays.is_none();
+        if first && matches!(self.node.forecast, Forecast::NothingToDo { .. }) {
+            let message = format!(
+                "the plan said that there is nothing to do here, but now it would be: {}. Something else changed it; plan again",
+                change.summary
+            );
+            return Err(fail(FailureKind::Unexpected, message));
+        }
+        Ok(())
+    }
+
+    /// Says what is going to be changed and waits until that is on disk.
+    async fn intend(&mut self, step: &Step, before: &Observation, change: &Change) -> Result<(), Ending> {
+        let intent = Intent {
+            summary: change.summary.clone(),
+            undo: undo_of(step, change),
+            before: before.0.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
+        };
+        let gone = || fail(FailureKind::Cancelled, "the run went on without this attempt");
+        let prepared = Input::Prepared {
+            node: self.node.id.clone(),
+            attempt: self.attempt,
+            intent,
+        };
+        self.inbox.send(prepared).await.map_err(|_| gone())?;
+        self.leave.take().ok_or_else(gone)?.await.map_err(|_| gone())
+    }
+
+    async fn perform(&self, action: &dyn Action, before: &Observation, change: Change, recovering: bool) -> Result<Done, Ending> {
+        self.shared
+            .pools
+            .mark_taken(&self.shared, &self.node)
+            .await
+            .map_err(Ending::Failed)?;
+        let identity = Identity {
+            prefix: attempt_name(&self.shared, &self.node.id, self.attempt, ""),
+            recovering,
+        };
+        let outputs = self.shared.performer.perform(&change.operations, &identity).await;
+        self.keep(&outputs).await;
+        if let Some(Output::Failed(trouble)) = outputs.last() {
+            return Err(unperformed(trouble));
+        }
+        let after = self.settle(action, before, &outputs).await?;
+        self.shared.pools.clear_taken(&self.shared, &self.node).await;
+        let result = action.result(&after, &outputs);
+        Ok(Done {
+            changed: true,
+            result,
+            summary: change.summary,
+        })
+    }
+
+    /// Looks until the change has taken effect.
+    async fn settle(&self, action: &dyn Action, before: &Observation, performed: &[Output]) -> Result<Observation, Ending> {
+        settle(&self.shared, action, before, performed).await.map_err(Ending::Failed)
+    }
+
+    /// The step's own checks.
+    async fn afterwards(&self, step: &Step) -> Result<(), Ending> {
+        for check in &step.verify {
+            checks::check(&self.shared, check, self.node.host.as_ref(), &self.scope)
+                .await
+                .map_err(Ending::Failed)?;
+        }
+        Ok(())
+    }
+
+    fn counts_as_changed(&self, step: &Step, done: &Done) -> Result<bool, Ending> {
+        let Some(rule) = step.changed.as_ref().filter(|_| done.changed) else {
+            return Ok(done.changed);
+        };
+        let mut scope = self.scope.clone();
+        scope.set("result", done.result.clone());
+        match judge::condition(rule, &scope) {
+            Ok(Truth::True) => Ok(true),
+            Ok(Truth::False(_) | Truth::Unknown) => Ok(false),
+            Err(d) => Err(fail(FailureKind::Unexpected, d.message)),
+        }
+    }
+
+    /// Stores what programs wrote beside the events.
+    async fn keep(&self, outputs: &[Output]) {
+        for output in outputs {
+            let Output::Exited { stdout, stderr, .. } = output else { continue };
+            for (stream, text) in [(Stream::Stdout, stdout), (Stream::Stderr, stderr)] {
+                if text.is_empty() {
+                    continue;
+                }
+                let (shared, node, attempt, bytes) = (self.shared.clone(), self.node.id.clone(), self.attempt, text.clone().into_bytes());
+                let stored =
+                    tokio::task::spawn_blocking(move || shared.journal.store_output(shared.run, &node, attempt, stream, 0, &bytes)).await;
+                if let Ok(Err(error)) = stored {
+                    tracing::warn!(%error, node = %self.node.id, "output was not stored");
+                }
+            }
+        }
+    }
+}
+
+struct Done {
+    changed: bool,
+    result: Value,
+    summary: String,
+}
+
+/// Names an attempt on hosts: the run's identity, a short form of the node's name, the attempt.
+fn attempt_name(shared: &Shared, node: &NodeId, attempt: u32, kind: &str) -> String {
+    use sha2::{Digest, Sha256};
+    let short: String = Sha256::digest(node.as_str().as_bytes())
+        .iter()
+        .take(6)
+        .map(|b| format!("{b:02x}"))
+        .collect();
+    format!("{}.{short}.{attempt}{kind}", shared.created.uid)
+}
+
+fn unperformed(trouble: &Trouble) -> Ending {
+    let failure = Failure {
+        kind: trouble.kind.into(),
+        message: trouble.message.clone(),
+    };
+    if trouble.may_have_happened && failure.kind != FailureKind::Timeout {
+        Ending::Lost(failure)
+    } else {
+        Ending::Failed(failure)
+    }
+}
+
+async fn settle(shared: &Shared, action: &dyn Action, before: &Observation, performed: &[Output]) -> Result<Observation, Failure> {
+    let settle = action.settle();
+    let deadline = Instant::now() + settle.within;
+    let mut every = Duration::from_millis(100).min(settle.every);
+    loop {
+        let verdict = match checks::look_with(shared, action, &action.verify()).await {
+            Ok(after) => match action.judge(before, performed, &after) {
+                Verdict::Done => return Ok(after),
+                Verdict::Failed(why) => {
+                    return Err(Failure {
+                        kind: failed_kind(performed),
+                        message: why,
+                    });
+                }
+                Verdict::NotYet(why) => why,
+            },
+            Err(failure) => failure.message,
+        };
+        if Instant::now() + every > deadline {
+            let message = format!("not so after {}: {verdict}", friendly(settle.within));
+            return Err(Failure {
+                kind: FailureKind::Check,
+                message,
+            });
+        }
+        tokio::time::sleep(every).await;
+        every = (every * 2).min(settle.every);
+    }
+}
+
+fn failed_kind(performed: &[Output]) -> FailureKind {
+    let bad_exit = performed.iter().any(|o| matches!(o, Output::Exited { code, .. } if *code != 0));
+    if bad_exit { FailureKind::Exit } else { FailureKind::Check }
+}
+
+/// Takes a node's change back.
+pub async fn undo(shared: Arc<Shared>, node: Node, undo: Undo, scope: Scope, inbox: mpsc::Sender<Input>) {
+    let result = match &undo {
+        Undo::Call { action, arguments } => call_back(&shared, &node, action, arguments, &scope, 0).await,
+        Undo::Steps => undo_steps(&shared, &node, &scope).await,
+        Undo::Nothing | Undo::Keep | Undo::Impossible => Ok(String::from("nothing to take back")),
+    };
+    let _ = inbox.send(Input::UndoEnded { node: node.id, result }).await;
+}
+
+async fn undo_steps(shared: &Shared, node: &Node, scope: &Scope) -> Result<String, Failure> {
+    let unexpected = |d: crate::diagnostic::Diagnostic| Failure {
+        kind: FailureKind::Unexpected,
+        message: d.message,
+    };
+    let UndoRule::Steps(steps) = &shared.step(node).undo else {
+        return Ok(String::from("nothing to take back"));
+    };
+    let mut done = Vec::new();
+    for (i, step) in steps.iter().enumerate() {
+        let Body::Action(call) = &step.body else { continue };
+        let kind = bind::kind(shared.world(), call).map_err(unexpected)?;
+        let arguments = bind::arguments(call, kind.signature(), scope).map_err(unexpected)?;
+        done.push(call_back(shared, node, &call.action.value, &arguments, scope, i).await?);
+        for check in &step.verify {
+            checks::check(shared, check, node.host.as_ref(), scope).await?;
+        }
+    }
+    Ok(done.join("; "))
+}
+
+async fn call_back(
+    shared: &Shared,
+    node: &Node,
+    action: &str,
+    arguments: &Arguments,
+    scope: &Scope,
+    index: usize,
+) -> Result<String, Failure> {
+    let unexpected = |message: String| Failure {
+        kind: FailureKind::Unexpected,
+        message,
+    };
+    let step = shared.step(node);
+    let call = Call {
+        action: crate::diagnostic::Spanned::new(action.to_owned(), step.span),
+        arguments: Default::default(),
+    };
+    let bound = bind::bind(shared.world(), step, &call, arguments, node.host.as_ref(), scope).map_err(|d| unexpected(d.message))?;
+    let before = checks::look(shared, bound.as_ref()).await?;
+    match bound.decide(&before) {
+        Decision::InDesiredState => Ok(String::from("already as before")),
+        Decision::Change(change) => {
+            let identity = Identity {
+                prefix: attempt_name(shared, &node.id, u32::try_from(index).unwrap_or(u32::MAX), "u"),
+                recovering: true,
+            };
+            let outputs = shared.performer.perform(&change.operations, &identity).await;
+            if let Some(Output::Failed(trouble)) = outputs.last() {
+                return Err(Failure {
+                    kind: trouble.kind.into(),
+                    message: trouble.message.clone(),
+                });
+            }
+            settle(shared, bound.as_ref(), &before, &outputs).await?;
+            Ok(change.summary)
+        }
+        Decision::Unknown(why) => Err(unexpected(why)),
+        Decision::Refused(why) => Err(Failure {
+            kind: FailureKind::Refused,
+            message: why,
+        }),
+    }
+}

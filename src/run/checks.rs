@@ -1,0 +1,148 @@
+//! Looking and judging during a run: probes polled until they hold, checks after a step, guards before a return.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::attempt::Shared;
+use crate::base::clock::friendly;
+use crate::base::id::HostName;
+use crate::base::sanitise;
+use crate::diagnostic::Diagnostic;
+use crate::lang::template;
+use crate::model::action::{Action, Arguments, Observation};
+use crate::model::event::{Failure, FailureKind};
+use crate::model::operation::Operation;
+use crate::model::runbook::{Body, Call, Step};
+use crate::model::text::Scope;
+use crate::model::value::Value;
+use crate::plan::bind::{self, Hosts};
+use crate::plan::judge::{self, Truth};
+
+/// A probe step at its place.
+pub(super) struct Site<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) step: &'a Step,
+    pub(super) call: &'a Call,
+    pub(super) arguments: &'a Arguments,
+    pub(super) scope: &'a Scope,
+}
+
+/// A check that says whether it is safe to give back.
+#[derive(Clone)]
+pub struct Guard {
+    /// The check, or the probe step with `that`.
+    pub step: Arc<Step>,
+    /// The host of the node it stands at.
+    pub host: Option<HostName>,
+    /// What it sees.
+    pub scope: Scope,
+}
+
+pub(super) fn unexpected(d: Diagnostic) -> Failure {
+    Failure {
+        kind: FailureKind::Unexpected,
+        message: d.message,
+    }
+}
+
+/// Looks once.
+pub(super) async fn look(shared: &Shared, action: &dyn Action) -> Result<Observation, Failure> {
+    look_with(shared, action, &action.probe()).await
+}
+
+pub(super) async fn look_with(shared: &Shared, action: &dyn Action, operations: &[Operation]) -> Result<Observation, Failure> {
+    let outputs = shared.performer.observer().observe(operations).await;
+    action.read(&outputs).map_err(|e| Failure {
+        kind: e.trouble.map_or(FailureKind::Unexpected, FailureKind::from),
+        message: sanitise::for_terminal(&e.message),
+    })
+}
+
+/// Looks at each host until the condition holds, at most `within`; without a condition, once.
+pub(super) async fn poll(site: &Site<'_>, hosts: &[Option<HostName>]) -> Result<Value, Failure> {
+    let deadline = Instant::now() + site.step.within.unwrap_or(Duration::ZERO);
+    loop {
+        let failure = match once(site, hosts).await {
+            Ok(result) => return Ok(result),
+            Err(failure) => failure,
+        };
+        // A refused key does not become right by asking again.
+        let hopeless = matches!(failure.kind, FailureKind::Denied | FailureKind::Refused);
+        if hopeless || Instant::now() + site.step.every > deadline {
+            let waited = site.step.within.map(|w| format!(" (waited {})", friendly(w))).unwrap_or_default();
+            return Err(Failure {
+                message: format!("{}{waited}", failure.message),
+                ..failure
+            });
+        }
+        tokio::time::sleep(site.step.every).await;
+    }
+}
+
+async fn once(site: &Site<'_>, hosts: &[Option<HostName>]) -> Result<Value, Failure> {
+    let mut results = Vec::new();
+    for host in hosts {
+        let action =
+            bind::bind(site.shared.world(), site.step, site.call, site.arguments, host.as_ref(), site.scope).map_err(unexpected)?;
+        let seen = look(site.shared, action.as_ref()).await?;
+        results.push(action.result(&seen, &[]));
+    }
+    let result = results.first().cloned().unwrap_or(Value::Null);
+    let Some(that) = &site.step.that else { return Ok(result) };
+    let mut scope = site.scope.clone();
+    scope.set("result", result.clone());
+    scope.set("results", Value::List(results));
+    match judge::condition(&that.expression, &scope).map_err(unexpected)? {
+        Truth::True => Ok(result),
+        Truth::False(why) => Err(Failure {
+            kind: FailureKind::Check,
+            message: why,
+        }),
+        Truth::Unknown => Err(Failure {
+            kind: FailureKind::Check,
+            message: format!("`{}` cannot be judged: a value is missing", that.expression.source),
+        }),
+    }
+}
+
+/// Runs one check on its hosts: those it names, else the host of the step it belongs to.
+pub(super) async fn check(shared: &Shared, check: &Step, host: Option<&HostName>, scope: &Scope) -> Result<(), Failure> {
+    let Body::Action(call) = &check.body else { return Ok(()) };
+    let kind = bind::kind(shared.world(), call).map_err(unexpected)?;
+    let arguments = bind::arguments(call, kind.signature(), scope).map_err(unexpected)?;
+    let hosts = match bind::hosts(shared.world(), check, kind.signature().runs_on, scope, host).map_err(unexpected)? {
+        Hosts::Once => vec![None],
+        Hosts::Each(list) => list.into_iter().map(Some).collect(),
+    };
+    let site = Site {
+        shared,
+        step: check,
+        call,
+        arguments: &arguments,
+        scope,
+    };
+    let name = template::render_for_people(&check.name, scope);
+    let named = |f: Failure| Failure {
+        message: format!("check \"{name}\": {}", f.message),
+        ..f
+    };
+    if check.that.as_ref().is_some_and(|t| t.over_all) {
+        return poll(&site, &hosts).await.map(|_| ()).map_err(named);
+    }
+    for host in hosts {
+        poll(&site, &[host]).await.map_err(named)?;
+    }
+    Ok(())
+}
+
+/// Judges a guard.
+///
+/// # Errors
+/// Which check failed, and what it saw.
+pub(super) async fn guard(shared: &Shared, guard: &Guard) -> Result<(), String> {
+    check(shared, &guard.step, guard.host.as_ref(), &guard.scope)
+        .await
+        .map_err(|f| f.message)
+}

@@ -1,0 +1,325 @@
+//! Performs operations that only read. This is all that a dry-run is given: it has no way to change anything.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use super::connections::Connections;
+use crate::base::bound;
+use crate::base::sanitise;
+use crate::model::operation::{Act, Identity, Operation, Output, Target, Trouble, TroubleKind};
+use crate::transport::http::{self, HttpRequest, HttpTarget};
+use crate::transport::{
+    BoxStream, Captured, EndReason, Exec, FileError, Host, Program, RunAs, SocketError, SocketErrorKind, StartError, StartErrorKind,
+    TcpError,
+};
+
+/// Looks at hosts.
+#[derive(Clone)]
+pub struct Observer {
+    pub(super) connections: Arc<Connections>,
+}
+
+impl Observer {
+    /// Looks through these connections.
+    #[must_use]
+    pub fn new(connections: Arc<Connections>) -> Observer {
+        Observer { connections }
+    }
+
+    /// Performs read-only operations; one output each, in the same order. Hosts are looked at side by side, and the programs of one
+    /// host share a round trip. With a pause among them, they are performed one after the other.
+    pub async fn observe(&self, operations: &[Operation]) -> Vec<Output> {
+        if operations.iter().any(|o| matches!(o.act, Act::Pause { .. })) {
+            let mut outputs = Vec::with_capacity(operations.len());
+            for operation in operations {
+                outputs.push(self.one(operation).await);
+            }
+            return outputs;
+        }
+        let mut outputs: Vec<Option<Output>> = vec![None; operations.len()];
+        let mut tasks: JoinSet<Vec<(usize, Output)>> = JoinSet::new();
+        let mut folded: HashMap<Target, Vec<(usize, Operation)>> = HashMap::new();
+        for (i, operation) in operations.iter().enumerate() {
+            if matches!(&operation.act, Act::Probe { stdin, .. } if stdin.is_empty()) {
+                folded.entry(operation.target.clone()).or_default().push((i, operation.clone()));
+            } else {
+                let (observer, operation) = (self.clone(), operation.clone());
+                tasks.spawn(async move { vec![(i, observer.one(&operation).await)] });
+            }
+        }
+        for (target, probes) in folded {
+            let observer = self.clone();
+            tasks.spawn(async move { observer.fold(&target, probes).await });
+        }
+        while let Some(done) = tasks.join_next().await {
+            for (i, output) in done.unwrap_or_default() {
+                outputs[i] = Some(output);
+            }
+        }
+        let broken = || failed(TroubleKind::Other, "the look was interrupted", false);
+        outputs.into_iter().map(|o| o.unwrap_or_else(broken)).collect()
+    }
+
+    async fn fold(&self, target: &Target, probes: Vec<(usize, Operation)>) -> Vec<(usize, Output)> {
+        let requests: Vec<Exec> = probes.iter().map(|(_, o)| exec(o)).collect();
+        let mut results = Vec::new();
+        // A look may be repeated: a connection that was lost in between is opened again once.
+        for last in [false, true] {
+            let host = match self.connections.to(target).await {
+                Ok(host) => host,
+                Err(trouble) => return probes.into_iter().map(|(i, _)| (i, Output::Failed(trouble.clone()))).collect(),
+            };
+            results = match requests.as_slice() {
+                [only] => vec![host.exec(only.clone()).await],
+                _ => host.exec_many(requests.clone()).await,
+            };
+            let lost = results.iter().any(|r| matches!(r, Err(e) if e.is_transient()));
+            if !lost || last {
+                break;
+            }
+            self.connections.lost(target, &host).await;
+        }
+        probes
+            .into_iter()
+            .zip(results)
+            .map(|((i, _), result)| (i, exited(result)))
+            .collect()
+    }
+
+    /// Performs one read-only operation; refuses any other.
+    pub async fn one(&self, operation: &Operation) -> Output {
+        if !operation.act.reads() {
+            return failed(
+                TroubleKind::Other,
+                "this would change something, and only looking is allowed here",
+                false,
+            );
+        }
+        match &operation.act {
+            Act::Pause { span } => {
+                tokio::time::sleep(*span).await;
+                Output::Paused
+            }
+            Act::Tcp { address, port } => match self.stream(&operation.target, address, *port, operation.timeout).await {
+                Ok(_) => Output::Tcp { open: true },
+                Err(StreamError::Host(trouble)) => Output::Failed(trouble),
+                Err(StreamError::Target(_)) => Output::Tcp { open: false },
+            },
+            Act::Http { .. } => self.http(operation).await,
+            _ => self.on_host(operation).await,
+        }
+    }
+
+    async fn on_host(&self, operation: &Operation) -> Output {
+        let mut output = failed(TroubleKind::Other, "nothing was looked at", false);
+        for last in [false, true] {
+            let host = match self.connections.to(&operation.target).await {
+                Ok(host) => host,
+                Err(trouble) => return Output::Failed(trouble),
+            };
+            let transient;
+            (output, transient) = look(host.as_ref(), operation).await;
+            if !transient || last {
+                break;
+            }
+            self.connections.lost(&operation.target, &host).await;
+        }
+        output
+    }
+
+    /// One HTTP request, from here or through the connection to a host.
+    pub(super) async fn http(&self, operation: &Operation) -> Output {
+        let Act::Http {
+            method,
+            url,
+            headers,
+            body,
+            ..
+        } = &operation.act
+        else {
+            return failed(TroubleKind::Other, "not an HTTP request", false);
+        };
+        let target = match HttpTarget::parse(url) {
+            Ok(target) => target,
+            Err(error) => return failed(TroubleKind::Other, &error.to_string(), false),
+        };
+        let stream = match self.stream(&operation.target, &target.host, target.port, operation.timeout).await {
+            Ok(stream) => stream,
+            Err(StreamError::Host(trouble)) => return Output::Failed(trouble),
+            Err(StreamError::Target(why)) => return failed(TroubleKind::Unreachable, &format!("{url}: {why}"), false),
+        };
+        let request = HttpRequest {
+            method: method.clone(),
+            target,
+            headers: headers.clone(),
+            body: body.clone().into_bytes(),
+            timeout: operation.timeout,
+        };
+        match http::request(stream, request).await {
+            Ok(answer) => Output::Http {
+                status: answer.status,
+                headers: answer.headers,
+                body: lossy(&answer.body),
+            },
+            Err(http::HttpError::Timeout) => failed(TroubleKind::Timeout, &format!("{url}: no complete answer in time"), true),
+            Err(error) => failed(TroubleKind::Unreachable, &format!("{url}: {error}"), true),
+        }
+    }
+
+    async fn stream(&self, from: &Target, address: &str, port: u16, timeout: Duration) -> Result<BoxStream, StreamError> {
+        if *from == Target::Controller {
+            return match tokio::time::timeout(timeout, TcpStream::connect((address, port))).await {
+                Ok(Ok(stream)) => Ok(Box::new(stream)),
+                Ok(Err(error)) => Err(StreamError::Target(error.to_string())),
+                Err(_) => Err(StreamError::Target(String::from("no answer in time"))),
+            };
+        }
+        let host = self.connections.to(from).await.map_err(StreamError::Host)?;
+        match host.open_tcp(address, port, timeout).await {
+            Ok(stream) => Ok(stream),
+            Err(error @ TcpError::Link(_)) => {
+                self.connections.lost(from, &host).await;
+                Err(StreamError::Host(Trouble {
+                    kind: TroubleKind::Unreachable,
+                    message: error.to_string(),
+                    may_have_happened: false,
+                }))
+            }
+            Err(error) => Err(StreamError::Target(error.to_string())),
+        }
+    }
+}
+
+enum StreamError {
+    /// The host we go through.
+    Host(Trouble),
+    /// The other end.
+    Target(String),
+}
+
+async fn look(host: &dyn Host, operation: &Operation) -> (Output, bool) {
+    let run_as = run_as(&operation.run_as);
+    match &operation.act {
+        Act::Probe { .. } => {
+            let result = host.exec(exec(operation)).await;
+            let transient = matches!(&result, Err(e) if e.is_transient());
+            (exited(result), transient)
+        }
+        Act::ReadFile { path } => match host.read_file(path, run_as, bound::REMOTE_FILE_BYTES).await {
+            Ok(None) => (Output::NoFile, false),
+            Ok(Some(file)) => {
+                let (content, utf8) = match String::from_utf8(file.content) {
+                    Ok(text) => (text, true),
+                    Err(error) => (lossy(error.as_bytes()), false),
+                };
+                let mode = format!("{:04o}", file.mode & 0o7777);
+                (
+                    Output::File {
+                        content,
+                        utf8,
+                        mode,
+                        owner: file.owner,
+                        group: file.group,
+                        sha256: file.sha256,
+                    },
+                    false,
+                )
+            }
+            Err(error) => (file_trouble(&error), error.is_transient()),
+        },
+        Act::Socket { path, request, .. } => match host.socket(path, request.as_bytes(), run_as, operation.timeout).await {
+            Ok(bytes) => (Output::Answer { text: lossy(&bytes) }, false),
+            Err(error) => (socket_trouble(&error), error.is_transient()),
+        },
+        _ => (failed(TroubleKind::Other, "this cannot be looked at on a host", false), false),
+    }
+}
+
+/// A failed output.
+pub(super) fn failed(kind: TroubleKind, message: &str, may_have_happened: bool) -> Output {
+    Output::Failed(Trouble {
+        kind,
+        message: sanitise::for_terminal(message),
+        may_have_happened,
+    })
+}
+
+pub(super) fn run_as(identity: &Identity) -> RunAs {
+    match identity {
+        Identity::Login => RunAs::Login,
+        Identity::User(user) => RunAs::User(user.clone()),
+    }
+}
+
+fn exec(operation: &Operation) -> Exec {
+    let (argv, stdin) = match &operation.act {
+        Act::Probe { argv, stdin } => (argv.clone(), stdin.clone()),
+        _ => (Vec::new(), String::new()),
+    };
+    Exec {
+        program: Program::Argv(argv),
+        stdin: stdin.into_bytes(),
+        env: Vec::new(),
+        cwd: None,
+        run_as: run_as(&operation.run_as),
+        timeout: operation.timeout,
+    }
+}
+
+pub(super) fn exited(result: Result<Captured, StartError>) -> Output {
+    match result {
+        Ok(captured) => match captured.why {
+            EndReason::Exited => Output::Exited {
+                code: captured.code,
+                stdout: lossy(&captured.stdout.bytes),
+                stderr: lossy(&captured.stderr.bytes),
+                truncated: captured.stdout.truncated || captured.stderr.truncated,
+            },
+            EndReason::Timeout => failed(TroubleKind::Timeout, "it did not end in time and was killed", true),
+            EndReason::Cancelled => failed(TroubleKind::Other, "it was cancelled", true),
+            EndReason::OutputQuota => failed(TroubleKind::Other, "it wrote more than the host may store and was killed", true),
+        },
+        Err(error) => {
+            let kind = match error.kind {
+                StartErrorKind::RunAsDenied => TroubleKind::Denied,
+                StartErrorKind::Link(_) => TroubleKind::Unreachable,
+                _ => TroubleKind::Other,
+            };
+            failed(
+                kind,
+                &error.to_string(),
+                error.certainty() != crate::transport::Certainty::NotStarted,
+            )
+        }
+    }
+}
+
+pub(super) fn file_trouble(error: &FileError) -> Output {
+    failed(
+        TroubleKind::Other,
+        &error.to_string(),
+        error.certainty() != crate::transport::Certainty::NotStarted,
+    )
+}
+
+pub(super) fn socket_trouble(error: &SocketError) -> Output {
+    let kind = match &error.kind {
+        SocketErrorKind::Absent | SocketErrorKind::Refused => TroubleKind::Absent,
+        SocketErrorKind::Denied { .. } => TroubleKind::Denied,
+        SocketErrorKind::Timeout => TroubleKind::Timeout,
+        _ => TroubleKind::Other,
+    };
+    failed(
+        kind,
+        &error.to_string(),
+        error.certainty() != crate::transport::Certainty::NotStarted,
+    )
+}
+
+pub(super) fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

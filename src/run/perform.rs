@@ -1,0 +1,278 @@
+//! Performs operations that change something. Only an attempt whose intent is on disk is given one of these.
+
+use std::time::Duration;
+
+use super::channels::Channels;
+use super::observe::{self, Observer, failed};
+use crate::model::operation::{Act, Operation, Output, PutFile, TroubleKind};
+use crate::transport::{
+    Attached, AttemptId, Certainty, Exec, FileError, LinkError, LostReason, Outcome, Program, Put, PutOutcome, Run, StartErrorKind,
+};
+
+/// Between TERM and KILL.
+const GRACE: Duration = Duration::from_secs(10);
+/// Looks at an attempt whose connection was lost, before its outcome is called unknown.
+const REATTACHES: u32 = 6;
+
+/// Changes hosts.
+#[derive(Clone)]
+pub struct Performer {
+    observer: Observer,
+    channels: Channels,
+}
+
+/// Which attempt an operation belongs to; names it on the host.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// `<run uid>.<node>.<attempt>`
+    pub prefix: String,
+    /// A controller that takes over: what was started is found again before anything is started.
+    pub recovering: bool,
+}
+
+impl Performer {
+    /// Changes hosts through these connections and tells people through these channels.
+    #[must_use]
+    pub fn new(observer: Observer, channels: Channels) -> Performer {
+        Performer { observer, channels }
+    }
+
+    /// The eyes that go with the hands.
+    #[must_use]
+    pub fn observer(&self) -> &Observer {
+        &self.observer
+    }
+
+    /// Performs operations in order; stops after the first that came to no answer.
+    pub async fn perform(&self, operations: &[Operation], identity: &Identity) -> Vec<Output> {
+        let mut outputs = Vec::with_capacity(operations.len());
+        for (i, operation) in operations.iter().enumerate() {
+            let output = self.one(operation, identity, i).await;
+            let stop = matches!(output, Output::Failed(_));
+            outputs.push(output);
+            if stop {
+                break;
+            }
+        }
+        outputs
+    }
+
+    async fn one(&self, operation: &Operation, identity: &Identity, index: usize) -> Output {
+        match &operation.act {
+            Act::Run { .. } => self.run(operation, identity, index).await,
+            Act::PutFile(file) => self.put(operation, file).await,
+            Act::Socket {
+                path,
+                request,
+                read_only: false,
+            } => self.socket(operation, path, request).await,
+            Act::Http { read_only: false, .. } => self.observer.http(operation).await,
+            Act::Notify { .. } => self.channels.tell(operation).await,
+            _ => self.observer.one(operation).await,
+        }
+    }
+
+    async fn run(&self, operation: &Operation, identity: &Identity, index: usize) -> Output {
+        let Act::Run { argv, stdin, env, cwd } = &operation.act else {
+            return failed(TroubleKind::Other, "not a program", false);
+        };
+        let name = format!("{}.{index}", identity.prefix);
+        let (id, fresh) = match (AttemptId::new(name.clone()), AttemptId::new(format!("{name}r"))) {
+            (Ok(id), Ok(fresh)) => (id, fresh),
+            (Err(why), _) | (_, Err(why)) => return failed(TroubleKind::Other, &why, false),
+        };
+        let exec = Exec {
+            program: Program::Argv(argv.clone()),
+            stdin: stdin.clone().into_bytes(),
+            env: env.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
+            cwd: cwd.clone(),
+            run_as: observe::run_as(&operation.run_as),
+            timeout: operation.timeout,
+        };
+        if identity.recovering {
+            match self.follow(operation, &id).await {
+                // It never started, and its name is used up: the same change gets a second name, which a third controller finds too.
+                Found::Never => match self.follow(operation, &fresh).await {
+                    Found::Never => {
+                        return self
+                            .start(operation, &AttemptId::new(format!("{name}s")).unwrap_or(fresh), exec)
+                            .await;
+                    }
+                    Found::Ended(output) => return *output,
+                },
+                Found::Ended(output) => return *output,
+            }
+        }
+        self.start(operation, &id, exec).await
+    }
+
+    async fn start(&self, operation: &Operation, id: &AttemptId, exec: Exec) -> Output {
+        let host = match self.observer.connections.to(&operation.target).await {
+            Ok(host) => host,
+            Err(trouble) => return Output::Failed(trouble),
+        };
+        // The result holds the output; nobody watches the pieces.
+        let (sink, _) = tokio::sync::mpsc::channel(1);
+        let result = host
+            .run(
+                Run {
+                    id: id.clone(),
+                    exec,
+                    grace: GRACE,
+                },
+                sink,
+            )
+            .await;
+        match &result {
+            Err(error) if error.certainty() != Certainty::NotStarted || error.kind == StartErrorKind::Duplicate => {
+                self.observer.connections.lost(&operation.target, &host).await;
+                match self.follow(operation, id).await {
+                    Found::Never => failed(
+                        TroubleKind::Unreachable,
+                        &format!("the connection was lost before it started: {error}"),
+                        false,
+                    ),
+                    Found::Ended(output) => *output,
+                }
+            }
+            _ => observe::exited(result),
+        }
+    }
+
+    /// Finds out what became of an attempt, over new connections if need be.
+    async fn follow(&self, operation: &Operation, id: &AttemptId) -> Found {
+        let mut pause = Duration::from_millis(500);
+        let mut last = String::from("no connection");
+        for _ in 0..REATTACHES {
+            match self.observer.connections.to(&operation.target).await {
+                Ok(host) => match host.attach(id, operation.timeout).await {
+                    Ok(attached) => return self.found(operation, id, attached).await,
+                    Err(error) => {
+                        last = error.to_string();
+                        if !matches!(error, LinkError::Protocol(_)) {
+                            self.observer.connections.lost(&operation.target, &host).await;
+                        }
+                    }
+                },
+                Err(trouble) => last = trouble.message,
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(8));
+        }
+        Found::ended(failed(TroubleKind::Unreachable, &format!("its outcome is unknown: {last}"), true))
+    }
+
+    async fn found(&self, operation: &Operation, id: &AttemptId, attached: Attached) -> Found {
+        let lost = |why: &str| Found::ended(failed(TroubleKind::Other, &format!("its outcome is unknown: {why}"), true));
+        match attached {
+            Attached::Never => Found::Never,
+            Attached::Done(outcome) => Found::ended(done(outcome)),
+            Attached::Running => {
+                if let Ok(host) = self.observer.connections.to(&operation.target).await {
+                    let _ = host.cancel(id, GRACE).await;
+                }
+                Found::ended(failed(TroubleKind::Timeout, "it did not end in time and was killed", true))
+            }
+            Attached::Orphan { .. } => lost("its supervisor on the host was killed, the program still runs"),
+            Attached::Lost(LostReason::Reboot) => lost("the host has booted since"),
+            Attached::Lost(_) => lost("its supervisor on the host was killed"),
+            Attached::Error(why) => lost(&why),
+        }
+    }
+
+    async fn put(&self, operation: &Operation, file: &PutFile) -> Output {
+        let request = Put {
+            path: file.path.clone(),
+            content: file.content.clone().into_bytes(),
+            mode: file.mode.as_ref().and_then(|m| u32::from_str_radix(m, 8).ok()),
+            owner: file.owner.clone(),
+            group: file.group.clone(),
+            validate: file.validate.clone(),
+            backup: file.backup,
+            expect_sha256: file.expect.clone(),
+            run_as: observe::run_as(&operation.run_as),
+        };
+        let mut output = failed(TroubleKind::Other, "nothing was written", false);
+        for last in [false, true] {
+            let host = match self.observer.connections.to(&operation.target).await {
+                Ok(host) => host,
+                Err(trouble) => return Output::Failed(trouble),
+            };
+            let result = host.put(request.clone()).await;
+            // Writing the same content twice is writing it once, so a lost answer may be asked for again.
+            let again = matches!(&result, Err(e) if e.is_transient()) && !last;
+            output = written(&file.path, result);
+            if !again {
+                break;
+            }
+            self.observer.connections.lost(&operation.target, &host).await;
+        }
+        output
+    }
+
+    async fn socket(&self, operation: &Operation, path: &str, request: &str) -> Output {
+        let mut output = failed(TroubleKind::Other, "nothing was sent", false);
+        for last in [false, true] {
+            let host = match self.observer.connections.to(&operation.target).await {
+                Ok(host) => host,
+                Err(trouble) => return Output::Failed(trouble),
+            };
+            let run_as = observe::run_as(&operation.run_as);
+            match host.socket(path, request.as_bytes(), run_as, operation.timeout).await {
+                Ok(bytes) => {
+                    return Output::Answer {
+                        text: observe::lossy(&bytes),
+                    };
+                }
+                Err(error) => {
+                    // What is set through a runtime socket is set by value: twice is once.
+                    let again = error.is_transient() && !last;
+                    output = observe::socket_trouble(&error);
+                    if !again {
+                        break;
+                    }
+                    self.observer.connections.lost(&operation.target, &host).await;
+                }
+            }
+        }
+        output
+    }
+}
+
+enum Found {
+    Never,
+    Ended(Box<Output>),
+}
+
+impl Found {
+    fn ended(output: Output) -> Found {
+        Found::Ended(Box::new(output))
+    }
+}
+
+fn done(outcome: Outcome) -> Output {
+    observe::exited(Ok(outcome))
+}
+
+fn written(path: &str, result: Result<PutOutcome, FileError>) -> Output {
+    match result {
+        Ok(PutOutcome::Unchanged) => Output::Put {
+            written: false,
+            backup: None,
+        },
+        Ok(PutOutcome::Written { backup }) => Output::Put { written: true, backup },
+        Ok(PutOutcome::ValidationFailed { code, output }) => {
+            let message = format!(
+                "{path}: the new content was not put in place, its validation failed (status {code}):\n{}",
+                output.trim_end()
+            );
+            failed(TroubleKind::Invalid, &message, false)
+        }
+        Ok(PutOutcome::Conflict { found_sha256 }) => {
+            let message =
+                format!("{path}: somebody changed it since it was read (SHA-256 now {found_sha256}); nothing was written, run again");
+            failed(TroubleKind::Conflict, &message, false)
+        }
+        Err(error) => observe::file_trouble(&error),
+    }
+}

@@ -1,0 +1,295 @@
+//! Pools during a run: the lease on the balancer, the minimum right before anything is taken, the marks on what is out.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::attempt::Shared;
+use super::checks;
+use super::observe::Observer;
+use crate::base::clock::{Clock, Timestamp};
+use crate::base::id::PoolName;
+use crate::model::event::{Failure, FailureKind};
+use crate::model::inventory::{Inventory, Pool};
+use crate::model::operation::{Identity, Target};
+use crate::model::plan::{EffectKind, Node, NodeEffect};
+use crate::model::pool_record::{self, Answer, PoolRecord};
+use crate::plan::capacity;
+use crate::plan::forecast::{member_now, status_of};
+use crate::transport::Exec;
+
+/// A controller that dies holds a pool for at most so long.
+pub const LEASE: Duration = Duration::from_secs(60);
+/// Renewed so often: three chances before it runs out.
+pub const RENEW_EVERY: Duration = Duration::from_secs(15);
+
+/// The pools of a run.
+#[derive(Clone)]
+pub struct Pools {
+    observer: Observer,
+    inventory: Arc<Inventory>,
+    clock: Arc<dyn Clock>,
+    /// Who started the run, the run's identity, and what to call it: `run #12 recover-master on laptop`.
+    owner: String,
+    run: String,
+    what: String,
+    held: Arc<Mutex<BTreeMap<PoolName, u64>>>,
+}
+
+/// Why a pool is not ours.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotOurs(pub String);
+
+impl Pools {
+    /// Of a run that holds nothing yet.
+    #[must_use]
+    pub fn new(observer: Observer, inventory: Arc<Inventory>, clock: Arc<dyn Clock>, owner: &str, run: &str, what: &str) -> Pools {
+        let (owner, run, what) = (owner.to_owned(), run.to_owned(), what.to_owned());
+        Pools {
+            observer,
+            inventory,
+            clock,
+            owner,
+            run,
+            what,
+            held: Arc::default(),
+        }
+    }
+
+    /// Takes the lease of a pool, or renews the one that this run already had.
+    ///
+    /// # Errors
+    /// Who holds it, or why the balancer cannot be asked.
+    pub async fn take(&self, pool: &PoolName, had: Option<u64>) -> Result<u64, NotOurs> {
+        let now = self.clock.now();
+        if let Some(fence) = had {
+            let record = self.record(now, LEASE, fence, &self.what);
+            if let Answer::Done(record) = self.script(pool, pool_record::renew_script(pool.as_str(), &record, now.0)).await? {
+                return Ok(self.hold(pool, record.fence));
+            }
+        }
+        let record = self.record(now, LEASE, 0, &self.what);
+        match self.script(pool, pool_record::take_script(pool.as_str(), &record, now.0)).await? {
+            Answer::Done(record) => Ok(self.hold(pool, record.fence)),
+            Answer::Held(other) => Err(NotOurs(format!(
+                "pool `{pool}` is held by {} ({}), since {}; wait for it to end, or ask {}",
+                other.what,
+                other.owner,
+                Timestamp(other.since_ms),
+                other.owner
+            ))),
+            Answer::Lost => Err(NotOurs(format!("the lease of pool `{pool}` was lost while it was taken"))),
+        }
+    }
+
+    fn hold(&self, pool: &PoolName, fence: u64) -> u64 {
+        self.held.lock().expect("no holder of this lock panics").insert(pool.clone(), fence);
+        fence
+    }
+
+    /// Renews all leases; a pool that is no longer ours is forgotten, and nothing more is taken from it.
+    pub async fn renew(&self) {
+        let held = self.held.lock().expect("no holder of this lock panics").clone();
+        for (pool, fence) in held {
+            let now = self.clock.now();
+            let record = self.record(now, LEASE, fence, &self.what);
+            let answer = self.script(&pool, pool_record::renew_script(pool.as_str(), &record, now.0)).await;
+            match answer {
+                Ok(Answer::Lost | Answer::Held(_)) => {
+                    tracing::warn!(%pool, "the lease was lost");
+                    self.held.lock().expect("no holder of this lock panics").remove(&pool);
+                }
+                Ok(Answer::Done(_)) => {}
+                Err(error) => tracing::warn!(%pool, %error, "the lease was not renewed"),
+            }
+        }
+    }
+
+    /// Gives a lease back. One that cannot be given back runs out by itself.
+    pub async fn release(&self, pool: &PoolName, fence: u64) {
+        self.held.lock().expect("no holder of this lock panics").remove(pool);
+        if let Err(error) = self.script(pool, pool_record::release_script(pool.as_str(), fence)).await {
+            tracing::warn!(%pool, %error, "the lease was not given back; it runs out by itself");
+        }
+    }
+
+    /// Right before a node takes something: the pool is ours, nobody else owes to it, and its minimum is kept, as observed now.
+    ///
+    /// # Errors
+    /// Why it must not be taken.
+    pub(super) async fn may_take(&self, shared: &Shared, node: &Node) -> Result<(), Failure> {
+        for effect in node.pool_effects.iter().filter(|e| e.kind != EffectKind::Returns) {
+            let refused = |message: String| Failure {
+                kind: FailureKind::Refused,
+                message,
+            };
+            if !self.held.lock().expect("no holder of this lock panics").contains_key(&effect.pool) {
+                return Err(refused(format!(
+                    "the lease of pool `{}` is not ours any more; nothing is taken from it",
+                    effect.pool
+                )));
+            }
+            let (journal, pool) = (shared.journal.clone(), effect.pool.clone());
+            let open = tokio::task::spawn_blocking(move || journal.open_obligations_of_pool(&pool)).await;
+            let open = open
+                .ok()
+                .and_then(Result::ok)
+                .ok_or_else(|| refused(String::from("the journal cannot be read")))?;
+            if let Some(other) = open.iter().find(|o| o.run != shared.run) {
+                let words = format!(
+                    "obligation {} is open: {}; discharge or waive it first (`runbook obligations`)",
+                    other.id, other.what
+                );
+                return Err(refused(words));
+            }
+            self.minimum(shared, effect).await?;
+        }
+        Ok(())
+    }
+
+    async fn minimum(&self, shared: &Shared, effect: &NodeEffect) -> Result<(), Failure> {
+        let unseen = || Failure {
+            kind: FailureKind::Refused,
+            message: format!("pool `{}` cannot be looked at", effect.pool),
+        };
+        let pool = self.inventory.pools.get(&effect.pool).ok_or_else(unseen)?;
+        let run_as = shared
+            .runbook
+            .run_as
+            .as_ref()
+            .and_then(|t| t.as_literal())
+            .map_or(Identity::Login, |u| Identity::User(u.to_owned()));
+        let action = status_of(shared.catalog, &self.inventory, pool, &run_as).ok_or_else(unseen)?;
+        let seen = checks::look(shared, action.as_ref()).await?;
+        let members: Vec<_> = pool.members.iter().map(|m| member_now(&pool.name, &m.host, &seen)).collect();
+        let Some(member) = members.iter().find(|m| m.host == effect.member) else {
+            return Ok(());
+        };
+        let serving = members.iter().filter(|m| m.serving && m.host != effect.member).count();
+        let enabled = members.iter().filter(|m| m.enabled && m.host != effect.member).count();
+        if capacity::allowed(pool.minimum(), serving, enabled, member.serving, member.enabled) {
+            return Ok(());
+        }
+        let others: Vec<String> = members
+            .iter()
+            .filter(|m| !m.serving && m.host != effect.member)
+            .map(|m| format!("{}: {}", m.host, m.detail))
+            .collect();
+        let message = format!(
+            "taking {} would leave pool `{}` with {serving} of {} in service, minimum {} ({})",
+            effect.member,
+            pool.name,
+            members.len(),
+            pool.minimum(),
+            others.join("; ")
+        );
+        Err(Failure {
+            kind: FailureKind::Refused,
+            message,
+        })
+    }
+
+    /// Writes on the balancer who takes a member, before it is taken.
+    pub(super) async fn mark_taken(&self, shared: &Shared, node: &Node) -> Result<(), Failure> {
+        for (pool, effect) in self.effects(node, EffectKind::Takes) {
+            let Some(member) = pool.member(effect.member.as_str()) else {
+                continue;
+            };
+            let now = self.clock.now();
+            let fence = self
+                .held
+                .lock()
+                .expect("no holder of this lock panics")
+                .get(&pool.name)
+                .copied()
+                .unwrap_or(0);
+            let record = self.record(
+                now,
+                shared.runbook.deadline,
+                fence,
+                &format!("{} is out of pool {} by {}", effect.member, pool.name, self.what),
+            );
+            let script = pool_record::mark_taken_script(pool.name.as_str(), &member.server, &record, now.0, false);
+            match self.script(&pool.name, script).await {
+                Ok(Answer::Done(_)) => {}
+                Ok(Answer::Held(other)) => {
+                    return Err(Failure {
+                        kind: FailureKind::Refused,
+                        message: format!("{} (owner {})", other.what, other.owner),
+                    });
+                }
+                Ok(Answer::Lost) => {
+                    return Err(Failure {
+                        kind: FailureKind::Refused,
+                        message: String::from("the lease was lost"),
+                    });
+                }
+                Err(NotOurs(message)) => {
+                    return Err(Failure {
+                        kind: FailureKind::Unreachable,
+                        message,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the mark of a member that was given back. What remains of it is found by the next look, so a failure is only logged.
+    pub(super) async fn clear_taken(&self, shared: &Shared, node: &Node) {
+        for (pool, effect) in self.effects(node, EffectKind::Returns) {
+            let Some(member) = pool.member(effect.member.as_str()) else {
+                continue;
+            };
+            let script = pool_record::clear_taken_script(pool.name.as_str(), &member.server, &shared.created.uid);
+            if let Err(error) = self.script(&pool.name, script).await {
+                tracing::warn!(pool = %pool.name, member = %effect.member, %error, "the mark on the balancer was not removed");
+            }
+        }
+    }
+
+    fn effects<'a>(&'a self, node: &'a Node, kind: EffectKind) -> impl Iterator<Item = (&'a Pool, &'a NodeEffect)> {
+        node.pool_effects
+            .iter()
+            .filter(move |e| e.kind == kind)
+            .filter_map(|e| Some((self.inventory.pools.get(&e.pool)?, e)))
+    }
+
+    fn record(&self, now: Timestamp, ttl: Duration, fence: u64, what: &str) -> PoolRecord {
+        PoolRecord {
+            owner: self.owner.clone(),
+            run: self.run.clone(),
+            what: what.to_owned(),
+            since_ms: now.0,
+            until_ms: now.after(ttl).0,
+            fence,
+        }
+    }
+
+    async fn script(&self, pool: &PoolName, script: String) -> Result<Answer, NotOurs> {
+        let first = self.inventory.pools.get(pool).and_then(|p| p.balancers.first());
+        let balancer = first.ok_or_else(|| NotOurs(format!("pool `{pool}` has no balancer")))?;
+        let target = Target::Host(balancer.clone());
+        let mut last = NotOurs(String::new());
+        for _ in 0..2 {
+            let host = self.observer.connections.to(&target).await.map_err(|t| NotOurs(t.message))?;
+            match host.exec(Exec::script(script.clone())).await {
+                Ok(done) if done.code == 0 || done.code == pool_record::REFUSED => {
+                    return pool_record::parse_answer(&String::from_utf8_lossy(&done.stdout.bytes)).map_err(NotOurs);
+                }
+                Ok(done) => {
+                    return Err(NotOurs(format!(
+                        "{balancer} cannot keep the record of pool `{pool}`: {}",
+                        String::from_utf8_lossy(&done.stderr.bytes).trim()
+                    )));
+                }
+                Err(error) => {
+                    last = NotOurs(format!("{balancer}: {error}"));
+                    self.observer.connections.lost(&target, &host).await;
+                }
+            }
+        }
+        Err(last)
+    }
+}

@@ -1,0 +1,314 @@
+//! Starts runs, takes them up again, and sees to what surrounds the dispatcher: the claim, the leases, the people to be told.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::attempt::Shared;
+use super::channels::Channels;
+use super::connections::{Connections, SshOptions};
+use super::dispatcher::{Dispatcher, News, RunError};
+use super::observe::Observer;
+use super::perform::Performer;
+use super::pools::{Pools, RENEW_EVERY};
+use super::system;
+use crate::base::clock::Clock;
+use crate::base::id::{PoolName, RunId};
+use crate::diagnostic::SourceId;
+use crate::engine::run::{Phase, RunState};
+use crate::engine::{Input, replay};
+use crate::journal::{Journal, JournalError};
+use crate::lang;
+use crate::lang::template;
+use crate::model::action::{Catalog, Class};
+use crate::model::event::{Event, Record, RunCreated, RunOutcome};
+use crate::model::operation::{Act, Operation, Target};
+use crate::model::plan::Plan;
+use crate::model::run::Claim;
+use crate::model::runbook::Runbook;
+use crate::notify::Channel;
+use crate::transport::Transport;
+
+/// A controller that dies holds its run for at most so long.
+const CLAIM: Duration = Duration::from_secs(60);
+
+/// Everything a controller is assembled from.
+#[derive(Clone)]
+pub struct Supervisor {
+    /// Where events are kept.
+    pub journal: Arc<dyn Journal>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The way to hosts.
+    pub transport: Arc<dyn Transport>,
+    /// The actions.
+    pub catalog: &'static dyn Catalog,
+    /// People's channels, by name.
+    pub channels: Arc<BTreeMap<String, Vec<Channel>>>,
+    /// Options for `ssh`.
+    pub ssh_options: SshOptions,
+}
+
+/// A run that was started or taken up.
+pub struct Driven {
+    /// How it ended.
+    pub outcome: RunOutcome,
+    /// Its last state.
+    pub state: RunState,
+}
+
+impl Supervisor {
+    /// Writes a new run down. Nothing is sent to any host.
+    ///
+    /// # Errors
+    /// When the journal does not take it.
+    pub fn create(&self, created: RunCreated) -> Result<RunId, JournalError> {
+        self.journal.create_run(created, self.clock.now())
+    }
+
+    /// Drives a run from where its records end: a new one from its beginning, an interrupted one from where it stood, a finished one
+    /// that still owes something from its way back.
+    ///
+    /// `wishes` gives the caller a way to send a cancel or an answer; `force` takes the run from a controller that still holds it.
+    ///
+    /// # Errors
+    /// When somebody else drives it, when a pool is not to be had, when the journal fails.
+    pub async fn drive(&self, run: RunId, force: bool, news: News, wishes: impl FnOnce(mpsc::Sender<Input>)) -> Result<Driven, RunError> {
+        let claim = self.claim(run, force)?;
+        let state = replay::replay(run, &self.journal.events(run)?)?;
+        if let Phase::Finished(outcome) = state.phase
+            && !matches!(outcome, RunOutcome::Stuck | RunOutcome::Lost)
+        {
+            self.journal.release(&claim)?;
+            return Ok(Driven { outcome, state });
+        }
+        let driven = self.drive_claimed(&claim, state, news, wishes).await;
+        self.journal.release(&claim)?;
+        driven
+    }
+
+    fn claim(&self, run: RunId, force: bool) -> Result<Claim, RunError> {
+        let (me, now) = (system::controller(), self.clock.now());
+        match self.journal.claim(run, &me, now, CLAIM, force) {
+            Err(JournalError::Claimed { claim, .. }) if system::controller_is_dead(&claim.controller) => {
+                Ok(self.journal.claim(run, &me, now, CLAIM, true)?)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    async fn drive_claimed(
+        &self,
+        claim: &Claim,
+        state: RunState,
+        news: News,
+        wishes: impl FnOnce(mpsc::Sender<Input>),
+    ) -> Result<Driven, RunError> {
+        let created = state.created.clone();
+        let runbook = Arc::new(compile(state.id, &created, self.catalog)?);
+        let inventory = Arc::new(created.inventory.clone());
+        let connections = Arc::new(Connections::new(
+            self.transport.clone(),
+            inventory.clone(),
+            self.ssh_options.clone(),
+        ));
+        let observer = Observer::new(connections.clone());
+        let channels = Channels::new(self.channels.clone(), observer.clone(), &created.runbook);
+        let what = format!("run {} {} on {}", state.id, created.runbook, system::hostname());
+        let pools = Pools::new(observer.clone(), inventory, self.clock.clone(), &created.by, &created.uid, &what);
+        let shared = Arc::new(Shared {
+            run: state.id,
+            created: created.clone(),
+            runbook: runbook.clone(),
+            catalog: self.catalog,
+            performer: Performer::new(observer, channels.clone()),
+            pools: pools.clone(),
+            journal: self.journal.clone(),
+        });
+        let result = self
+            .with_leases(claim, state, shared, &pools, announce(news, channels, runbook), wishes)
+            .await;
+        connections.close().await;
+        result
+    }
+
+    async fn with_leases(
+        &self,
+        claim: &Claim,
+        state: RunState,
+        shared: Arc<Shared>,
+        pools: &Pools,
+        news: News,
+        wishes: impl FnOnce(mpsc::Sender<Input>),
+    ) -> Result<Driven, RunError> {
+        let mut events = vec![Event::RunStarted {
+            controller: system::controller(),
+        }];
+        let (run, fresh) = (state.id, state.phase == Phase::Created);
+        let wanted = pools_of(&shared.created.plan, self.catalog);
+        let had = state.leases.clone();
+        let (mut dispatcher, sender) = Dispatcher::new(shared, self.clock.clone(), state, news);
+        let mut held = BTreeMap::new();
+        for pool in wanted {
+            match pools.take(&pool, had.get(&pool).copied()).await {
+                Ok(fence) => {
+                    held.insert(pool.clone(), fence);
+                    events.push(Event::LeaseTaken { pool, fence });
+                }
+                Err(refused) => {
+                    release(pools, &held).await;
+                    if fresh {
+                        dispatcher
+                            .record(vec![Event::RunFinished {
+                                outcome: RunOutcome::Refused,
+                                summary: refused.to_string(),
+                            }])
+                            .await?;
+                    }
+                    return Err(RunError::Held(refused.to_string()));
+                }
+            }
+        }
+        dispatcher.record(events).await?;
+        wishes(sender);
+        let keeper = tokio::spawn(keep(self.clone(), claim.clone(), pools.clone()));
+        let driven = dispatcher.run().await;
+        keeper.abort();
+        let (outcome, state) = driven?;
+        release(pools, &held).await;
+        let released: Vec<Event> = held.into_keys().map(|pool| Event::LeaseReleased { pool }).collect();
+        if !released.is_empty() {
+            self.journal.append(run, state.sequence, &released, self.clock.now())?;
+        }
+        Ok(Driven { outcome, state })
+    }
+}
+
+async fn release(pools: &Pools, held: &BTreeMap<PoolName, u64>) {
+    for (pool, fence) in held {
+        pools.release(pool, *fence).await;
+    }
+}
+
+/// Renews the claim and the leases for as long as the run goes on.
+async fn keep(supervisor: Supervisor, mut claim: Claim, pools: Pools) {
+    let mut beat = tokio::time::interval(RENEW_EVERY);
+    beat.tick().await;
+    loop {
+        beat.tick().await;
+        pools.renew().await;
+        match supervisor.journal.renew(&claim, supervisor.clock.now(), CLAIM) {
+            Ok(renewed) => claim = renewed,
+            // Whoever took the run writes to its journal now, and our next append is refused.
+            Err(error) => tracing::warn!(%error, "the claim on the run was not renewed"),
+        }
+    }
+}
+
+/// Compiles the text that the journal kept.
+fn compile(run: RunId, created: &RunCreated, catalog: &'static dyn Catalog) -> Result<Runbook, RunError> {
+    let (runbook, diagnostics) = lang::compile(&created.sources, SourceId(0), None, catalog);
+    runbook.ok_or_else(|| {
+        let first = diagnostics
+            .sorted()
+            .into_iter()
+            .next()
+            .map(|d| format!("{}: {}", d.code, d.message))
+            .unwrap_or_default();
+        RunError::Runbook(run, first)
+    })
+}
+
+/// Pools that a plan changes: it needs their leases.
+#[must_use]
+pub fn pools_of(plan: &Plan, catalog: &dyn Catalog) -> Vec<PoolName> {
+    let mut names = Vec::new();
+    for node in plan.nodes.iter().filter(|n| n.class != Class::Probe && n.may_change()) {
+        let balancers = catalog
+            .get(&node.action)
+            .is_some_and(|k| k.signature().runs_on == crate::model::action::RunsOn::Balancers);
+        let named = node.arguments.text("pool").filter(|_| balancers).map(PoolName::from);
+        for pool in node.pool_effects.iter().map(|e| e.pool.clone()).chain(named) {
+            if !names.contains(&pool) {
+                names.push(pool);
+            }
+        }
+    }
+    names
+}
+
+/// Passes the news on and tells the people whom the runbook's `notify:` names.
+fn announce(news: News, channels: Channels, runbook: Arc<Runbook>) -> News {
+    let (sender, mut records) = mpsc::channel::<Record>(super::dispatcher::INBOX);
+    tokio::spawn(async move {
+        while let Some(record) = records.recv().await {
+            let told = message(&record, &runbook);
+            let _ = news.send(record).await;
+            if let Some(operation) = told {
+                channels.tell(&operation).await;
+            }
+        }
+    });
+    sender
+}
+
+fn message(record: &Record, runbook: &Runbook) -> Option<Operation> {
+    let rule = runbook.notify.as_ref()?;
+    let (event, severity, text) = match &record.event {
+        Event::RunStarted { .. } => ("start", "info", format!("run {} {} started", record.run, runbook.name)),
+        Event::ApprovalRequested { request } => (
+            "approval",
+            "warning",
+            format!(
+                "run {} waits: {} (runbook approve {} {})",
+                record.run, request.ask, record.run.0, request.gate
+            ),
+        ),
+        Event::RunFinished {
+            outcome: RunOutcome::Succeeded,
+            summary,
+        } => ("success", "info", format!("run {} {}: {summary}", record.run, runbook.name)),
+        Event::RunFinished {
+            outcome: RunOutcome::Stuck,
+            summary,
+        } => (
+            "obligation",
+            "critical",
+            format!("run {} {} FAILED, somebody must act: {summary}", record.run, runbook.name),
+        ),
+        Event::RunFinished { summary, .. } => (
+            "failure",
+            "critical",
+            format!("run {} {} FAILED: {summary}", record.run, runbook.name),
+        ),
+        _ => return None,
+    };
+    // A failure that leaves debts is a failure too.
+    let wanted = rule.events.iter().any(|e| e == event || (event == "obligation" && e == "failure"));
+    if !wanted {
+        return None;
+    }
+    let extra = rule.message.as_ref().and_then(|m| m.as_literal().map(str::to_owned));
+    let message = match extra.or_else(|| {
+        rule.message
+            .as_ref()
+            .map(|m| template::render_for_people(m, &crate::model::text::Scope::new()))
+    }) {
+        Some(extra) if event == "success" => format!("{text} — {extra}"),
+        _ => text,
+    };
+    let act = Act::Notify {
+        to: rule.to.clone(),
+        message,
+        severity: severity.to_owned(),
+        attach: Vec::new(),
+    };
+    Some(Operation {
+        target: Target::Controller,
+        run_as: Default::default(),
+        act,
+        timeout: Duration::from_secs(30),
+    })
+}
