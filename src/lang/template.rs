@@ -1,1 +1,0 @@
-//! Texts (being written).
