@@ -10,6 +10,8 @@ pub const YAML_DEPTH: usize = 64;
 pub const EXPRESSION_BYTES: usize = 2 * 1024;
 /// Nesting of one expression; a recursive parser must not reach the end of the stack.
 pub const EXPRESSION_DEPTH: usize = 32;
+/// Nodes evaluated, and kilobytes touched, by one expression; well under a second, and a hundred times what real conditions need.
+pub const EXPRESSION_STEPS: usize = 2_000_000;
 /// Bytes of one stream (stdout or stderr) of one attempt that are kept; the rest is dropped and marked.
 pub const OUTPUT_BYTES: usize = 1024 * 1024;
 /// Bytes of a remote file that an action reads to edit it.

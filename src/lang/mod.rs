@@ -1,1 +1,5 @@
 //! (being built)
+
+pub mod expression;
+pub mod template;
+pub mod types;

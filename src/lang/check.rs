@@ -1,0 +1,115 @@
+//! From the file as written to the compiled runbook: names resolved, texts and expressions typed, order known.
+
+use std::collections::BTreeSet;
+
+use super::check_step::Around;
+use super::outline::Outline;
+use super::scope::{View, names};
+use super::site::Site;
+use super::syntax::Runbook as Written;
+use super::{needs, owes, params, trigger};
+use crate::diagnostic::Diagnostics;
+use crate::model::action::Catalog;
+use crate::model::runbook::{NotifyRule, Runbook, Step};
+use crate::model::types::Type;
+
+/// What all parts of the checker need to know.
+pub(super) struct Checker<'a> {
+    /// The file as written.
+    pub file: &'a Written,
+    /// Its lists of steps.
+    pub outline: Outline<'a>,
+    /// The actions.
+    pub catalog: &'a dyn Catalog,
+    /// The type of `params`.
+    pub params: Type,
+}
+
+/// Checks a file. The runbook is of use only if there are no errors.
+pub(super) fn check(file: &Written, catalog: &dyn Catalog, d: &mut Diagnostics) -> Option<Runbook> {
+    let outline = Outline::of(file, catalog, d);
+    let checker = Checker { file, outline, catalog, params: params::types(file) };
+    let declared = params::params(file, d);
+    let (hosts, run_as, lock) = checker.defaults(d);
+    let require = checker.checks(&file.require, View::Start, &Around::default(), d);
+    let steps = checker.list(checker.outline.main, &[], d);
+    let verify = checker.checks(&file.verify, View::End, &Around::default(), d);
+    let on_failure = checker.list(checker.outline.on_failure, &[], d);
+    let finally = checker.list(checker.outline.finally, &[], d);
+    let notify = checker.notify(d);
+    let triggers = trigger::triggers(file, &checker.outline, d);
+    owes::obligations(&checker.outline, d);
+    Some(Runbook {
+        name: file.name.value.clone(),
+        description: file.description.clone(),
+        params: declared,
+        hosts,
+        run_as,
+        lock,
+        deadline: file.deadline,
+        require,
+        steps: steps?,
+        verify,
+        on_failure: on_failure?,
+        finally: finally?,
+        notify,
+        triggers,
+    })
+}
+
+type Text = crate::model::text::Text;
+
+impl<'a> Checker<'a> {
+    /// Hosts, identity and locks of the whole runbook see parameters only.
+    fn defaults(&self, d: &mut Diagnostics) -> (Option<Text>, Option<Text>, Vec<Text>) {
+        let mut site = Site::new(names(&self.outline, &self.params, View::Start, &[]), d);
+        let hosts = self.file.hosts.as_ref().and_then(|t| site.text(t));
+        let run_as = self.file.run_as.as_ref().and_then(|t| site.text(t));
+        let lock = self.file.lock.iter().filter_map(|t| site.text(t)).collect();
+        (hosts, run_as, lock)
+    }
+
+    fn notify(&self, d: &mut Diagnostics) -> Option<NotifyRule> {
+        let written = self.file.notify.as_ref()?;
+        let mut site = Site::new(names(&self.outline, &self.params, View::Over, &[]), d);
+        Some(NotifyRule {
+            to: written.to.clone(),
+            events: written.events.clone(),
+            message: written.message.as_ref().and_then(|m| site.message(m)),
+        })
+    }
+
+    /// The steps of a list, with the edges that their references add. `None`: one of them is broken.
+    pub fn list(&self, list: usize, around: &[super::scope::Variable<'a>], d: &mut Diagnostics) -> Option<Vec<Step>> {
+        self.list_and_reads(list, around, d).0
+    }
+
+    /// As [`Checker::list`]; also the ids of all steps whose results are read in it.
+    pub fn list_and_reads(
+        &self,
+        list: usize,
+        around: &[super::scope::Variable<'a>],
+        d: &mut Diagnostics,
+    ) -> (Option<Vec<Step>>, BTreeSet<String>) {
+        let mut all_reads = BTreeSet::new();
+        let mut edges = Vec::new();
+        let mut steps = Vec::new();
+        for index in 0..self.outline.lists[list].entries.len() {
+            let at = super::outline::At { list, index };
+            let (step, reads) = self.step(at, around, d);
+            edges.push(needs::edges(&self.outline, at, &reads));
+            all_reads.extend(reads);
+            steps.push(step);
+        }
+        needs::cycles(&self.outline, list, &edges, d);
+        let ids = |index: &usize| crate::base::id::StepId::from(self.outline.lists[list].entries[*index].step.id.value.as_str());
+        let whole: Option<Vec<Step>> = steps.into_iter().collect();
+        let linked = whole.map(|mut whole| {
+            for (step, edges) in whole.iter_mut().zip(&edges) {
+                step.needs = edges.iter().map(ids).collect();
+            }
+            whole
+        });
+        (linked, all_reads)
+    }
+}

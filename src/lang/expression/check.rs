@@ -1,0 +1,523 @@
+//! The types of a tree. A subtree that is wrong gives `None` and is reported once; what stands around it stays silent.
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Span, nearest};
+use crate::lang::types::{Fact, Segment, TypeEnv, facts, field, segments, short};
+use crate::model::text::{Expr, ExprKind};
+use crate::model::types::Type;
+use crate::model::value::Value;
+
+use super::functions;
+
+/// Checks `root`; `want` is the type its place needs.
+pub(super) fn check(root: &Expr, env: &TypeEnv, want: Option<&Type>, problems: &mut Diagnostics) -> Option<Type> {
+    let mut checker = Checker {
+        env,
+        locals: Vec::new(),
+        facts: Vec::new(),
+        problems,
+    };
+    let kind = checker.kind(root)?;
+    let Some(want) = want else { return Some(kind) };
+    if fits(&kind, want) {
+        // What is known only at run time is checked then, against what is wanted here.
+        return Some(if kind == Type::Dynamic { want.clone() } else { kind });
+    }
+    checker.report(match (&kind, want) {
+        (Type::Dynamic, Type::Bool) => undecided(root.span, "write `… == true`"),
+        _ => {
+            let problem = Diagnostic::error("RB0209", root.span, format!("expected a {}, found a {}", short(want), short(&kind)));
+            let problem = problem.label(format!("this is a {}", short(&kind)));
+            if *want == Type::Bool {
+                problem.help("a condition compares: `… == 'word'`, `… > 3`, `….size() > 0`")
+            } else {
+                problem
+            }
+        }
+    })
+}
+
+/// True when a value of type `found` can stand where `want` is needed.
+#[must_use]
+pub(in crate::lang) fn fits(found: &Type, want: &Type) -> bool {
+    match (found, want) {
+        (_, Type::Dynamic) | (Type::Int, Type::Float) | (Type::Enum(_), Type::Text) => true,
+        (Type::Dynamic, want) => *want != Type::Bool,
+        (Type::Enum(a), Type::Enum(b)) => a.iter().all(|w| b.contains(w)),
+        (Type::List(a), Type::List(b)) | (Type::Map(a), Type::Map(b)) => **a == Type::Dynamic || fits(a, b),
+        (Type::Record(a), Type::Record(b)) => b.iter().all(|(name, want)| a.get(name).is_some_and(|found| fits(found, want))),
+        (a, b) => a == b,
+    }
+}
+
+pub(super) struct Checker<'a> {
+    env: &'a TypeEnv,
+    locals: Vec<(String, Type)>,
+    facts: Vec<Fact>,
+    problems: &'a mut Diagnostics,
+}
+
+impl Checker<'_> {
+    /// Reports a problem; `None` so that callers can return it.
+    pub(super) fn report(&mut self, problem: Diagnostic) -> Option<Type> {
+        self.problems.push(problem);
+        None
+    }
+
+    /// The type of a subtree.
+    pub(super) fn kind(&mut self, expr: &Expr) -> Option<Type> {
+        if let Some(path) = segments(expr) {
+            return self.path(&path);
+        }
+        match &expr.kind {
+            ExprKind::Literal(value) => Some(literal(value)),
+            ExprKind::List(items) => self.list(items),
+            ExprKind::Name(_) => None,
+            ExprKind::Field(base, name) => self.field(expr, base, name),
+            ExprKind::Index(base, index) => self.index(base, index),
+            ExprKind::Call {
+                function,
+                arguments,
+                method,
+            } => functions::check(self, expr, function, arguments, *method),
+            ExprKind::Comprehension {
+                function,
+                list,
+                variable,
+                body,
+            } => self.comprehension(function, list, variable, body),
+            ExprKind::Unary(operator, inner) => self.unary(operator, inner),
+            ExprKind::Binary(operator, left, right) => self.binary(operator, expr, left, right),
+            ExprKind::Conditional(test, yes, no) => self.conditional(expr, test, yes, no),
+        }
+    }
+
+    /// As [`Checker::kind`], where a missing value is no mistake.
+    pub(super) fn kind_if_present(&mut self, expr: &Expr) -> Option<Type> {
+        match segments(expr) {
+            Some(path) => match self.env.where_absent_is_fine().resolve(&path, &self.locals, &self.facts) {
+                Ok(kind) => Some(kind),
+                Err(problem) => self.report(*problem),
+            },
+            None => self.kind(expr),
+        }
+    }
+
+    fn path(&mut self, path: &[Segment]) -> Option<Type> {
+        match self.env.resolve(path, &self.locals, &self.facts) {
+            Ok(kind) => Some(kind),
+            Err(problem) => self.report(*problem),
+        }
+    }
+
+    fn list(&mut self, items: &[Expr]) -> Option<Type> {
+        let mut joined: Option<Type> = None;
+        let mut sound = true;
+        for item in items {
+            let Some(kind) = self.kind(item) else {
+                sound = false;
+                continue;
+            };
+            joined = match joined.take() {
+                None => Some(kind),
+                Some(before) => match unite(&before, &kind) {
+                    Some(both) => Some(both),
+                    None => {
+                        self.report(
+                            Diagnostic::error("RB0204", item.span, "a list holds values of one type").label(format!(
+                                "a {} among values of type {}",
+                                short(&kind),
+                                short(&before)
+                            )),
+                        );
+                        sound = false;
+                        Some(before)
+                    }
+                },
+            };
+        }
+        sound.then(|| Type::list(joined.unwrap_or(Type::Dynamic)))
+    }
+
+    fn field(&mut self, expr: &Expr, base: &Expr, name: &str) -> Option<Type> {
+        let owner = self.kind(base)?;
+        let length = u32::try_from(name.len()).unwrap_or(0);
+        let start = if expr.span == base.span {
+            expr.span.start
+        } else {
+            expr.span.end.saturating_sub(length)
+        };
+        let segment = Segment {
+            name: name.to_owned(),
+            span: Span { start, ..expr.span },
+        };
+        match field(&owner, &segment, "this value") {
+            Ok(kind) => Some(kind),
+            Err(problem) => self.report(*problem),
+        }
+    }
+
+    fn index(&mut self, base: &Expr, index: &Expr) -> Option<Type> {
+        let (owner, key) = (self.kind(base), self.kind(index));
+        let (owner, key) = (owner?, key?);
+        if let (Type::Record(_), ExprKind::Literal(Value::Text(name))) = (&owner, &index.kind) {
+            let segment = Segment {
+                name: name.clone(),
+                span: index.span,
+            };
+            return match field(&owner, &segment, "this value") {
+                Ok(kind) => Some(kind),
+                Err(problem) => self.report(*problem),
+            };
+        }
+        let (wanted, item) = match &owner {
+            Type::List(item) => (Type::Int, (**item).clone()),
+            Type::Map(item) => (Type::Text, (**item).clone()),
+            Type::Dynamic if matches!(key, Type::Int | Type::Text | Type::Enum(_) | Type::Dynamic) => return Some(Type::Dynamic),
+            Type::Record(fields) => {
+                let names: Vec<String> = fields.keys().map(|n| format!("`{n}`")).collect();
+                let problem = Diagnostic::error("RB0204", index.span, "a record is read by names that stand in the text");
+                return self.report(problem.help(format!("fields: {}", names.join(", "))));
+            }
+            other => {
+                return self.report(
+                    Diagnostic::error("RB0204", base.span, format!("a {} cannot be read with `[…]`", short(other)))
+                        .label("not a list or map"),
+                );
+            }
+        };
+        if fits(&key, &wanted) {
+            return Some(item);
+        }
+        let problem = Diagnostic::error(
+            "RB0204",
+            index.span,
+            format!("a {} is read with a {}", short(&owner), short(&wanted)),
+        );
+        self.report(problem.label(format!("this is a {}", short(&key))))
+    }
+
+    fn comprehension(&mut self, function: &str, list: &Expr, variable: &str, body: &Expr) -> Option<Type> {
+        let over = self.kind(list)?;
+        let item = match &over {
+            Type::List(item) => (**item).clone(),
+            Type::Dynamic => Type::Dynamic,
+            other => {
+                let problem = Diagnostic::error("RB0204", list.span, format!("`{function}` needs a list, found a {}", short(other)));
+                return self.report(problem.label("not a list"));
+            }
+        };
+        self.locals.push((variable.to_owned(), item.clone()));
+        // A fact about an outer name must not be taken for one about the variable.
+        let hidden: Vec<Fact> = self.facts.iter().filter(|(path, _)| path[0] != variable).cloned().collect();
+        let outer = std::mem::replace(&mut self.facts, hidden);
+        let inner = if function == "map" { self.kind(body) } else { self.bool(body) };
+        self.facts = outer;
+        self.locals.pop();
+        let inner = inner?;
+        Some(match function {
+            "map" => Type::list(inner),
+            "filter" => Type::list(item),
+            _ => Type::Bool,
+        })
+    }
+
+    fn unary(&mut self, operator: &str, inner: &Expr) -> Option<Type> {
+        if operator == "!" {
+            return self.bool(inner);
+        }
+        match self.kind(inner)? {
+            kind @ (Type::Int | Type::Float) => Some(kind),
+            Type::Dynamic => self.report(undecided(inner.span, "write `-int(…)` or `-double(…)`")),
+            other => self.report(
+                Diagnostic::error("RB0204", inner.span, format!("`-` needs a number, found a {}", short(&other))).label("not a number"),
+            ),
+        }
+    }
+
+    /// A subtree that must be a bool.
+    pub(super) fn bool(&mut self, expr: &Expr) -> Option<Type> {
+        match self.kind(expr)? {
+            Type::Bool => Some(Type::Bool),
+            Type::Dynamic => self.report(undecided(expr.span, "write `… == true`")),
+            other => {
+                let problem = Diagnostic::error("RB0204", expr.span, format!("expected a condition, found a {}", short(&other)));
+                self.report(
+                    problem
+                        .label(format!("this is a {}", short(&other)))
+                        .help("compare it: `… == 'word'`, `… > 3`, `….size() > 0`"),
+                )
+            }
+        }
+    }
+
+    fn conditional(&mut self, whole: &Expr, test: &Expr, yes: &Expr, no: &Expr) -> Option<Type> {
+        let tested = self.bool(test);
+        let first = self.assuming(test, true, |c| c.kind(yes));
+        let second = self.assuming(test, false, |c| c.kind(no));
+        let (_, first, second) = (tested?, first?, second?);
+        match unite(&first, &second) {
+            Some(kind) => Some(kind),
+            None => self.report(
+                Diagnostic::error("RB0204", whole.span, "both sides of `:` need the same type").label(format!(
+                    "{} or {}",
+                    short(&first),
+                    short(&second)
+                )),
+            ),
+        }
+    }
+
+    fn assuming<T>(&mut self, condition: &Expr, truth: bool, then: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.facts.len();
+        let locals = &self.locals;
+        // What is known about a variable of the expression ends with it; only outer names count.
+        self.facts.extend(
+            facts(condition, truth)
+                .into_iter()
+                .filter(|(path, _)| locals.iter().all(|(name, _)| *name != path[0])),
+        );
+        let result = then(self);
+        self.facts.truncate(before);
+        result
+    }
+
+    fn binary(&mut self, operator: &'static str, whole: &Expr, left: &Expr, right: &Expr) -> Option<Type> {
+        if matches!(operator, "&&" | "||") {
+            let first = self.bool(left);
+            let second = self.assuming(left, operator == "&&", |c| c.bool(right));
+            return first.and(second);
+        }
+        let (a, b) = (self.kind(left), self.kind(right));
+        let sides = Sides {
+            operator,
+            whole,
+            left,
+            right,
+            a: a?,
+            b: b?,
+        };
+        match operator {
+            "==" | "!=" => self.equality(&sides),
+            "in" => self.membership(&sides),
+            "<" | "<=" | ">" | ">=" => self.order(&sides),
+            _ => self.arithmetic(&sides),
+        }
+    }
+
+    fn equality(&mut self, s: &Sides) -> Option<Type> {
+        if is_null(s.left) || is_null(s.right) {
+            return Some(Type::Bool);
+        }
+        self.word(&s.a, s.right)?;
+        self.word(&s.b, s.left)?;
+        match comparable(&s.a, &s.b) {
+            Comparable::Yes => Some(Type::Bool),
+            Comparable::Undecided => self.report(undecided(
+                s.whole.span,
+                "compare with a literal, or say the type: `int(…)`, `double(…)`, `string(…)`",
+            )),
+            Comparable::No => self.report(s.mismatch()),
+        }
+    }
+
+    fn membership(&mut self, s: &Sides) -> Option<Type> {
+        if let ExprKind::List(items) = &s.right.kind {
+            let mut sound = true;
+            for item in items {
+                sound &= self.word(&s.a, item).is_some();
+            }
+            if !sound {
+                return None;
+            }
+        }
+        let verdict = match &s.b {
+            Type::List(item) => {
+                self.word(item, s.left)?;
+                comparable(&s.a, item)
+            }
+            Type::Map(_) => comparable(&s.a, &Type::Text),
+            Type::Dynamic if s.a == Type::Dynamic => Comparable::Undecided,
+            Type::Dynamic => Comparable::Yes,
+            other => {
+                let problem = Diagnostic::error(
+                    "RB0204",
+                    s.right.span,
+                    format!("`in` needs a list or a map, found a {}", short(other)),
+                );
+                let problem = problem.label("not a list");
+                return self.report(if matches!(other, Type::Text | Type::Enum(_)) {
+                    problem.help("for a part of a text: `text.contains('part')`")
+                } else {
+                    problem
+                });
+            }
+        };
+        match verdict {
+            Comparable::Yes => Some(Type::Bool),
+            Comparable::Undecided => self.report(undecided(s.whole.span, "compare with literals, or say the type: `string(x) in …`")),
+            Comparable::No => self.report(s.mismatch()),
+        }
+    }
+
+    /// A literal that is compared with an enum must be one of its words.
+    fn word(&mut self, kind: &Type, other: &Expr) -> Option<()> {
+        if let (Type::Enum(words), ExprKind::Literal(Value::Text(word))) = (kind, &other.kind)
+            && !words.contains(word)
+        {
+            let problem = Diagnostic::error("RB0205", other.span, format!("it is never `{word}`"));
+            let problem = problem.label(format!("one of {}", words.join(", ")));
+            self.report(match nearest(word, words.iter().map(String::as_str)) {
+                Some(near) => problem.replacement(format!("'{near}'")),
+                None => problem,
+            });
+            return None;
+        }
+        Some(())
+    }
+
+    fn order(&mut self, s: &Sides) -> Option<Type> {
+        let ordered = |t: &Type| {
+            matches!(
+                t,
+                Type::Int | Type::Float | Type::Text | Type::Duration | Type::Size | Type::Percent
+            )
+        };
+        match (&s.a, &s.b) {
+            (Type::Dynamic, Type::Dynamic) => self.report(undecided(
+                s.whole.span,
+                "compare with a literal, or say the type: `int(…)`, `double(…)`",
+            )),
+            (Type::Dynamic, t) | (t, Type::Dynamic) if ordered(t) => Some(Type::Bool),
+            (a, b) if ordered(a) && ordered(b) && matches!(comparable(a, b), Comparable::Yes) => Some(Type::Bool),
+            _ => self.report(s.mismatch()),
+        }
+    }
+
+    fn arithmetic(&mut self, s: &Sides) -> Option<Type> {
+        let fits = |t: &Type| match s.operator {
+            "+" => matches!(t, Type::Int | Type::Float | Type::Text | Type::Duration | Type::List(_)),
+            "-" => matches!(t, Type::Int | Type::Float | Type::Duration),
+            "%" => *t == Type::Int,
+            _ => matches!(t, Type::Int | Type::Float),
+        };
+        let plain = |t: &Type| if matches!(t, Type::Enum(_)) { Type::Text } else { t.clone() };
+        match (plain(&s.a), plain(&s.b)) {
+            (Type::Dynamic, Type::Dynamic) => self.report(undecided(s.whole.span, "say the type: `int(…)`, `double(…)`, `string(…)`")),
+            (Type::Dynamic, t) | (t, Type::Dynamic) if fits(&t) => Some(t),
+            (Type::List(a), Type::List(b)) if s.operator == "+" => match unite(&a, &b) {
+                Some(item) => Some(Type::list(item)),
+                None => self.report(s.mismatch()),
+            },
+            (a, b) if a == b && fits(&a) => Some(a),
+            _ => self.report(s.mismatch()),
+        }
+    }
+}
+
+struct Sides<'a> {
+    operator: &'static str,
+    whole: &'a Expr,
+    left: &'a Expr,
+    right: &'a Expr,
+    a: Type,
+    b: Type,
+}
+
+impl Sides<'_> {
+    fn mismatch(&self) -> Diagnostic {
+        let (a, b, operator) = (short(&self.a), short(&self.b), self.operator);
+        let message = if a == b {
+            format!("`{operator}` cannot join two values of type {a}")
+        } else {
+            format!("`{operator}` cannot join a {a} and a {b}")
+        };
+        let problem = Diagnostic::error("RB0204", self.whole.span, message);
+        let problem = if self.left.span == self.right.span {
+            problem
+        } else {
+            problem.also(self.left.span, a).also(self.right.span, b)
+        };
+        match self.advice() {
+            Some(help) => problem.help(help),
+            None => problem,
+        }
+    }
+
+    fn advice(&self) -> Option<&'static str> {
+        let either = |f: fn(&Type) -> bool| f(&self.a) || f(&self.b);
+        let number = |t: &Type| matches!(t, Type::Int | Type::Float);
+        if number(&self.a) && number(&self.b) {
+            return Some("make both a float: `double(x)`, and write whole numbers as `2.0`");
+        }
+        if either(|t| *t == Type::Duration) {
+            return Some("compare `.seconds` with a number, or with `duration('5m')`");
+        }
+        if either(|t| *t == Type::Size) {
+            return Some("use `.bytes`");
+        }
+        if either(|t| *t == Type::Percent) {
+            return Some("use `.percent` (20.0 for 20%) or `.ratio` (0.2)");
+        }
+        if either(|t| matches!(t, Type::Record(_) | Type::Map(_))) {
+            return Some("compare single fields: `x.name == y.name`");
+        }
+        if either(|t| matches!(t, Type::Text | Type::Enum(_))) && either(|t| matches!(t, Type::Int | Type::Float)) {
+            return Some("a number stands without quotes; a text becomes a number with `int(x)` or `double(x)`");
+        }
+        None
+    }
+}
+
+enum Comparable {
+    Yes,
+    Undecided,
+    No,
+}
+
+fn comparable(a: &Type, b: &Type) -> Comparable {
+    match (a, b) {
+        (Type::Dynamic, Type::Dynamic) => Comparable::Undecided,
+        (Type::Record(_) | Type::Map(_), _) | (_, Type::Record(_) | Type::Map(_)) => Comparable::No,
+        (Type::Dynamic, _)
+        | (_, Type::Dynamic)
+        | (Type::Int | Type::Float, Type::Int | Type::Float)
+        | (Type::Text | Type::Enum(_), Type::Text)
+        | (Type::Text, Type::Enum(_)) => Comparable::Yes,
+        (Type::Enum(a), Type::Enum(b)) if a.iter().any(|w| b.contains(w)) => Comparable::Yes,
+        (Type::List(a), Type::List(b)) => comparable(a, b),
+        (a, b) if a == b => Comparable::Yes,
+        _ => Comparable::No,
+    }
+}
+
+/// The type that holds values of both.
+fn unite(a: &Type, b: &Type) -> Option<Type> {
+    match (a, b) {
+        (Type::Dynamic, _) | (_, Type::Dynamic) => Some(Type::Dynamic),
+        (a, b) if a == b => Some(a.clone()),
+        (Type::Text | Type::Enum(_), Type::Text | Type::Enum(_)) => Some(Type::Text),
+        (Type::List(a), Type::List(b)) => unite(a, b).map(Type::list),
+        _ => None,
+    }
+}
+
+fn literal(value: &Value) -> Type {
+    match value {
+        Value::Bool(_) => Type::Bool,
+        Value::Int(_) => Type::Int,
+        Value::Float(_) => Type::Float,
+        Value::Text(_) => Type::Text,
+        _ => Type::Dynamic,
+    }
+}
+
+fn is_null(expr: &Expr) -> bool {
+    expr.kind == ExprKind::Literal(Value::Null)
+}
+
+/// A value of unknown type where a definite one is needed.
+pub(super) fn undecided(span: Span, help: &str) -> Diagnostic {
+    Diagnostic::error("RB0206", span, "the type of this value is known only at run time")
+        .label("could be anything")
+        .help(help)
+}

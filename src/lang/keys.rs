@@ -1,0 +1,339 @@
+//! The keys of the language in one table: the parser refuses what is not in it, the JSON Schema is made from it.
+//!
+//! Knows names, shapes and meanings; not how a value is used.
+
+/// One key of a map.
+#[derive(Debug)]
+pub(super) struct Key {
+    /// As written.
+    pub name: &'static str,
+    /// What may stand there.
+    pub shape: Shape,
+    /// Whether it must be given.
+    pub need: Need,
+    /// One sentence for people; default included.
+    pub docs: &'static str,
+}
+
+/// Whether a key must, may or cannot be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Must.
+    Required,
+    /// May.
+    Optional,
+    /// Part of the language, but this version refuses it.
+    Later,
+}
+
+/// What may stand at a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// Text with placeholders.
+    Text,
+    /// Text without placeholders.
+    Word,
+    /// A text that must be this regular expression as a whole.
+    Pattern(&'static str),
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// An expression.
+    Expression,
+    /// true or false.
+    Bool,
+    /// A whole number.
+    Int,
+    /// A number.
+    Number,
+    /// `90s`
+    Duration,
+    /// Words; a single one may stand without brackets.
+    Words,
+    /// Texts; a single one may stand without brackets.
+    Texts,
+    /// Names and texts.
+    TextMap,
+    /// Any value.
+    Any,
+    /// A map with the keys of this table.
+    Map(&'static Table),
+    /// A list of maps with the keys of this table.
+    List(&'static Table),
+    /// Names, each with a map of this table.
+    Named(&'static Table),
+    /// A list of steps.
+    Steps,
+    /// A list of checks.
+    Checks,
+    /// A step's id, or `{ step, guard }`.
+    Owes,
+    /// auto, keep, none, or steps.
+    Undo,
+    /// A count, a percentage, a list of them, or a placeholder.
+    Batches,
+    /// A count or a percentage.
+    Share,
+}
+
+/// The keys of one kind of map.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Table {
+    /// What to call such a map in a message: `a runbook`.
+    pub of: &'static str,
+    /// Name of the definition in the JSON Schema.
+    pub definition: &'static str,
+    /// Its keys, in the order to show them.
+    pub keys: &'static [Key],
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Key) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl Eq for Key {}
+
+impl Table {
+    /// The key with that name.
+    pub fn get(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|k| k.name == name)
+    }
+}
+
+/// Identifiers of parameters, steps and loop variables.
+pub(super) const IDENTIFIER: &str = "[a-z][a-z0-9_]*";
+/// Names of runbooks.
+pub(super) const RUNBOOK_NAME: &str = "[a-z][a-z0-9-]*";
+/// What `notify:` can be about.
+pub(super) const EVENTS: &[&str] = &["start", "approval", "success", "failure", "obligation"];
+/// What a trigger may do.
+pub(super) const MODES: &[&str] = &["plan", "approve", "auto"];
+/// Types of parameters; `list of T` beside these.
+pub(super) const PARAM_TYPES: &[&str] = &[
+    "string",
+    "int",
+    "float",
+    "bool",
+    "duration",
+    "size",
+    "percent",
+    "count_or_percent",
+    "path",
+    "url",
+    "host",
+    "hosts",
+    "pool",
+    "choice",
+];
+
+const fn must(name: &'static str, shape: Shape, docs: &'static str) -> Key {
+    Key { name, shape, need: Need::Required, docs }
+}
+
+const fn may(name: &'static str, shape: Shape, docs: &'static str) -> Key {
+    Key { name, shape, need: Need::Optional, docs }
+}
+
+const fn later(name: &'static str, docs: &'static str) -> Key {
+    Key { name, shape: Shape::Any, need: Need::Later, docs }
+}
+
+/// A runbook.
+pub(super) static RUNBOOK: Table = Table {
+    of: "a runbook",
+    definition: "runbook",
+    keys: &[
+        must("runbook", Shape::Pattern(RUNBOOK_NAME), "The runbook's name; equals the file name."),
+        must("language", Shape::Int, "Version of the language: 1."),
+        must("description", Shape::Word, "One sentence."),
+        may("params", Shape::Named(&PARAM), "Parameters, by name."),
+        may("triggers", Shape::List(&TRIGGER), "Alerts that may start it."),
+        may("hosts", Shape::Text, "Hosts of a step that names none: a pattern."),
+        may("run_as", Shape::Text, "User that steps run as (sudo); default: the login user."),
+        may("lock", Shape::Texts, "Resources this run owns beside the pools it touches."),
+        may("deadline", Shape::Duration, "Of the whole run; default 1h."),
+        may("require", Shape::Checks, "Checks before anything; evaluated in the plan too."),
+        later("invariants", "Checks before and after every changing step."),
+        must("steps", Shape::Steps, "The work."),
+        may("verify", Shape::Checks, "The runbook's goal, checked at the end."),
+        may("on_failure", Shape::Steps, "Steps after undo, when the run failed."),
+        may("finally", Shape::Steps, "Steps that come last in any case."),
+        may("notify", Shape::Map(&NOTIFY), "Who hears of the run."),
+        later("outputs", "Values for `call`."),
+    ],
+};
+
+/// A declared parameter.
+pub(super) static PARAM: Table = Table {
+    of: "a parameter",
+    definition: "param",
+    keys: &[
+        must("type", Shape::Word, "string, int, float, bool, duration, size, percent, count_or_percent, path, url, host, hosts, pool, choice, or `list of T`."),
+        may("default", Shape::Any, "Value if none is given; without it the parameter is required."),
+        may("description", Shape::Word, "For people."),
+        may("choices", Shape::Words, "The words of type `choice`."),
+        may("pattern", Shape::Word, "Regular expression the text must match as a whole."),
+        may("min", Shape::Any, "Least value."),
+        may("max", Shape::Any, "Greatest value."),
+        may("from", Shape::Word, "Group (pattern) that a host must be in."),
+    ],
+};
+
+/// A step.
+pub(super) static STEP: Table = Table {
+    of: "a step",
+    definition: "step",
+    keys: &[
+        must("id", Shape::Pattern(IDENTIFIER), "Identifier, unique in the runbook."),
+        may("name", Shape::Text, "For people; default: the id in words."),
+        may("hosts", Shape::Text, "Where: a pattern, `control` or a loop variable; default: the loop's host, else the runbook's `hosts`."),
+        may("run_as", Shape::Text, "User that the step runs as; default: the runbook's."),
+        may("needs", Shape::Words, "Ids of steps of the same list to wait for; default: the step above; `[]`: at once."),
+        may("when", Shape::Expression, "Run only if true; a skipped step counts as done."),
+        may("that", Shape::Expression, "Only on probes: fail unless true. Over `result` on each host, over `results` once."),
+        may("within", Shape::Duration, "Poll a probe until `that`, at most so long."),
+        may("every", Shape::Duration, "How often to poll; default 5s."),
+        may("retry", Shape::Map(&RETRY), "Repeat after failure; default: 1 attempt."),
+        may("timeout", Shape::Duration, "Per attempt and host; default 5m. The waiting of `within` does not count."),
+        may("verify", Shape::Checks, "Checks afterwards."),
+        may("owes", Shape::Owes, "The later step that gives back what this one takes."),
+        may("leave", Shape::Map(&LEAVE), "A lasting change that this run leaves on purpose."),
+        may("undo", Shape::Undo, "How to take it back: auto, keep, none, or steps."),
+        may("allow_failure", Shape::Expression, "Go on after failure if true."),
+        may("allow_empty", Shape::Bool, "Whether `hosts` may match none; default false."),
+        may("pool_effect", Shape::Choice(&["none"]), "`none`: this step takes nothing from a pool."),
+        may("for_each", Shape::Map(&FOR_EACH), "Loop over hosts or items; goes with `steps`."),
+        may("steps", Shape::Steps, "The steps of each turn of `for_each`."),
+        may("approve", Shape::Map(&APPROVE), "Ask people before going on."),
+        later("manual", "A person does it and answers."),
+        later("decide", "The first true line wins."),
+        later("call", "Another runbook."),
+        later("template", "`off`: braces are ordinary characters."),
+    ],
+};
+
+/// A check: a probe with `that`.
+pub(super) static CHECK: Table = Table {
+    of: "a check",
+    definition: "check",
+    keys: &[
+        must("name", Shape::Text, "What is true, in words."),
+        must("that", Shape::Expression, "Fails unless true. Over `result` on each host, over `results` once."),
+        may("hosts", Shape::Text, "Where: a pattern, `control` or a loop variable; default: the step's, else the runbook's."),
+        may("run_as", Shape::Text, "User that the probe runs as; default: the step's, else the runbook's."),
+        may("when", Shape::Expression, "Check only if true."),
+        may("within", Shape::Duration, "Poll until `that`, at most so long."),
+        may("every", Shape::Duration, "How often to poll; default 5s."),
+        may("timeout", Shape::Duration, "Per attempt and host; default 5m."),
+        may("retry", Shape::Map(&RETRY), "Repeat after failure; default: 1 attempt."),
+        may("allow_empty", Shape::Bool, "Whether `hosts` may match none; default false."),
+    ],
+};
+
+/// `for_each:`
+pub(super) static FOR_EACH: Table = Table {
+    of: "`for_each`",
+    definition: "for_each",
+    keys: &[
+        must("as", Shape::Pattern(IDENTIFIER), "Name of the turn's host or item."),
+        may("hosts", Shape::Text, "A host pattern; this or `items`."),
+        may("items", Shape::Expression, "A list: literal, parameter, or a probe's result."),
+        may("max_parallel", Shape::Int, "Turns at once; default 1."),
+        may("max_unavailable", Shape::Batches, "Turns at once: a count, a percentage of all turns, or a list for growing batches."),
+        may("max_failures", Shape::Share, "More failed turns than this start no new ones; default 0."),
+        may("pause", Shape::Duration, "Between batches; default none."),
+        may("undo", Shape::Choice(&["turn", "all"]), "`turn` (default): finished turns are kept when a later one fails."),
+    ],
+};
+
+/// `retry:`
+pub(super) static RETRY: Table = Table {
+    of: "`retry`",
+    definition: "retry",
+    keys: &[
+        must("attempts", Shape::Int, "Attempts in all, the first included."),
+        may("delay", Shape::Duration, "Before the second attempt; default 5s."),
+        may("backoff", Shape::Number, "Each further delay is so many times the one before; default 1."),
+        may("when", Shape::Expression, "Repeat only if true of `result`."),
+    ],
+};
+
+/// `owes:` in its long form.
+pub(super) static OWES: Table = Table {
+    of: "`owes`",
+    definition: "owes",
+    keys: &[
+        must("step", Shape::Pattern(IDENTIFIER), "The later step that gives back."),
+        may("guard", Shape::Checks, "When it is safe to give back; default: the probes with `that` between the two steps."),
+    ],
+};
+
+/// `leave:`
+pub(super) static LEAVE: Table = Table {
+    of: "`leave`",
+    definition: "leave",
+    keys: &[
+        must("until", Shape::Duration, "How long it may stay so; then people are told."),
+        must("reason", Shape::Text, "Why."),
+    ],
+};
+
+/// `approve:`
+pub(super) static APPROVE: Table = Table {
+    of: "`approve`",
+    definition: "approve",
+    keys: &[
+        must("ask", Shape::Text, "The question."),
+        must("from", Shape::Words, "Groups or people who may answer; empty means nobody."),
+        may("quorum", Shape::Int, "How many must agree; default 1."),
+        may("show", Shape::Choice(&["plan", "none"]), "What is shown with the question; default plan."),
+        may("within", Shape::Duration, "How long; default 15m. A timer never approves."),
+        may("on_timeout", Shape::Choice(&["deny", "escalate"]), "When nobody answers in time; default deny."),
+        may("then_escalate_to", Shape::Words, "Whom to ask next."),
+    ],
+};
+
+/// `notify:` of a runbook.
+pub(super) static NOTIFY: Table = Table {
+    of: "`notify`",
+    definition: "notify",
+    keys: &[
+        must("to", Shape::Word, "A channel or group of the configuration."),
+        must("events", Shape::Words, "start, approval, success, failure, obligation."),
+        may("message", Shape::Text, "Said beside what happened."),
+    ],
+};
+
+/// An entry of `triggers:`.
+pub(super) static TRIGGER: Table = Table {
+    of: "a trigger",
+    definition: "trigger",
+    keys: &[
+        must("alertmanager", Shape::Map(&ALERTMANAGER), "Alerts of Prometheus' Alertmanager."),
+        may("params", Shape::TextMap, "Parameters from the alert: `{{alert.labels.X}}`."),
+        may("mode", Shape::Choice(MODES), "plan (default), approve or auto."),
+        may("dedupe", Shape::Map(&DEDUPE), "What makes two alerts the same."),
+        later("grafana", "Alerts of Grafana."),
+        later("pagerduty", "Incidents of PagerDuty."),
+        later("webhook", "Any JSON."),
+        later("schedule", "At times."),
+    ],
+};
+
+/// `alertmanager:`
+pub(super) static ALERTMANAGER: Table = Table {
+    of: "`alertmanager`",
+    definition: "alertmanager",
+    keys: &[must("match", Shape::TextMap, "Labels that must be equal, or match: `~regex`.")],
+};
+
+/// `dedupe:`
+pub(super) static DEDUPE: Table = Table {
+    of: "`dedupe`",
+    definition: "dedupe",
+    keys: &[
+        must("by", Shape::Words, "Parameters that make two alerts the same."),
+        must("window", Shape::Duration, "For how long."),
+    ],
+};

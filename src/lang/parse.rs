@@ -1,0 +1,134 @@
+//! From YAML to the file as written: keys, shapes and identifiers. Names are not resolved, texts not compiled.
+
+use std::time::Duration;
+
+use super::convert::ticked;
+use super::keys::{self, EVENTS, MODES, PARAM_TYPES};
+use super::parse_step::{checks, steps};
+use super::reader::{Map, choice, identifier, mismatch};
+use super::syntax::{Notify, Param, Runbook, Trigger, Written};
+use crate::diagnostic::{Diagnostic, Diagnostics, Spanned};
+use crate::yaml::{Node, NodeKind};
+
+/// Reads a file. `None` only if it is no map at all.
+pub(super) fn runbook(node: &Node, d: &mut Diagnostics) -> Option<Runbook> {
+    let map = Map::read(node, &keys::RUNBOOK, d)?;
+    language(&map, d);
+    let name = map.word("runbook", d).and_then(|n| identifier(n, '-', "the name of a runbook", d));
+    Some(Runbook {
+        name: name.unwrap_or_default(),
+        description: map.word("description", d).map(|w| w.value).unwrap_or_default(),
+        params: params(&map, d),
+        triggers: triggers(&map, d),
+        hosts: map.written("hosts", d),
+        run_as: map.written("run_as", d),
+        lock: map.texts("lock", d).unwrap_or_default(),
+        deadline: map.duration("deadline", d).map_or(Duration::from_secs(3600), |s| s.value),
+        require: checks(map.get("require"), "require", d),
+        steps: main_steps(&map, d),
+        verify: checks(map.get("verify"), "verify", d),
+        on_failure: steps(map.get("on_failure"), 0, d),
+        finally: steps(map.get("finally"), 0, d),
+        notify: notify(&map, d),
+    })
+}
+
+fn language(map: &Map<'_>, d: &mut Diagnostics) {
+    let Some(version) = map.word("language", d) else { return };
+    if version.value != "1" {
+        let message = format!("language version `{}` is unknown: this program speaks version 1", version.value);
+        d.push(Diagnostic::error("RB0118", version.span, message).label("expected 1").replacement("1"));
+    }
+}
+
+fn main_steps(map: &Map<'_>, d: &mut Diagnostics) -> Vec<super::syntax::Step> {
+    if let Some(node) = map.get("steps")
+        && matches!(&node.kind, NodeKind::List(items) if items.is_empty())
+    {
+        d.push(Diagnostic::error("RB0103", node.span, "a runbook needs at least one step").label("empty"));
+    }
+    steps(map.get("steps"), 0, d)
+}
+
+fn params(map: &Map<'_>, d: &mut Diagnostics) -> Vec<Param> {
+    let Some(node) = map.get("params") else { return Vec::new() };
+    let NodeKind::Map(entries) = &node.kind else {
+        d.push(mismatch(node, "`params` holds parameters by name", "a map"));
+        return Vec::new();
+    };
+    let read = |e: &crate::yaml::Entry, d: &mut Diagnostics| {
+        let name = identifier(e.key.clone(), '_', "the name of a parameter", d)?;
+        let map = Map::read(&e.value, &keys::PARAM, d)?;
+        Some(Param {
+            name,
+            kind: map.word("type", d).and_then(|kind| param_type(kind, d)),
+            default: map.get("default").cloned(),
+            description: map.word("description", d).map(|w| w.value).unwrap_or_default(),
+            choices: map.words("choices", d),
+            pattern: map.word("pattern", d),
+            min: map.get("min").cloned(),
+            max: map.get("max").cloned(),
+            from: map.word("from", d),
+        })
+    };
+    entries.iter().filter_map(|e| read(e, d)).collect()
+}
+
+/// Refuses unknown types; `list of T` is looked at from the inside.
+fn param_type(kind: Written, d: &mut Diagnostics) -> Option<Written> {
+    let inner = kind.value.strip_prefix("list of ").unwrap_or(&kind.value);
+    if PARAM_TYPES.contains(&inner) {
+        return Some(kind);
+    }
+    if inner == "secret" {
+        let message = "type `secret` is not supported yet";
+        d.push(Diagnostic::error("RB0114", kind.span, message).label("part of the language, but this version cannot keep secrets"));
+        return None;
+    }
+    let message = format!("unknown type `{}` of a parameter", kind.value);
+    let diagnostic = Diagnostic::error("RB0117", kind.span, message).label("not a type");
+    d.push(match crate::diagnostic::nearest(inner, PARAM_TYPES.iter().copied()) {
+        Some(meant) => diagnostic.help(format!("did you mean `{meant}`?")).replacement(kind.value.replace(inner, meant)),
+        None => diagnostic.help(format!("types are {} and `list of` one of them", ticked(PARAM_TYPES.iter().copied()))),
+    });
+    None
+}
+
+fn notify(map: &Map<'_>, d: &mut Diagnostics) -> Option<Notify> {
+    let map = Map::read(map.get("notify")?, &keys::NOTIFY, d)?;
+    let events = map.words("events", d).unwrap_or_default();
+    Some(Notify {
+        to: map.word("to", d)?.value,
+        events: events.into_iter().filter_map(|e| choice(e, EVENTS, d)).map(|e| e.value.to_owned()).collect(),
+        message: map.written("message", d),
+    })
+}
+
+fn triggers(map: &Map<'_>, d: &mut Diagnostics) -> Vec<Trigger> {
+    let Some(node) = map.get("triggers") else { return Vec::new() };
+    let NodeKind::List(items) = &node.kind else {
+        d.push(mismatch(node, "`triggers` holds several", "a list"));
+        return Vec::new();
+    };
+    items.iter().filter_map(|n| trigger(n, d)).collect()
+}
+
+fn trigger(node: &Node, d: &mut Diagnostics) -> Option<Trigger> {
+    let map = Map::read(node, &keys::TRIGGER, d)?;
+    let params = map.text_map("params", d).unwrap_or_default();
+    let mode = map.choice("mode", MODES, d);
+    let dedupe = map.get("dedupe").and_then(|n| Map::read(n, &keys::DEDUPE, d)).and_then(|m| {
+        let by = m.words("by", d);
+        let window = m.duration("window", d);
+        Some((by?, window?.value))
+    });
+    let source = map.entry("alertmanager")?;
+    let labels = Map::read(&source.value, &keys::ALERTMANAGER, d)?.text_map("match", d)?;
+    Some(Trigger {
+        span: source.key.span,
+        labels,
+        params,
+        mode: mode.unwrap_or(Spanned::new("plan", source.key.span)),
+        dedupe,
+    })
+}

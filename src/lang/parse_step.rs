@@ -1,0 +1,312 @@
+//! Steps and checks as written.
+
+use std::time::Duration;
+
+use super::keys;
+use super::reader::{Map, choice, converted, identifier, mismatch, share, unknown_key, word, written};
+use super::syntax::{Approve, Batch, Body, ForEach, Leave, Over, Owes, Pace, Retry, Step, Undo, Written};
+use crate::base::bound::LOOP_DEPTH;
+use crate::diagnostic::{Diagnostic, Diagnostics, Span, Spanned};
+use crate::model::inventory::Share;
+use crate::yaml::{Entry, Node, NodeKind};
+
+/// Reads a list of steps; absent is empty. `depth` counts the loops around it.
+pub(super) fn steps(node: Option<&Node>, depth: usize, d: &mut Diagnostics) -> Vec<Step> {
+    let Some(items) = node.and_then(|n| list(n, "steps", d)) else { return Vec::new() };
+    items.iter().filter_map(|n| step(n, depth, d)).collect()
+}
+
+/// Reads a list of checks; absent is empty. Their ids are `PREFIX.1`, `PREFIX.2`, …
+pub(super) fn checks(node: Option<&Node>, prefix: &str, d: &mut Diagnostics) -> Vec<Step> {
+    let Some(items) = node.and_then(|n| list(n, "checks", d)) else { return Vec::new() };
+    let read = |(i, n): (usize, &Node)| check(n, format!("{prefix}.{}", i + 1), d);
+    items.iter().enumerate().filter_map(read).collect()
+}
+
+fn list<'n>(node: &'n Node, what: &str, d: &mut Diagnostics) -> Option<&'n [Node]> {
+    if let NodeKind::List(items) = &node.kind {
+        return Some(items);
+    }
+    d.push(mismatch(node, &format!("{what} stand in a list"), "a list (`- …`)"));
+    None
+}
+
+fn step(node: &Node, depth: usize, d: &mut Diagnostics) -> Option<Step> {
+    let map = Map::open(node, &keys::STEP, d)?;
+    let id = map.word("id", d).and_then(|id| identifier(id, '_', "the id of a step", d));
+    let id = id.unwrap_or_else(|| Spanned::new(String::new(), first_key(&map)));
+    let body = step_body(&map, depth, d);
+    let verify = format!("{}.verify", id.value);
+    let step = Step {
+        span: first_key(&map),
+        is_check: false,
+        name: map.written("name", d),
+        body,
+        needs: map.words("needs", d),
+        verify: checks(map.get("verify"), &verify, d),
+        owes: map.get("owes").and_then(|n| owes(n, &id.value, d)),
+        leave: map.get("leave").and_then(|n| leave(n, d)),
+        undo: map.get("undo").and_then(|n| undo(n, depth, d)),
+        allow_failure: map.written("allow_failure", d),
+        pool_effect_none: map.choice("pool_effect", &["none"], d).map(|w| w.span),
+        ..shared(&map, id, d)
+    };
+    Some(step)
+}
+
+fn check(node: &Node, id: String, d: &mut Diagnostics) -> Option<Step> {
+    let map = Map::open(node, &keys::CHECK, d)?;
+    let body = match map.others.as_slice() {
+        [] => {
+            let message = "a check needs a probe: one action that only reads";
+            d.push(Diagnostic::error("RB0113", first_key(&map), message).label("no action here").help("add one, such as `facts: [memory]`"));
+            Body::Broken
+        }
+        others => action(others, &keys::CHECK, d),
+    };
+    let id = Spanned::new(id, first_key(&map));
+    let name = map.written("name", d);
+    Some(Step { is_check: true, name, body, ..shared(&map, id, d) })
+}
+
+/// What steps and checks have in common.
+fn shared(map: &Map<'_>, id: Written, d: &mut Diagnostics) -> Step {
+    Step {
+        id,
+        span: first_key(map),
+        is_check: true,
+        name: None,
+        body: Body::Broken,
+        hosts: map.written("hosts", d),
+        run_as: map.written("run_as", d),
+        needs: None,
+        when: map.written("when", d),
+        that: map.written("that", d),
+        within: map.duration("within", d),
+        every: map.duration("every", d),
+        retry: map.get("retry").and_then(|n| retry(n, d)),
+        timeout: map.duration("timeout", d).map(|s| s.value),
+        verify: Vec::new(),
+        owes: None,
+        leave: None,
+        undo: None,
+        allow_failure: None,
+        allow_empty: map.bool("allow_empty", d).unwrap_or(false),
+        pool_effect_none: None,
+    }
+}
+
+/// The step's first line.
+fn first_key(map: &Map<'_>) -> Span {
+    let id = map.entry("id").or_else(|| map.entry("name")).map(|e| Span { end: e.value.span.end, ..e.key.span });
+    id.unwrap_or(Span { end: map.span.start.saturating_add(1).min(map.span.end), ..map.span })
+}
+
+/// Exactly one of: an action, `for_each` with `steps`, `approve`.
+fn step_body(map: &Map<'_>, depth: usize, d: &mut Diagnostics) -> Body {
+    let refused = map.refused;
+    let for_each = map.entry("for_each");
+    let approve = map.entry("approve");
+    let actions: Vec<&Entry> = map.others.clone();
+    let count = actions.len() + usize::from(for_each.is_some()) + usize::from(approve.is_some());
+    if count == 0 {
+        if !refused {
+            let message = "a step needs something to do: one action, `for_each` with `steps`, or `approve`";
+            d.push(Diagnostic::error("RB0113", first_key(map), message).label("nothing to do here"));
+        }
+        return Body::Broken;
+    }
+    if let (Some(steps), None) = (map.entry("steps"), for_each) {
+        let message = "`steps` in a step goes with `for_each`";
+        d.push(Diagnostic::error("RB0113", steps.key.span, message).label("no `for_each` beside it"));
+    }
+    match (for_each, approve) {
+        (None, None) => action(&actions, &keys::STEP, d),
+        (Some(loop_entry), None) if actions.is_empty() => looped(map, loop_entry, depth, d),
+        (None, Some(approve)) if actions.is_empty() => approval(&approve.value, d),
+        _ => {
+            let mut all: Vec<&Entry> = actions;
+            all.extend(for_each);
+            all.extend(approve);
+            several(&all, d);
+            Body::Broken
+        }
+    }
+}
+
+/// The one key that is not the language's: the action. A near miss of a key of the language is reported as that by `check`,
+/// which knows the actions.
+fn action(entries: &[&Entry], table: &keys::Table, d: &mut Diagnostics) -> Body {
+    let (wrong, actions): (Vec<&Entry>, Vec<&Entry>) = entries.iter().partition(|e| is_no_action(e, entries.len(), table));
+    for entry in wrong {
+        d.push(unknown_key(entry, table, &[]));
+    }
+    match actions.as_slice() {
+        [one] => Body::Action { name: one.key.clone(), argument: one.value.clone() },
+        [] => Body::Broken,
+        many => {
+            several(many, d);
+            Body::Broken
+        }
+    }
+}
+
+/// A key of steps in a check, a piece of an expression cut apart by YAML, or, beside others, a misspelt key of the language.
+fn is_no_action(entry: &Entry, of: usize, table: &keys::Table) -> bool {
+    let name = entry.key.value.as_str();
+    let odd = name.contains(|c: char| !c.is_ascii_alphanumeric() && !"_.-".contains(c));
+    let near = || crate::diagnostic::nearest(name, table.keys.iter().map(|k| k.name)).is_some();
+    odd || keys::STEP.get(name).is_some() || (of > 1 && near())
+}
+
+fn several(entries: &[&Entry], d: &mut Diagnostics) {
+    let mut sorted = entries.to_vec();
+    sorted.sort_by_key(|e| e.key.span);
+    let [first, rest @ ..] = sorted.as_slice() else { return };
+    let names = super::convert::ticked(sorted.iter().map(|e| e.key.value.as_str()));
+    let message = format!("a step does exactly one thing, this one has {names}");
+    let mut diagnostic = Diagnostic::error("RB0113", first.key.span, message).label("one");
+    for other in rest {
+        diagnostic = diagnostic.also(other.key.span, "and another, or a misspelt key");
+    }
+    d.push(diagnostic.help("make a step of each; by default it waits for the step above"));
+}
+
+fn looped(map: &Map<'_>, entry: &Entry, depth: usize, d: &mut Diagnostics) -> Body {
+    if depth >= LOOP_DEPTH {
+        let message = format!("loops stand at most {LOOP_DEPTH} deep");
+        d.push(Diagnostic::error("RB0119", entry.key.span, message).label("one too deep"));
+        return Body::Broken;
+    }
+    let steps_node = map.get("steps");
+    if steps_node.is_none_or(|n| matches!(&n.kind, NodeKind::List(items) if items.is_empty())) {
+        let message = "`for_each` needs `steps`: what to do in each turn";
+        d.push(Diagnostic::error("RB0113", entry.key.span, message).label("no `steps` beside it"));
+    }
+    let body = steps(steps_node, depth + 1, d);
+    match for_each(entry, d) {
+        Some(for_each) => Body::Loop { for_each, steps: body },
+        None => Body::Broken,
+    }
+}
+
+fn for_each(entry: &Entry, d: &mut Diagnostics) -> Option<ForEach> {
+    let map = Map::read(&entry.value, &keys::FOR_EACH, d)?;
+    let variable = map.word("as", d).and_then(|v| identifier(v, '_', "the name of a loop variable", d));
+    let exclude = |a: &str, b: &str, d: &mut Diagnostics| {
+        if let (Some(a_entry), Some(b_entry)) = (map.entry(a), map.entry(b)) {
+            let message = format!("`{a}` and `{b}` exclude each other");
+            d.push(Diagnostic::error("RB0119", b_entry.key.span, message).label("choose one").also(a_entry.key.span, "the other"));
+        }
+    };
+    exclude("hosts", "items", d);
+    exclude("max_parallel", "max_unavailable", d);
+    let over = match (map.get("hosts"), map.get("items")) {
+        (Some(hosts), _) => written(hosts, d).map_or(Over::Broken, Over::Hosts),
+        (None, Some(_)) => map.written("items", d).map_or(Over::Broken, Over::Items),
+        (None, None) => {
+            d.push(Diagnostic::error("RB0103", entry.key.span, "`for_each` needs `hosts` or `items`").label("over what?"));
+            Over::Broken
+        }
+    };
+    if let Some(undo) = map.choice("undo", &["turn", "all"], d)
+        && undo.value == "all"
+    {
+        let message = "`undo: all` of a loop is not supported yet";
+        d.push(Diagnostic::error("RB0114", undo.span, message).label("only `turn`: finished turns are kept"));
+    }
+    let failures = map.word("max_failures", d).and_then(|w| converted(w, share, d));
+    Some(ForEach {
+        span: entry.key.span,
+        variable: variable?,
+        over,
+        pace: pace(&map, d),
+        max_failures: failures.map_or(Share::Count(0), |s| s.value),
+        pause: map.duration("pause", d).map_or(Duration::ZERO, |s| s.value),
+    })
+}
+
+fn pace(map: &Map<'_>, d: &mut Diagnostics) -> Pace {
+    let batch = |text: Written, d: &mut Diagnostics| {
+        if text.value.contains("{{") {
+            return Some(Batch::Text(text));
+        }
+        let positive = |t: &str| match share(t)? {
+            Share::Count(0) => Err(String::from("expected at least 1, found `0`: no turn could ever start")),
+            Share::Percent(p) if p <= 0.0 || p > 100.0 => Err(format!("expected a percentage above 0 and up to 100, found `{t}`")),
+            share => Ok(share),
+        };
+        converted(text, positive, d).map(|s| Batch::Share(s.value))
+    };
+    if map.get("max_unavailable").is_some() {
+        let texts = map.texts("max_unavailable", d).unwrap_or_default();
+        let batches: Vec<Batch> = texts.into_iter().filter_map(|t| batch(t, d)).collect();
+        return Pace::Batches(batches);
+    }
+    Pace::Parallel(map.count("max_parallel", 1, d).unwrap_or(1))
+}
+
+fn retry(node: &Node, d: &mut Diagnostics) -> Option<Retry> {
+    let map = Map::read(node, &keys::RETRY, d)?;
+    let factor = |t: &str| match t.parse::<f64>() {
+        Ok(n) if n.is_finite() && (1.0..=100.0).contains(&n) => Ok(n),
+        _ => Err(format!("expected a number from 1 to 100 such as `2`, found `{t}`")),
+    };
+    Some(Retry {
+        attempts: map.count("attempts", 1, d).unwrap_or(1),
+        delay: map.duration("delay", d).map_or(Duration::from_secs(5), |s| s.value),
+        backoff: map.word("backoff", d).and_then(|w| converted(w, factor, d)).map_or(1.0, |b| b.value),
+        when: map.written("when", d),
+    })
+}
+
+fn owes(node: &Node, id: &str, d: &mut Diagnostics) -> Option<Owes> {
+    let NodeKind::Map(_) = &node.kind else {
+        let step = word(node, d)?;
+        return Some(Owes { step, guard: Vec::new() });
+    };
+    let map = Map::read(node, &keys::OWES, d)?;
+    let guard = checks(map.get("guard"), &format!("{id}.guard"), d);
+    Some(Owes { step: map.word("step", d)?, guard })
+}
+
+fn leave(node: &Node, d: &mut Diagnostics) -> Option<Leave> {
+    let map = Map::read(node, &keys::LEAVE, d)?;
+    let until = map.duration("until", d);
+    let reason = map.written("reason", d);
+    Some(Leave { span: node.span, until: until?.value, reason: reason? })
+}
+
+fn undo(node: &Node, depth: usize, d: &mut Diagnostics) -> Option<Spanned<Undo>> {
+    if let NodeKind::List(_) = &node.kind {
+        return Some(Spanned::new(Undo::Steps(steps(Some(node), depth, d)), node.span));
+    }
+    let word = choice(word(node, d)?, &["auto", "keep", "none"], d)?;
+    let rule = match word.value {
+        "auto" => Undo::Auto,
+        "keep" => Undo::Keep,
+        _ => Undo::None,
+    };
+    Some(Spanned::new(rule, word.span))
+}
+
+fn approval(node: &Node, d: &mut Diagnostics) -> Body {
+    let Some(map) = Map::read(node, &keys::APPROVE, d) else { return Body::Broken };
+    let strings = |words: Option<Vec<Written>>| words.unwrap_or_default().into_iter().map(|w| w.value).collect();
+    let from = strings(map.words("from", d));
+    let quorum = map.count("quorum", 1, d).unwrap_or(1);
+    let show = map.choice("show", &["plan", "none"], d);
+    let within = map.duration("within", d);
+    let on_timeout = map.choice("on_timeout", &["deny", "escalate"], d);
+    let then = strings(map.words("then_escalate_to", d));
+    let Some(ask) = map.written("ask", d) else { return Body::Broken };
+    Body::Approve(Approve {
+        ask,
+        from,
+        quorum,
+        show_plan: show.is_none_or(|s| s.value == "plan"),
+        within: within.map_or(Duration::from_secs(900), |s| s.value),
+        escalate_on_timeout: on_timeout.is_some_and(|s| s.value == "escalate"),
+        then_escalate_to: then,
+    })
+}

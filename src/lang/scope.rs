@@ -1,0 +1,209 @@
+//! Which names a text or an expression sees at each place, with their types, and why others cannot be read there.
+
+use std::collections::BTreeMap;
+
+use super::outline::{At, Outline, Section};
+use super::syntax::Body;
+use super::types::{Refusal, TypeEnv};
+use crate::model::types::Type;
+
+/// Fields that every step has, whatever its action.
+pub(super) const BASE_FIELDS: &[&str] = &["ok", "failed", "skipped", "changed", "attempts", "seconds"];
+
+/// Names a loop variable cannot have: they mean something somewhere.
+pub(super) const RESERVED: &[&str] = &["params", "steps", "run", "groups", "result", "results", "alert", "file", "control", "now"];
+
+/// From where the steps are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum View {
+    /// Before all steps.
+    Start,
+    /// When that step starts.
+    Before(At),
+    /// When that step has been done.
+    After(At),
+    /// When all steps have been done.
+    End,
+    /// When the run is over, however it went.
+    Over,
+}
+
+/// A loop around the place.
+#[derive(Clone, Debug)]
+pub(super) struct Variable<'a> {
+    pub name: &'a str,
+    pub kind: Type,
+    pub over_hosts: bool,
+}
+
+/// The names at one place. `params` is the type of `params`.
+pub(super) fn names(outline: &Outline<'_>, params: &Type, view: View, variables: &[Variable<'_>]) -> TypeEnv {
+    let mut env = TypeEnv::new();
+    env.set("params", params.clone());
+    env.set("groups", Type::Map(Box::new(Type::list(Type::Text))));
+    run(&mut env, outline, view);
+    steps(&mut env, outline, view);
+    for variable in variables {
+        env.set(variable.name, variable.kind.clone());
+    }
+    env
+}
+
+/// The names in the parameters of a trigger.
+pub(super) fn alert_names() -> TypeEnv {
+    let mut env = TypeEnv::new();
+    env.set("alert", Type::record([("labels", Type::Map(Box::new(Type::Text)))]));
+    env
+}
+
+fn run(env: &mut TypeEnv, outline: &Outline<'_>, view: View) {
+    let hosts = || Type::list(Type::Text);
+    let failure = Type::record([("step", Type::Text), ("host", Type::Text), ("summary", Type::Text)]);
+    let all = Type::record([("planned", hosts()), ("changed", hosts()), ("unchanged", hosts())]);
+    env.set("run", Type::record([("id", Type::Text), ("hosts", all), ("failure", failure)]));
+    let failed = match view {
+        View::Before(at) | View::After(at) => outline.section_of(at) == Section::OnFailure,
+        View::Start | View::End | View::Over => false,
+    };
+    if !failed {
+        env.refuse(Refusal::new(&["run", "failure"], "is known only in `on_failure`: elsewhere nothing need have failed"));
+    }
+}
+
+fn steps(env: &mut TypeEnv, outline: &Outline<'_>, view: View) {
+    let mut types = BTreeMap::new();
+    for (id, at) in outline.ids() {
+        let readable = match readable(outline, view, at) {
+            Ok(()) => readable_type(env, outline, view, id, at),
+            Err(refusal) => {
+                env.refuse(refusal);
+                Type::Dynamic
+            }
+        };
+        types.insert(id.to_owned(), readable);
+    }
+    env.set("steps", Type::Record(types));
+}
+
+/// The type of a step that can be read, with refusals for what of it cannot.
+fn readable_type(env: &mut TypeEnv, outline: &Outline<'_>, view: View, id: &str, at: At) -> Type {
+    let entry = outline.entry(at);
+    let kind = result_type(outline, at);
+    if !entry.single {
+        let help = format!("write `steps.{id}.hosts['web-01'].FIELD` for one host, or `steps.{id}.all` for the list");
+        let reason = "runs on several hosts, so a single field of it has no meaning";
+        env.refuse(Refusal::new(&["steps", id], reason).except(&["hosts", "all"]).help(help));
+        return Type::record([("hosts", Type::Map(Box::new(kind.clone()))), ("all", Type::list(kind))]);
+    }
+    let same_condition = |at: At| outline.entry(at).step.when.as_ref().map(|w| &w.value) == entry.step.when.as_ref().map(|w| &w.value);
+    let covered = match view {
+        View::Before(viewer) | View::After(viewer) => outline.chain(viewer).into_iter().any(same_condition),
+        View::Start | View::End | View::Over => false,
+    };
+    if entry.step.when.is_some() && !covered {
+        let help = format!("say `steps.{id}.ok && …` first, or give this step the same `when`");
+        let refusal = Refusal::new(&["steps", id], "may be skipped (it has `when`), and then has no result")
+            .except(BASE_FIELDS)
+            .unless(&["steps", id, "skipped"], false)
+            .unless(&["steps", id, "ok"], true)
+            .unless(&["steps", id, "changed"], true)
+            .help(help);
+        env.refuse(refusal);
+    }
+    kind
+}
+
+/// What a step yields on one host: its action's fields and those of every step; of a loop, `all` turns.
+fn result_type(outline: &Outline<'_>, at: At) -> Type {
+    let entry = outline.entry(at);
+    let mut fields = match (&entry.facts, &entry.step.body) {
+        (Some(facts), _) => match (facts.signature.results)() {
+            Type::Record(fields) => fields,
+            _ => BTreeMap::new(),
+        },
+        (None, Body::Loop { .. } | Body::Approve(_)) => BTreeMap::new(),
+        // Its action is unknown, which has been said.
+        (None, _) => return Type::Dynamic,
+    };
+    if let Some(body) = entry.body {
+        let inner = outline.lists[body].entries.iter().enumerate();
+        let turn = inner.map(|(index, e)| (e.step.id.value.clone(), turn_type(outline, At { list: body, index })));
+        fields.insert("all".into(), Type::list(Type::Record(turn.collect())));
+    }
+    for name in BASE_FIELDS {
+        let kind = match *name {
+            "attempts" => Type::Int,
+            "seconds" => Type::Float,
+            _ => Type::Bool,
+        };
+        fields.insert((*name).to_owned(), kind);
+    }
+    Type::Record(fields)
+}
+
+fn turn_type(outline: &Outline<'_>, at: At) -> Type {
+    let kind = result_type(outline, at);
+    match outline.entry(at).single {
+        true => kind,
+        false => Type::record([("hosts", Type::Map(Box::new(kind.clone()))), ("all", Type::list(kind))]),
+    }
+}
+
+/// Whether the step at `at` is certainly over, and in sight.
+fn readable(outline: &Outline<'_>, view: View, at: At) -> Result<(), Refusal> {
+    let id = outline.entry(at).step.id.value.as_str();
+    let refuse = |reason: String| Err(Refusal::new(&["steps", id], reason));
+    match view {
+        View::Start => refuse("is not done yet: this comes before all steps".into()),
+        View::Over => refuse("may not have run: this is said however the run went".into()),
+        View::End if at.list == outline.main => Ok(()),
+        View::End => Err(out_of_sight(outline, &[outline.main], Section::Main, at)),
+        View::Before(viewer) | View::After(viewer) => {
+            let chain = outline.chain(viewer);
+            let Some(level) = chain.iter().find(|c| c.list == at.list) else {
+                let lists: Vec<usize> = chain.iter().map(|c| c.list).collect();
+                return Err(out_of_sight(outline, &lists, outline.section_of(viewer), at));
+            };
+            let viewer_id = &outline.entry(viewer).step.id.value;
+            if *level == at && at == viewer {
+                return match view {
+                    View::After(_) => Ok(()),
+                    _ => Err(Refusal::new(&["steps", id], "is this step itself, which is not done yet").help("in `that` and `changed`, its own result is `result`")),
+                };
+            }
+            if *level == at && outline.entry(at).body.is_some() {
+                return refuse("is the loop around this step, which is not done yet".into());
+            }
+            if *level == at {
+                return refuse("may have failed when its `undo` begins, so its result need not exist".into());
+            }
+            if at.index < level.index || outline.before(*level).contains(&at.index) {
+                return Ok(());
+            }
+            let help = format!("it stands below: move it above `{viewer_id}`, or name it in `needs`");
+            Err(Refusal::new(&["steps", id], format!("is not done yet when `{viewer_id}` starts")).help(help))
+        }
+    }
+}
+
+/// Why a step of another list cannot be read. `lists`: the lists in sight.
+fn out_of_sight(outline: &Outline<'_>, lists: &[usize], section: Section, at: At) -> Refusal {
+    let id = outline.entry(at).step.id.value.as_str();
+    let chain = outline.chain(at);
+    let refuse = |reason: String| Refusal::new(&["steps", id], reason);
+    if let Some(around) = chain.iter().find(|c| lists.contains(&c.list)) {
+        let outer = &outline.entry(*around).step.id.value;
+        return match outline.lists[at.list].section {
+            Section::Undo => refuse(format!("belongs to the `undo` of step `{outer}`, which need not happen")),
+            _ => refuse(format!("stands inside the loop `{outer}`, so it has a result for each turn"))
+                .help(format!("`steps.{outer}.all` is the list of turns: `steps.{outer}.all.exists(t, t.{id}.changed)`")),
+        };
+    }
+    match (section, outline.section_of(at)) {
+        (Section::OnFailure, Section::Main) => refuse("may not have run when `on_failure` starts".into()),
+        (Section::Finally, Section::Main) => refuse("may not have run when `finally` starts".into()),
+        (_, Section::OnFailure) => refuse("belongs to `on_failure`, which need not happen".into()),
+        (_, Section::Finally) => refuse("belongs to `finally`, which comes last".into()),
+        (_, _) => refuse("belongs to the `undo` of another step, which need not happen".into()),
+    }
+}

@@ -1,0 +1,193 @@
+//! A runbook as written: every key at its place, nothing resolved. What `parse` yields and `check` reads.
+//!
+//! Texts and expressions are still source; durations, identifiers and words are already what they should be.
+
+use std::time::Duration;
+
+use crate::diagnostic::{Span, Spanned};
+use crate::model::inventory::Share;
+use crate::yaml::Node;
+
+/// A scalar's content and its place.
+pub(super) type Written = Spanned<String>;
+
+/// A file.
+#[derive(Debug)]
+pub(super) struct Runbook {
+    pub name: Written,
+    pub description: String,
+    pub params: Vec<Param>,
+    pub triggers: Vec<Trigger>,
+    pub hosts: Option<Written>,
+    pub run_as: Option<Written>,
+    pub lock: Vec<Written>,
+    pub deadline: Duration,
+    pub require: Vec<Step>,
+    pub steps: Vec<Step>,
+    pub verify: Vec<Step>,
+    pub on_failure: Vec<Step>,
+    pub finally: Vec<Step>,
+    pub notify: Option<Notify>,
+}
+
+/// An entry of `params`.
+#[derive(Debug)]
+pub(super) struct Param {
+    pub name: Written,
+    pub kind: Option<Written>,
+    pub default: Option<Node>,
+    pub description: String,
+    pub choices: Option<Vec<Written>>,
+    pub pattern: Option<Written>,
+    pub min: Option<Node>,
+    pub max: Option<Node>,
+    pub from: Option<Written>,
+}
+
+/// A step or a check.
+#[derive(Debug)]
+pub(super) struct Step {
+    /// Of a check: made from its place.
+    pub id: Written,
+    /// Where it begins.
+    pub span: Span,
+    pub is_check: bool,
+    pub name: Option<Written>,
+    pub body: Body,
+    pub hosts: Option<Written>,
+    pub run_as: Option<Written>,
+    pub needs: Option<Vec<Written>>,
+    pub when: Option<Written>,
+    pub that: Option<Written>,
+    pub within: Option<Spanned<Duration>>,
+    pub every: Option<Spanned<Duration>>,
+    pub retry: Option<Retry>,
+    pub timeout: Option<Duration>,
+    pub verify: Vec<Step>,
+    pub owes: Option<Owes>,
+    pub leave: Option<Leave>,
+    pub undo: Option<Spanned<Undo>>,
+    pub allow_failure: Option<Written>,
+    pub allow_empty: bool,
+    /// `pool_effect: none`
+    pub pool_effect_none: Option<Span>,
+}
+
+/// What a step does.
+#[derive(Debug)]
+pub(super) enum Body {
+    Action { name: Written, argument: Node },
+    Loop { for_each: ForEach, steps: Vec<Step> },
+    Approve(Approve),
+    /// Refused already; nothing more is to be said about it.
+    Broken,
+}
+
+#[derive(Debug)]
+pub(super) struct ForEach {
+    pub span: Span,
+    pub variable: Written,
+    pub over: Over,
+    pub pace: Pace,
+    pub max_failures: Share,
+    pub pause: Duration,
+}
+
+#[derive(Debug)]
+pub(super) enum Over {
+    Hosts(Written),
+    Items(Written),
+    Broken,
+}
+
+#[derive(Debug)]
+pub(super) enum Pace {
+    Parallel(u32),
+    Batches(Vec<Batch>),
+}
+
+#[derive(Debug)]
+pub(super) enum Batch {
+    Share(Share),
+    Text(Written),
+}
+
+#[derive(Debug)]
+pub(super) struct Retry {
+    pub attempts: u32,
+    pub delay: Duration,
+    pub backoff: f64,
+    pub when: Option<Written>,
+}
+
+#[derive(Debug)]
+pub(super) struct Owes {
+    pub step: Written,
+    pub guard: Vec<Step>,
+}
+
+#[derive(Debug)]
+pub(super) struct Leave {
+    pub span: Span,
+    pub until: Duration,
+    pub reason: Written,
+}
+
+#[derive(Debug)]
+pub(super) enum Undo {
+    Auto,
+    Keep,
+    None,
+    Steps(Vec<Step>),
+}
+
+#[derive(Debug)]
+pub(super) struct Approve {
+    pub ask: Written,
+    pub from: Vec<String>,
+    pub quorum: u32,
+    pub show_plan: bool,
+    pub within: Duration,
+    pub escalate_on_timeout: bool,
+    pub then_escalate_to: Vec<String>,
+}
+
+#[derive(Debug)]
+pub(super) struct Notify {
+    pub to: String,
+    pub events: Vec<String>,
+    pub message: Option<Written>,
+}
+
+#[derive(Debug)]
+pub(super) struct Trigger {
+    pub span: Span,
+    pub labels: Vec<(Written, Written)>,
+    pub params: Vec<(Written, Written)>,
+    pub mode: Spanned<&'static str>,
+    pub dedupe: Option<(Vec<Written>, Duration)>,
+}
+
+/// The steps directly below a step: loop body, checks, guard, undo.
+impl Step {
+    /// The body of a loop.
+    pub fn body_steps(&self) -> &[Step] {
+        match &self.body {
+            Body::Loop { steps, .. } => steps,
+            _ => &[],
+        }
+    }
+
+    /// The steps of `undo:`.
+    pub fn undo_steps(&self) -> &[Step] {
+        match &self.undo {
+            Some(Spanned { value: Undo::Steps(steps), .. }) => steps,
+            _ => &[],
+        }
+    }
+
+    /// The checks of `owes: { guard }`.
+    pub fn guard(&self) -> &[Step] {
+        self.owes.as_ref().map_or(&[], |o| &o.guard)
+    }
+}
