@@ -40,6 +40,14 @@ pub(super) trait Link: Send + Sync {
     fn open(&self) -> BoxFuture<'_, Result<Channel, LinkError>>;
     /// Connects from the host.
     fn stream<'a>(&'a self, to: Endpoint<'a>, timeout: Duration) -> BoxFuture<'a, Result<BoxStream, StreamError>>;
+    /// A point in time for [`Link::refusal`].
+    fn moment(&self) -> u64 {
+        0
+    }
+    /// Was a byte stream refused since that moment, although it looked open? Tells an empty answer from none.
+    fn refusal(&self, _since: u64) -> Option<StreamError> {
+        None
+    }
     /// Ends it. The shells' inputs were closed before.
     fn close(&self) -> BoxFuture<'_, ()>;
 }

@@ -19,19 +19,16 @@ const HELLO: u32 = 0x0000_0001;
 const VERSION: u32 = 4;
 const NEW_STDIO_FORWARD: u32 = 0x1000_0008;
 const OPENED: u32 = 0x8000_0006;
-/// The port that stands for "the host is the path of a unix socket".
-const UNIX_PORT: u32 = 0xffff_fffe;
 /// Longer than any answer of a master.
 const PACKET_BYTES: u32 = 64 * 1024;
 
-/// Asks the master for a stream to `host`, or to the socket at the path `host` when there is no port. An error of kind
-/// `ConnectionRefused` is the far end's refusal.
-pub(super) async fn stream(master: &Path, host: &str, port: Option<u16>, timeout: Duration) -> io::Result<BoxStream> {
+/// Asks the master for a stream to a port seen from the host. An error of kind `ConnectionRefused` is the far end's refusal.
+pub(super) async fn stream(master: &Path, host: &str, port: u16, timeout: Duration) -> io::Result<BoxStream> {
     let (master, host): (PathBuf, String) = (master.to_owned(), host.to_owned());
     // The exchange is a few packets with a deadline; on a thread of its own it needs no second implementation of timeouts.
-    let opened = tokio::task::spawn_blocking(move || open(&master, &host, port.map_or(UNIX_PORT, u32::from), timeout));
+    let opened = tokio::task::spawn_blocking(move || open(&master, &host, u32::from(port), timeout));
     let Opened { control, read, write } = opened.await.map_err(io::Error::other)??;
-    let read = Held { stream: tokio::net::UnixStream::from_std(read)?, _control: control };
+    let read = Held { inner: tokio::net::UnixStream::from_std(read)?, _guard: control };
     Ok(Box::new(tokio::io::join(read, tokio::net::UnixStream::from_std(write)?)))
 }
 
@@ -122,13 +119,13 @@ fn word(packet: &[u8], at: usize) -> Option<u32> {
 }
 
 /// The master ends the stream when the connection that asked for it closes, so it is held as long as the reading half.
-struct Held {
-    stream: tokio::net::UnixStream,
-    _control: UnixStream,
+pub(super) struct Held<R, G> {
+    pub(super) inner: R,
+    pub(super) _guard: G,
 }
 
-impl AsyncRead for Held {
+impl<R: AsyncRead + Unpin, G: Unpin> AsyncRead for Held<R, G> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        Pin::new(&mut self.inner).poll_read(cx, buf)
     }
 }

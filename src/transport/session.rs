@@ -49,12 +49,6 @@ struct Answer {
     after: [super::Output; 2],
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Use {
-    Work,
-    Control,
-}
-
 impl Session {
     pub(super) fn new(link: Box<dyn Link>, first: Lane, hello: Hello) -> Arc<Session> {
         Arc::new(Session {

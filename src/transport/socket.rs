@@ -49,12 +49,10 @@ pub(super) async fn ask(
 
 async fn direct(session: &Arc<Session>, path: &str, request: &[u8], timeout: Duration) -> Result<Vec<u8>, SocketError> {
     let deadline = Instant::now() + timeout;
+    let since = session.link.moment();
     let mut stream = match session.link.stream(Endpoint::Unix(path), timeout).await {
         Ok(stream) => stream,
-        Err(StreamError::Prohibited) => return Err(SocketError::new(path, SocketErrorKind::ForwardingRefused, "")),
-        Err(StreamError::Timeout) => return Err(SocketError::new(path, SocketErrorKind::Timeout, "")),
-        Err(StreamError::Link(error)) => return Err(SocketError::new(path, SocketErrorKind::Link(error), "")),
-        Err(StreamError::Refused(words)) => return Err(explain(session, path, &words).await),
+        Err(error) => return Err(refused(session, path, error).await),
     };
     let mut answer = Vec::new();
     let talk = async {
@@ -62,11 +60,24 @@ async fn direct(session: &Arc<Session>, path: &str, request: &[u8], timeout: Dur
         stream.flush().await?;
         (&mut stream).take(bound::SOCKET_BYTES as u64 + 1).read_to_end(&mut answer).await
     };
-    match timeout_at(deadline, talk).await {
+    let talked = timeout_at(deadline, talk).await;
+    if !matches!(talked, Ok(Ok(1..))) && let Some(error) = session.link.refusal(since) {
+        return Err(refused(session, path, error).await);
+    }
+    match talked {
         Err(_) => Err(SocketError::new(path, SocketErrorKind::Timeout, "")),
         Ok(Err(error)) => Err(SocketError::new(path, SocketErrorKind::Other, error.to_string())),
         Ok(Ok(_)) if answer.len() > bound::SOCKET_BYTES => Err(SocketError::new(path, SocketErrorKind::TooLarge, "")),
         Ok(Ok(_)) => Ok(answer),
+    }
+}
+
+async fn refused(session: &Arc<Session>, path: &str, error: StreamError) -> SocketError {
+    match error {
+        StreamError::Prohibited => SocketError::new(path, SocketErrorKind::ForwardingRefused, ""),
+        StreamError::Timeout => SocketError::new(path, SocketErrorKind::Timeout, ""),
+        StreamError::Link(error) => SocketError::new(path, SocketErrorKind::Link(error), ""),
+        StreamError::Refused(words) => explain(session, path, &words).await,
     }
 }
 

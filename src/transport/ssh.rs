@@ -8,6 +8,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::time::timeout as within;
 
@@ -158,10 +159,10 @@ impl Link for SshLink {
     fn stream<'a>(&'a self, to: Endpoint<'a>, timeout: Duration) -> BoxFuture<'a, Result<BoxStream, StreamError>> {
         Box::pin(async move {
             let (host, port) = match to {
-                Endpoint::Unix(path) => (path, None),
-                Endpoint::Tcp(address, port) => (address, Some(port)),
+                Endpoint::Unix(path) => return self.unix_stream(path, timeout).await,
+                Endpoint::Tcp(address, port) => (address, port),
             };
-            let from = self.master.log_length();
+            let from = self.moment();
             let opened = within(timeout + FAREWELL, mux::stream(&self.master.socket, host, port, timeout)).await;
             let error = match opened {
                 Ok(Ok(stream)) => return Ok(stream),
@@ -171,13 +172,21 @@ impl Link for SshLink {
             match error.kind() {
                 std::io::ErrorKind::TimedOut => Err(StreamError::Timeout),
                 std::io::ErrorKind::ConnectionRefused => {
-                    let log = self.master.log_since(from);
-                    let words = log.lines().rev().find(|l| l.contains("open failed")).unwrap_or_default().trim().to_owned();
-                    Err(if words.contains("administratively prohibited") { StreamError::Prohibited } else { StreamError::Refused(words) })
+                    Err(self.refusal(from).unwrap_or_else(|| StreamError::Refused(error.to_string())))
                 }
                 _ => Err(StreamError::Link(LinkError::Lost(self.master.last_words(&error.to_string())))),
             }
         })
+    }
+
+    fn moment(&self) -> u64 {
+        self.master.log_length()
+    }
+
+    fn refusal(&self, since: u64) -> Option<StreamError> {
+        let log = self.master.log_since(since);
+        let words = log.lines().rev().find(|l| l.contains("open failed"))?.trim().to_owned();
+        Some(if words.contains("administratively prohibited") { StreamError::Prohibited } else { StreamError::Refused(words) })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
@@ -186,6 +195,52 @@ impl Link for SshLink {
                 self.master.kill();
             }
         })
+    }
+}
+
+impl SshLink {
+    /// A listening socket here that the master forwards to the socket there. Old clients can forward unix sockets only so.
+    async fn unix_stream(&self, path: &str, timeout: Duration) -> Result<BoxStream, StreamError> {
+        let lost = |words: String| StreamError::Link(LinkError::Lost(self.master.last_words(&words)));
+        let name = protocol::nonce();
+        let listen = self.master.socket.with_file_name(&name[..12]);
+        let forward = Forward { multiplexed: Arc::clone(&self.multiplexed), listen, connect: PathBuf::from(path) };
+        let opened = within(timeout, async {
+            let (from, to) = forward.ends();
+            let requested = self.multiplexed.request_port_forward(openssh::ForwardType::Local, from, to).await;
+            requested.map_err(|e| lost(format!("{e:?}")))?;
+            let stream = UnixStream::connect(&forward.listen).await.map_err(|e| lost(e.to_string()))?;
+            // The name has served: nothing is left behind whatever happens to this process.
+            let _ = std::fs::remove_file(&forward.listen);
+            Ok(stream)
+        });
+        let (read, write) = opened.await.map_err(|_| StreamError::Timeout)??.into_split();
+        Ok(Box::new(tokio::io::join(mux::Held { inner: read, _guard: forward }, write)))
+    }
+}
+
+/// A forwarding that ends when it is dropped.
+struct Forward {
+    multiplexed: Arc<openssh::Session>,
+    listen: PathBuf,
+    connect: PathBuf,
+}
+
+impl Forward {
+    fn ends(&self) -> (openssh::Socket<'static>, openssh::Socket<'static>) {
+        let socket = |path: &Path| openssh::Socket::UnixSocket { path: path.to_owned().into() };
+        (socket(&self.listen), socket(&self.connect))
+    }
+}
+
+impl Drop for Forward {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.listen);
+        let (from, to) = self.ends();
+        let multiplexed = Arc::clone(&self.multiplexed);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { within(OPEN, multiplexed.close_port_forward(openssh::ForwardType::Local, from, to)).await });
+        }
     }
 }
 

@@ -151,7 +151,8 @@ async fn a_dead_supervisor_is_seen(bed: &Bed) {
     second.exec(Exec::argv(["kill", "-s", "KILL", supervisor.trim()])).await.unwrap();
     let error = task.await.unwrap().unwrap_err();
     assert_eq!(error.certainty, Certainty::Started);
-    let Ok(Attached::Orphan { pids: left }) = second.attach(&request.id, Duration::ZERO).await else { panic!("it is an orphan") };
+    let state = second.attach(&request.id, Duration::ZERO).await;
+    let Ok(Attached::Orphan { pids: left }) = state else { panic!("it is an orphan: {state:?}") };
     assert_eq!(left.len(), 1);
     assert_eq!(second.cancel(&request.id, Duration::from_secs(5)).await, Ok(KillReport::Dead));
     assert_eq!(second.attach(&request.id, Duration::ZERO).await, Ok(Attached::Lost(LostReason::SupervisorDied)));
