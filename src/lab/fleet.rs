@@ -279,6 +279,7 @@ impl Fleet {
             self.start_services(host)?;
             self.wait_answers(&host.name, self.state.site(), "/")?;
         }
+        self.wait_settled()?;
         hosts.iter().try_for_each(|host| sshd::wait_ready(&self.layout, &self.state, host))
     }
 
@@ -304,6 +305,17 @@ impl Fleet {
                 ))
             },
         )
+    }
+
+    /// Right after its start HAProxy shows `UP 1/2`: up, but not yet asked.
+    fn wait_settled(&self) -> Result<(), LabError> {
+        deadline::until("HAProxy's first checks", Duration::from_secs(10), || {
+            let members = self.members().map_err(|e| e.to_string())?;
+            match members.iter().find(|m| m.status != "UP") {
+                None => Ok(()),
+                Some(other) => Err(format!("it says {} of {}", other.status, other.name)),
+            }
+        })
     }
 
     /// On disk before anything else is started, so that a killed command leaves nothing unknown behind.

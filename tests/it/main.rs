@@ -1,1 +1,4 @@
-fn main() {}
+//! End-to-end tests: the real binary against real programs on loopback.
+#![allow(clippy::unwrap_used)]
+
+mod lab;
