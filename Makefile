@@ -3,7 +3,7 @@
 .PHONY: packages
 
 # program:package pairs; the programs live in /usr/sbin on Debian, which is not in everybody's PATH
-NEEDED := sshd:openssh-server ssh:openssh-client ssh-keygen:openssh-client haproxy:haproxy runsvdir:runit sv:runit chpst:runit
+NEEDED := sshd:openssh-server ssh:openssh-client ssh-keygen:openssh-client haproxy:haproxy runsvdir:runit sv:runit chpst:runit setsid:util-linux
 
 packages:
 	@PATH="$$PATH:/usr/sbin:/sbin"; missing=; programs=; \

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::LabError;
-use super::layout::{LB, Layout, POOL, State};
+use super::layout::{LB, Layout, POOL, State, write_private};
 
 /// Bytes of an answer of the runtime socket.
 const ANSWER_BYTES: u64 = 1024 * 1024;
@@ -24,8 +24,7 @@ pub(super) fn config(layout: &Layout, state: &State) -> String {
         socket = socket.display()
     );
     if state.server_state_file {
-        let file = layout.host(LB).join("server-state");
-        let _ = writeln!(text, "    server-state-file {}", file.display());
+        let _ = writeln!(text, "    server-state-file {}", layout.haproxy_states().display());
     }
     text.push_str(
         "\ndefaults\n    mode http\n    timeout connect 2s\n    timeout client 15s\n    timeout server 15s\n    timeout http-request 5s\n",
@@ -46,7 +45,7 @@ pub(super) fn config(layout: &Layout, state: &State) -> String {
     text
 }
 
-/// A line of a server, and whether it is commented out.
+/// Comments out the line of a server.
 pub(super) fn comment_out(text: &str, server: &str) -> String {
     let wanted = format!("server {server} ");
     edit_lines(text, |line| {
@@ -100,6 +99,14 @@ pub(super) fn runtime(socket: &Path, command: &str) -> Result<String, LabError> 
         path: socket.to_owned(),
         source,
     })
+}
+
+/// Writes the servers' states where HAProxy looks for them when it is reloaded.
+///
+/// # Errors
+/// Nothing answers on the socket, or the file cannot be written.
+pub(super) fn save_states(socket: &Path, file: &Path) -> Result<(), LabError> {
+    write_private(file, &runtime(socket, "show servers state")?, 0o600)
 }
 
 /// What HAProxy says of one server.

@@ -9,7 +9,7 @@ use super::fleet::{Fleet, Options};
 use super::incident::Incident;
 use super::layout::{Layout, MASTER};
 use super::load::{Load, LoadOptions, LoadReport, MOST_PER_SECOND};
-use super::{LabError, deadline, end, fleet};
+use super::{LabError, balancer, deadline, end, fleet};
 
 /// The practice fleet: a real sshd, HAProxy and web servers on loopback, without root
 #[derive(Clone, Debug, clap::Subcommand)]
@@ -63,6 +63,14 @@ pub enum LabCommand {
     /// The web application of the fleet
     #[command(hide = true)]
     App(AppArgs),
+    /// Write HAProxy's server states to a file, before a reload
+    #[command(hide = true)]
+    SaveStates {
+        /// HAProxy's runtime socket
+        socket: PathBuf,
+        /// Where to write
+        file: PathBuf,
+    },
 }
 
 /// Which fleet.
@@ -137,6 +145,7 @@ pub fn run(command: LabCommand) -> Result<(), LabError> {
         }
         LabCommand::Down { place } => down(place.dir),
         LabCommand::App(args) => app::run(args),
+        LabCommand::SaveStates { socket, file } => balancer::save_states(&socket, &file),
     }
 }
 

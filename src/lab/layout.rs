@@ -134,6 +134,12 @@ impl Layout {
         self.host(LB).join("haproxy.cfg")
     }
 
+    /// Where HAProxy keeps server states over a reload, if it was asked to.
+    #[must_use]
+    pub fn haproxy_states(&self) -> PathBuf {
+        self.host(LB).join("server-state")
+    }
+
     /// HAProxy's runtime socket.
     #[must_use]
     pub fn haproxy_socket(&self, state: &State) -> PathBuf {

@@ -19,7 +19,12 @@ pub(super) fn configure(layout: &Layout, state: &State, host: &HostState) -> Res
     if host.name == LB {
         let config = layout.haproxy_config();
         let run = line(&[&process::program("haproxy")?, "-W", "-f", &config.to_string_lossy()])?;
-        return write_service(layout, &host.name, "haproxy", &run);
+        write_service(layout, &host.name, "haproxy", &run)?;
+        return if state.server_state_file {
+            write_reload_hook(layout, state)
+        } else {
+            Ok(())
+        };
     }
     let site = layout.host(&host.name).join("site");
     make_dir(&site)?;
@@ -92,6 +97,25 @@ pub(super) fn sv(layout: &Layout, host: &str, args: &[&str]) -> Result<String, L
 pub(super) fn main_process(layout: &Layout, host: &str, service: &str) -> Option<Process> {
     let pid = fs::read_to_string(layout.services(host).join(service).join("supervise/pid")).ok()?;
     Process::of(pid.trim().parse().ok()?)
+}
+
+/// runsv runs `control/h` before it passes SIGHUP on; only with an exit status other than 0 it does pass it on.
+fn write_reload_hook(layout: &Layout, state: &State) -> Result<(), LabError> {
+    let control = layout.services(LB).join("haproxy/control");
+    make_dir(&control)?;
+    let (socket, file) = (layout.haproxy_socket(state), layout.haproxy_states());
+    let save = line(&[
+        &state.program.to_string_lossy(),
+        "lab",
+        "save-states",
+        &socket.to_string_lossy(),
+        &file.to_string_lossy(),
+    ])?;
+    write_private(
+        &control.join("h"),
+        &format!("#!/bin/sh\n# keeps the servers' states over a reload\n{save}\nexit 1\n"),
+        0o700,
+    )
 }
 
 fn write_service(layout: &Layout, host: &str, name: &str, command: &str) -> Result<(), LabError> {

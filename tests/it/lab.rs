@@ -310,6 +310,7 @@ fn down_leaves_nothing() {
     let mut line = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(session.stdout.take().unwrap()), &mut line).unwrap();
     assert_eq!(line, "here\n");
+    let session = std::cell::RefCell::new(session);
     let listeners = fleet
         .state()
         .hosts
@@ -320,10 +321,34 @@ fn down_leaves_nothing() {
     assert!(traces(&place, &id).len() > 10);
 
     fleet.down().unwrap();
-    session.wait().unwrap();
+    eventually("the end of the session", || session.borrow_mut().try_wait().unwrap().is_some());
     assert_eq!(traces(&place, &id), Vec::<String>::new());
     assert!(!place.exists() && !sockets.exists());
     assert!(listeners.iter().all(|at| TcpStream::connect(at).is_err()) && TcpStream::connect(site).is_err());
+}
+
+#[test]
+fn server_states_outlive_a_reload_only_when_asked() {
+    for keeps in [true, false] {
+        let fleet = Fleet::up(Options {
+            server_state_file: keeps,
+            web: 3,
+            ..options(&dir("states"))
+        })
+        .unwrap();
+        fleet.haproxy("set server web/web-03 state maint").unwrap();
+        sv(&fleet, "lb-01", "hup haproxy");
+        if !keeps {
+            eventually("a forgotten maintenance", || {
+                fleet.members().is_ok_and(|m| m.iter().all(|m| m.status == "UP"))
+            });
+        } else {
+            fleet.reload().unwrap();
+            assert_eq!(status_of(&fleet, "web-03"), "MAINT");
+        }
+        assert_eq!(load(&fleet, 200, 50).failed(), 0);
+        fleet.down().unwrap();
+    }
 }
 
 /// What a fleet recorded, as far as it came.
