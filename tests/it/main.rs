@@ -1,4 +1,5 @@
-//! End-to-end tests: one file per subject.
+//! End-to-end tests: the real binary against real programs on loopback, one file per subject.
 #![allow(clippy::unwrap_used)]
 
+mod lab;
 mod pool_record;

@@ -1,0 +1,28 @@
+# Targets for people. `make packages` installs the system programs that the practice fleet needs; it touches nothing when all are there.
+
+.PHONY: packages
+
+# program:package pairs; the programs live in /usr/sbin on Debian, which is not in everybody's PATH
+NEEDED := sshd:openssh-server ssh:openssh-client ssh-keygen:openssh-client haproxy:haproxy runsvdir:runit sv:runit chpst:runit setsid:util-linux
+
+packages:
+	@PATH="$$PATH:/usr/sbin:/sbin"; missing=; programs=; \
+	for pair in $(NEEDED); do \
+	  program=$${pair%%:*}; package=$${pair#*:}; \
+	  command -v "$$program" >/dev/null 2>&1 && continue; \
+	  case " $$missing " in *" $$package "*) ;; *) missing="$$missing $$package";; esac; \
+	  programs="$$programs $$program"; \
+	done; \
+	if [ -z "$$missing" ]; then echo "packages: everything is here, nothing to install"; exit 0; fi; \
+	echo "packages: missing programs:$$programs"; \
+	if ! command -v apt-get >/dev/null 2>&1; then \
+	  echo "packages: this system has no apt-get; install these with your package manager:$$missing" >&2; exit 1; fi; \
+	sudo=; if [ "$$(id -u)" != 0 ]; then \
+	  sudo=sudo; command -v sudo >/dev/null 2>&1 || { echo "packages: not root and no sudo; ask an administrator to install:$$missing" >&2; exit 1; }; fi; \
+	echo "packages: will run: $$sudo apt-get install --no-install-recommends$$missing"; \
+	echo "packages: the fleet starts its own processes on loopback; services that these packages bring are stopped again"; \
+	$$sudo apt-get update -qq && \
+	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing || exit 1; \
+	if [ -d /run/systemd/system ]; then for package in $$missing; do \
+	  case "$$package" in haproxy) $$sudo systemctl disable --now haproxy.service;; openssh-server) $$sudo systemctl disable --now ssh.service;; esac; \
+	done; fi
