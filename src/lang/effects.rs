@@ -23,8 +23,16 @@ pub(super) fn facts(step: &Step, catalog: &dyn Catalog) -> Option<Facts> {
     let Body::Action { name, argument } = &step.body else { return None };
     let signature = catalog.get(&name.value)?.signature();
     let cases = cases(signature, argument);
-    let class = cases.iter().map(|c| class(signature, c)).max_by_key(|c| danger(*c)).unwrap_or(signature.class);
-    let effect = cases.iter().map(|c| effect(signature, c)).max_by_key(|e| weight(*e)).unwrap_or(PoolEffect::None);
+    let class = cases
+        .iter()
+        .map(|c| class(signature, c))
+        .max_by_key(|c| danger(*c))
+        .unwrap_or(signature.class);
+    let effect = cases
+        .iter()
+        .map(|c| effect(signature, c))
+        .max_by_key(|e| weight(*e))
+        .unwrap_or(PoolEffect::None);
     Some(Facts { signature, class, effect })
 }
 
@@ -36,7 +44,9 @@ fn cases(signature: &'static Signature, argument: &Node) -> Vec<Literals> {
     let mut cases = vec![Literals::new()];
     let given = entries_of(signature, argument);
     for parameter in signature.parameters {
-        let Some((_, node)) = given.iter().find(|(name, _)| name.value == parameter.name) else { continue };
+        let Some((_, node)) = given.iter().find(|(name, _)| name.value == parameter.name) else {
+            continue;
+        };
         let possible: Vec<Option<Value>> = match (literal(parameter.kind, node), parameter.kind) {
             (Some(value), _) => vec![Some(value)],
             (None, ParameterKind::Choice(words)) => words.iter().map(|w| Some(Value::text(*w))).collect(),

@@ -76,8 +76,14 @@ pub(super) struct Step {
 /// What a step does.
 #[derive(Debug)]
 pub(super) enum Body {
-    Action { name: Written, argument: Node },
-    Loop { for_each: ForEach, steps: Vec<Step> },
+    Action {
+        name: Written,
+        argument: Node,
+    },
+    Loop {
+        for_each: ForEach,
+        steps: Vec<Step>,
+    },
     Approve(Approve),
     /// Refused already; nothing more is to be said about it.
     Broken,
@@ -85,7 +91,6 @@ pub(super) enum Body {
 
 #[derive(Debug)]
 pub(super) struct ForEach {
-    pub span: Span,
     pub variable: Written,
     pub over: Over,
     pub pace: Pace,
@@ -168,20 +173,13 @@ pub(super) struct Trigger {
     pub dedupe: Option<(Vec<Written>, Duration)>,
 }
 
-/// The steps directly below a step: loop body, checks, guard, undo.
 impl Step {
-    /// The body of a loop.
-    pub fn body_steps(&self) -> &[Step] {
-        match &self.body {
-            Body::Loop { steps, .. } => steps,
-            _ => &[],
-        }
-    }
-
     /// The steps of `undo:`.
     pub fn undo_steps(&self) -> &[Step] {
         match &self.undo {
-            Some(Spanned { value: Undo::Steps(steps), .. }) => steps,
+            Some(Spanned {
+                value: Undo::Steps(steps), ..
+            }) => steps,
             _ => &[],
         }
     }
