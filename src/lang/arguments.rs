@@ -306,7 +306,8 @@ fn style_fits(kind: ParameterKind, style: Style) -> bool {
     kind != ParameterKind::Mode || style != Style::Plain
 }
 
-fn holds_placeholder(node: &Node) -> bool {
+/// Whether something in it is still to be rendered.
+pub(super) fn holds_placeholder(node: &Node) -> bool {
     match &node.kind {
         NodeKind::Scalar(scalar) => scalar.text.contains("{{"),
         NodeKind::List(items) => items.iter().any(holds_placeholder),

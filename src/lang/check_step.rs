@@ -146,7 +146,7 @@ impl<'a> Checker<'a> {
         let own = written.hosts.as_ref();
         let inherited = around.owner.and_then(|o| o.hosts.as_ref()).filter(|_| place::needs_hosts(facts));
         if let Some(facts) = facts {
-            let has_default = self.file.hosts.is_some() || around.variables.iter().any(|v| v.over_hosts);
+            let has_default = super::syntax::may_mean(&self.file.given, "hosts") || around.variables.iter().any(|v| v.over_hosts);
             place::check(written, facts, inherited, has_default, site.d);
         }
         place::place(own.or(inherited)?, &around.variables, site)
@@ -280,7 +280,7 @@ fn unfitting_keys(written: &WrittenStep, d: &mut Diagnostics) {
 
 /// `that`, `within` and checks belong to probes.
 fn check_class(written: &WrittenStep, facts: &Facts, name: &Written, d: &mut Diagnostics) {
-    let probe = facts.class == Class::Probe;
+    let probe = facts.class == Class::Probe || !facts.sound;
     let read_only = facts.signature.parameters.iter().any(|p| p.name == "read_only");
     let hint = match read_only {
         true => "say `read_only: true` if it only reads",
@@ -298,7 +298,7 @@ fn check_class(written: &WrittenStep, facts: &Facts, name: &Written, d: &mut Dia
                 .help(hint),
         );
     }
-    if let (Some(within), None, false) = (&written.within, &written.that, written.is_check) {
+    if let (Some(within), false) = (&written.within, written.may_mean("that")) {
         let message = "`within` needs `that`: what to wait for";
         d.push(
             Diagnostic::error("RB0113", within.span, message)
@@ -306,7 +306,7 @@ fn check_class(written: &WrittenStep, facts: &Facts, name: &Written, d: &mut Dia
                 .help("to limit the time of an attempt, use `timeout`"),
         );
     }
-    if let (Some(every), None) = (&written.every, &written.within) {
+    if let (Some(every), false) = (&written.every, written.may_mean("within")) {
         d.push(Diagnostic::error("RB0113", every.span, "`every` needs `within`: how long to poll").label("for how long?"));
     }
 }

@@ -13,7 +13,10 @@ pub(super) fn obligations(outline: &Outline<'_>, d: &mut Diagnostics) {
     for (list, steps) in outline.lists.iter().enumerate() {
         for (index, entry) in steps.entries.iter().enumerate() {
             let at = At { list, index };
-            let Some(facts) = &entry.facts else { continue };
+            // Where an argument is wrong, what the action would do is not known.
+            let Some(facts) = entry.facts.as_ref().filter(|f| f.sound) else {
+                continue;
+            };
             if facts.class == Class::Probe {
                 probe(entry.step, facts, d);
                 continue;
@@ -78,6 +81,7 @@ fn way_back(step: &Step, facts: &Facts, d: &mut Diagnostics) {
     let name = facts.signature.name;
     let Body::Action { name: action, .. } = &step.body else { return };
     match &step.undo {
+        None if step.may_mean("undo") => {}
         None => {
             let reads = facts.signature.parameters.iter().any(|p| p.name == "read_only");
             let other = if reads { ", or `read_only: true` if it only reads" } else { "" };
@@ -136,7 +140,8 @@ fn taking(outline: &Outline<'_>, at: At, entry: &Entry<'_>, facts: &Facts, d: &m
         );
     }
     let declared_harmless = step.pool_effect_none.is_some() && !takes_member;
-    if takes && !declared_harmless && step.owes.is_none() && step.leave.is_none() {
+    let answered = ["owes", "leave"].iter().any(|key| step.may_mean(key));
+    if takes && !declared_harmless && !answered {
         d.push(nobody_gives_back(outline, at, step, facts));
     }
 }

@@ -22,6 +22,7 @@ pub(super) fn runbook(node: &Node, d: &mut Diagnostics) -> Option<Runbook> {
         triggers: triggers(&map, d),
         hosts: map.written("hosts", d),
         run_as: map.written("run_as", d),
+        given: map.misspelt.iter().cloned().chain(map.names()).collect(),
         lock: map.texts("lock", d).unwrap_or_default(),
         deadline: map.duration("deadline", d).map_or(Duration::from_secs(3600), |s| s.value),
         require: checks(map.get("require"), "require", d),

@@ -106,7 +106,14 @@ fn shared(map: &Map<'_>, id: Written, d: &mut Diagnostics) -> Step {
         allow_failure: None,
         allow_empty: map.bool("allow_empty", d).unwrap_or(false),
         pool_effect_none: None,
+        given: given(map),
     }
+}
+
+/// Keys that were refused, or whose value may have been.
+fn given(map: &Map<'_>) -> Vec<String> {
+    let refused = map.others.iter().filter(|e| is_no_action(e, map.others.len(), &keys::STEP));
+    refused.map(|e| e.key.value.clone()).chain(map.names()).collect()
 }
 
 /// The step's first line.

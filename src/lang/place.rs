@@ -53,7 +53,7 @@ pub(super) fn check(step: &Step, facts: &Facts, inherited: Option<&Written>, has
                 "name the hosts: `hosts: webservers`",
             );
         }
-        (RunsOn::Host | RunsOn::HostOrControl, None, None) if !has_default => {
+        (RunsOn::Host | RunsOn::HostOrControl, None, None) if !has_default && !step.may_mean("hosts") => {
             let place = match &step.body {
                 Body::Action { name, .. } => name.span,
                 _ => step.span,

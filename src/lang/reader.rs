@@ -21,6 +21,8 @@ pub(super) struct Map<'n> {
     known: Vec<&'n Entry>,
     /// Entries with other keys, not yet reported.
     pub others: Vec<&'n Entry>,
+    /// Unknown keys that were reported.
+    pub misspelt: Vec<String>,
     /// A key of the language that is not supported yet was there, and reported.
     pub refused: bool,
 }
@@ -30,6 +32,7 @@ impl<'n> Map<'n> {
     pub fn read(node: &'n Node, table: &Table, d: &mut Diagnostics) -> Option<Map<'n>> {
         let mut map = Map::open(node, table, d)?;
         for entry in std::mem::take(&mut map.others) {
+            map.misspelt.push(entry.key.value.clone());
             d.push(unknown_key(entry, table, &[]));
         }
         Some(map)
@@ -46,6 +49,7 @@ impl<'n> Map<'n> {
             span: node.span,
             known: Vec::new(),
             others: Vec::new(),
+            misspelt: Vec::new(),
             refused: false,
         };
         for entry in entries {
@@ -72,6 +76,11 @@ impl<'n> Map<'n> {
     /// The value at a key.
     pub fn get(&self, name: &str) -> Option<&'n Node> {
         self.entry(name).map(|e| &e.value)
+    }
+
+    /// The known keys that are given.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        self.known.iter().map(|e| e.key.value.clone())
     }
 
     /// Key and value.

@@ -20,6 +20,8 @@ pub(super) struct Runbook {
     pub triggers: Vec<Trigger>,
     pub hosts: Option<Written>,
     pub run_as: Option<Written>,
+    /// Keys that were given, unknown ones included.
+    pub given: Vec<String>,
     pub lock: Vec<Written>,
     pub deadline: Duration,
     pub require: Vec<Step>,
@@ -71,6 +73,8 @@ pub(super) struct Step {
     pub allow_empty: bool,
     /// `pool_effect: none`
     pub pool_effect_none: Option<Span>,
+    /// Keys that were given, unknown ones included.
+    pub given: Vec<String>,
 }
 
 /// What a step does.
@@ -174,6 +178,11 @@ pub(super) struct Trigger {
 }
 
 impl Step {
+    /// Whether this key was given, perhaps misspelt or with a value that was refused: then its absence is no further mistake.
+    pub fn may_mean(&self, key: &str) -> bool {
+        may_mean(&self.given, key)
+    }
+
     /// The steps of `undo:`.
     pub fn undo_steps(&self) -> &[Step] {
         match &self.undo {
@@ -188,4 +197,9 @@ impl Step {
     pub fn guard(&self) -> &[Step] {
         self.owes.as_ref().map_or(&[], |o| &o.guard)
     }
+}
+
+/// Whether one of these keys is `key`, perhaps misspelt.
+pub(super) fn may_mean(given: &[String], key: &str) -> bool {
+    given.iter().any(|m| crate::diagnostic::nearest(m, [key]).is_some())
 }

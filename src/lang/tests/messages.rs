@@ -21,7 +21,7 @@ fn unknown_keys_name_the_nearest() {
     );
     one_mistake(
         &format!("params:\n  x: {{ type: int, defalt: 3 }}\n{STEPS}"),
-        &["RB0020 5:18", "`defalt` in a parameter", "`default`"],
+        &["RB0020 5:19", "`defalt` in a parameter", "`default`"],
     );
     one_mistake(
         &format!("require:\n  - id: x\n    name: It is there\n    facts: [cpu]\n    hosts: a\n    that: result.cpu.count > 1\n{STEPS}"),
@@ -203,7 +203,9 @@ fn a_placeholder_must_be_of_the_parameters_kind() {
         )
     };
     right(&file("pool.traffic: { pool: web, over: \"{{params.lag}}\" }"));
-    right(&file("pool.member: { pool: web, member: \"{{params.master}}\", state: ready }"));
+    right(&file(
+        "pool.member: { pool: web, member: \"{{params.master.name}}\", state: ready }",
+    ));
     for (argument, part) in [
         (
             "pool.traffic: { pool: web, over: \"{{params.size}}\" }",
