@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::convert::{argument as convert, expected, ticked};
+use super::convert::{expected, scalar, ticked};
 use super::reader::describe;
 use super::site::Site;
 use super::syntax::Written;
@@ -38,7 +38,7 @@ pub(super) fn literal(kind: ParameterKind, node: &Node) -> Option<Value> {
         (_, ParameterKind::Expression) => None,
         (_, ParameterKind::Json) => (!holds_placeholder(node)).then(|| node.to_value()),
         (NodeKind::Scalar(scalar), _) if !scalar.text.contains("{{") && !node.is_null() && style_fits(kind, scalar.style) => {
-            convert(kind, &scalar.text).ok()
+            literal_scalar(kind, &scalar.text).ok()
         }
         (NodeKind::List(items), _) => {
             let item = item_kind(kind)?;
@@ -57,8 +57,13 @@ pub(super) fn compile(signature: &'static Signature, action: &Written, node: &No
     let mut compiled = Compiled::default();
     let given = entries_of(signature, node);
     if !matches!(node.kind, NodeKind::Map(_)) && signature.shorthand.is_none() && !node.is_null() {
-        let message = format!("`{}` takes parameters by name: expected a map, found {}", action.value, describe(node));
-        site.d.push(with_example(Diagnostic::error("RB0112", node.span, message), signature));
+        let message = format!(
+            "`{}` takes parameters by name: expected a map, found {}",
+            action.value,
+            describe(node)
+        );
+        site.d
+            .push(with_example(Diagnostic::error("RB0109", node.span, message), signature));
         return compiled;
     }
     for (name, value) in &given {
@@ -72,10 +77,19 @@ pub(super) fn compile(signature: &'static Signature, action: &Written, node: &No
             compiled.arguments.insert(name.value.clone(), argument);
         }
     }
-    let is_given = |p: &Parameter| given.iter().any(|(n, _)| n.value == p.name || nearest(&n.value, [p.name]).is_some());
+    let is_given = |p: &Parameter| {
+        given
+            .iter()
+            .any(|(n, _)| n.value == p.name || nearest(&n.value, [p.name]).is_some())
+    };
     for parameter in signature.parameters.iter().filter(|p| p.required && !is_given(p)) {
-        let message = format!("`{}` needs parameter `{}`: {}", action.value, parameter.name, expected(parameter.kind));
-        let diagnostic = Diagnostic::error("RB0111", action.span, message).label(format!("`{}` is missing", parameter.name));
+        let message = format!(
+            "`{}` needs parameter `{}`: {}",
+            action.value,
+            parameter.name,
+            expected(parameter.kind)
+        );
+        let diagnostic = Diagnostic::error("RB0108", action.span, message).label(format!("`{}` is missing", parameter.name));
         site.d.push(with_example(diagnostic, signature));
     }
     compiled
@@ -85,7 +99,8 @@ pub(super) fn compile(signature: &'static Signature, action: &Written, node: &No
 fn changed(signature: &Signature, parameter: &Parameter, node: &Node, site: &mut Site<'_>) -> Option<Expression> {
     if parameter.name != "changed" {
         let message = format!("parameter `{}` of `{}` is not supported yet", parameter.name, signature.name);
-        site.d.push(Diagnostic::error("RB0114", node.span, message).label("this version cannot carry it out"));
+        site.d
+            .push(Diagnostic::error("RB0111", node.span, message).label("this version cannot carry it out"));
         return None;
     }
     let written = super::reader::written(node, site.d)?;
@@ -94,7 +109,10 @@ fn changed(signature: &Signature, parameter: &Parameter, node: &Node, site: &mut
 
 fn value_of(signature: &Signature, parameter: &Parameter, kind: ParameterKind, node: &Node, site: &mut Site<'_>) -> Option<Argument> {
     if let Some(value) = literal(kind, node) {
-        return Some(Argument { span: node.span, kind: ArgumentKind::Value(value) });
+        return Some(Argument {
+            span: node.span,
+            kind: ArgumentKind::Value(value),
+        });
     }
     let kind = match &node.kind {
         NodeKind::Scalar(scalar) if !node.is_null() => {
@@ -134,16 +152,21 @@ fn scalar_of(
     site: &mut Site<'_>,
 ) -> Option<ArgumentKind> {
     if !written.value.contains("{{") {
-        let message = match convert(kind, &written.value) {
+        let message = match literal_scalar(kind, &written.value) {
             Err(message) => message,
-            Ok(_) => format!("expected {}, found a bare number: put it in quotes, `\"{}\"`", expected(kind), written.value),
+            Ok(_) => format!(
+                "expected {}, found a bare number: put it in quotes, `\"{}\"`",
+                expected(kind),
+                written.value
+            ),
         };
         site.d.push(wrong(signature, parameter, written.span, &message));
         return None;
     }
     if kind == ParameterKind::Bool {
         let message = "expected `true` or `false`: no placeholder is possible here";
-        site.d.push(wrong(signature, parameter, written.span, message).help("make two steps with `when:`"));
+        site.d
+            .push(wrong(signature, parameter, written.span, message).help("make two steps with `when:`"));
         return None;
     }
     let text = rendered(parameter, kind, written, site)?;
@@ -151,9 +174,17 @@ fn scalar_of(
         site.d.push(wrong(signature, parameter, written.span, &message));
         return None;
     }
-    Some(match text.as_literal() {
+    let is_list = matches!(site.sole_type(&text), Some(Type::List(_) | Type::Dynamic));
+    let rendered = match text.as_literal() {
         Some(literal) => ArgumentKind::Value(Value::text(literal)),
         None => ArgumentKind::Text(text),
+    };
+    Some(match item_kind(kind) {
+        Some(_) if kind != ParameterKind::Json && !is_list => ArgumentKind::List(vec![Argument {
+            span: written.span,
+            kind: rendered,
+        }]),
+        _ => rendered,
     })
 }
 
@@ -195,7 +226,11 @@ fn keep_file(mut text: Text) -> Text {
 /// Whether what a text will yield can be of the parameter's kind.
 fn fits(kind: ParameterKind, text: &Text, site: &Site<'_>) -> Result<(), String> {
     if let Some(found) = site.sole_type(text) {
-        return if agrees(kind, &found) { Ok(()) } else { Err(format!("expected {}, found a {found}", expected(kind))) };
+        return if agrees(kind, &found) {
+            Ok(())
+        } else {
+            Err(format!("expected {}, found a {found}", expected(kind)))
+        };
     }
     let start = match text.parts.first() {
         Some(Part::Literal(start)) => start.as_str(),
@@ -240,6 +275,14 @@ fn agrees(kind: ParameterKind, found: &Type) -> bool {
     }
 }
 
+/// A scalar; where several are wanted, it is the only one.
+fn literal_scalar(kind: ParameterKind, text: &str) -> Result<Value, String> {
+    match item_kind(kind) {
+        Some(item) if kind != ParameterKind::Json => scalar(item, text).map(|v| Value::List(vec![v])),
+        _ => scalar(kind, text),
+    }
+}
+
 fn item_kind(kind: ParameterKind) -> Option<ParameterKind> {
     match kind {
         ParameterKind::TextList => Some(ParameterKind::Text),
@@ -263,7 +306,8 @@ fn style_fits(kind: ParameterKind, style: Style) -> bool {
     kind != ParameterKind::Mode || style != Style::Plain
 }
 
-fn holds_placeholder(node: &Node) -> bool {
+/// Whether something in it is still to be rendered.
+pub(super) fn holds_placeholder(node: &Node) -> bool {
     match &node.kind {
         NodeKind::Scalar(scalar) => scalar.text.contains("{{"),
         NodeKind::List(items) => items.iter().any(holds_placeholder),
@@ -274,7 +318,7 @@ fn holds_placeholder(node: &Node) -> bool {
 fn unknown_parameter(signature: &Signature, name: &Written) -> Diagnostic {
     let names: Vec<&str> = signature.parameters.iter().map(|p| p.name).collect();
     let message = format!("`{}` has no parameter `{}`", signature.name, name.value);
-    let diagnostic = Diagnostic::error("RB0110", name.span, message).label("unknown parameter");
+    let diagnostic = Diagnostic::error("RB0107", name.span, message).label("unknown parameter");
     match nearest(&name.value, names.iter().copied()) {
         Some(meant) => diagnostic.help(format!("did you mean `{meant}`?")).replacement(meant),
         None => diagnostic.help(format!("parameters of `{}`: {}", signature.name, ticked(names))),
@@ -284,7 +328,7 @@ fn unknown_parameter(signature: &Signature, name: &Written) -> Diagnostic {
 fn wrong(signature: &Signature, parameter: &Parameter, span: Span, message: &str) -> Diagnostic {
     let message = format!("parameter `{}` of `{}`: {message}", parameter.name, signature.name);
     let label = format!("expected {}", expected(parameter.kind));
-    with_example(Diagnostic::error("RB0112", span, message).label(label), signature)
+    with_example(Diagnostic::error("RB0109", span, message).label(label), signature)
 }
 
 fn with_example(diagnostic: Diagnostic, signature: &Signature) -> Diagnostic {

@@ -28,7 +28,12 @@ pub(super) struct Checker<'a> {
 /// Checks a file. The runbook is of use only if there are no errors.
 pub(super) fn check(file: &Written, catalog: &dyn Catalog, d: &mut Diagnostics) -> Option<Runbook> {
     let outline = Outline::of(file, catalog, d);
-    let checker = Checker { file, outline, catalog, params: params::types(file) };
+    let checker = Checker {
+        file,
+        outline,
+        catalog,
+        params: params::types(file),
+    };
     let declared = params::params(file, d);
     let (hosts, run_as, lock) = checker.defaults(d);
     let require = checker.checks(&file.require, View::Start, &Around::default(), d);

@@ -33,9 +33,15 @@ impl<'a> Checker<'a> {
     pub fn step(&self, at: At, variables: &[Variable<'a>], d: &mut Diagnostics) -> (Option<Step>, BTreeSet<String>) {
         let entry = self.outline.entry(at);
         let written = entry.step;
-        let around = Around { owner: None, variables: variables.to_vec() };
+        let around = Around {
+            owner: None,
+            variables: variables.to_vec(),
+        };
         let (step, mut reads) = self.one(written, View::Before(at), &around, entry.facts.as_ref(), Some(at), d);
-        let inside = Around { owner: Some(written), ..around };
+        let inside = Around {
+            owner: Some(written),
+            ..around
+        };
         let verify = self.checks_and_reads(&written.verify, View::After(at), &inside, &mut reads, d);
         let guard = self.checks_and_reads(written.guard(), View::Before(at), &inside, &mut reads, d);
         let undo = entry.undo.map(|list| self.list_and_reads(list, variables, d));
@@ -105,7 +111,10 @@ impl<'a> Checker<'a> {
         let that = that(written, facts, &mut site);
         let retry = retry(written.retry.as_ref(), facts, &mut site);
         let allow_failure = written.allow_failure.as_ref().and_then(|e| site.expression(e, Some(&Type::Bool)));
-        let leave = written.leave.as_ref().and_then(|l| site.text(&l.reason).map(|reason| Leave { until: l.until, reason }));
+        let leave = written
+            .leave
+            .as_ref()
+            .and_then(|l| site.text(&l.reason).map(|reason| Leave { until: l.until, reason }));
         let step = name.zip(body).map(|(name, body)| Step {
             id: StepId::from(written.id.value.as_str()),
             name,
@@ -137,7 +146,7 @@ impl<'a> Checker<'a> {
         let own = written.hosts.as_ref();
         let inherited = around.owner.and_then(|o| o.hosts.as_ref()).filter(|_| place::needs_hosts(facts));
         if let Some(facts) = facts {
-            let has_default = self.file.hosts.is_some() || around.variables.iter().any(|v| v.over_hosts);
+            let has_default = super::syntax::may_mean(&self.file.given, "hosts") || around.variables.iter().any(|v| v.over_hosts);
             place::check(written, facts, inherited, has_default, site.d);
         }
         place::place(own.or(inherited)?, &around.variables, site)
@@ -160,7 +169,13 @@ impl<'a> Checker<'a> {
                 };
                 check_class(written, facts, name, site.d);
                 let Compiled { arguments, changed } = arguments::compile(facts.signature, name, argument, site);
-                (Some(Body::Action(Call { action: name.clone(), arguments })), changed)
+                (
+                    Some(Body::Action(Call {
+                        action: name.clone(),
+                        arguments,
+                    })),
+                    changed,
+                )
             }
             WrittenBody::Approve(approve) => (approval(approve, site).map(|a| Body::Approve(Box::new(a))), None),
             WrittenBody::Loop { for_each, .. } => {
@@ -174,7 +189,8 @@ impl<'a> Checker<'a> {
         let name = written.variable.value.as_str();
         if RESERVED.contains(&name) || around.variables.iter().any(|v| v.name == name) {
             let message = format!("a loop variable cannot be called `{name}`: the name already means something here");
-            site.d.push(Diagnostic::error("RB0119", written.variable.span, message).label("choose another name"));
+            site.d
+                .push(Diagnostic::error("RB0116", written.variable.span, message).label("choose another name"));
         }
         let (over, kind) = match &written.over {
             Over::Broken => (None, Type::Dynamic),
@@ -214,17 +230,22 @@ impl<'a> Checker<'a> {
         let actions = self.catalog.names();
         if let Some(meant) = nearest(&name.value, actions.iter().copied()) {
             let message = format!("unknown action `{}`", name.value);
-            return Diagnostic::error("RB0109", name.span, message).label("not an action").help(format!("did you mean `{meant}`?")).replacement(meant);
+            return Diagnostic::error("RB0106", name.span, message)
+                .label("not an action")
+                .help(format!("did you mean `{meant}`?"))
+                .replacement(meant);
         }
         if let Some(meant) = nearest(&name.value, table.keys.iter().map(|k| k.name)) {
             let message = format!("unknown key `{}` in {}", name.value, table.of);
-            return Diagnostic::error("RB0101", name.span, message)
+            return Diagnostic::error("RB0020", name.span, message)
                 .label("neither an action nor a key of the language")
                 .help(format!("did you mean `{meant}`?"))
                 .replacement(meant);
         }
         let message = format!("unknown action `{}`", name.value);
-        Diagnostic::error("RB0109", name.span, message).label("neither an action nor a key of the language").help(format!("actions are {}", ticked(actions)))
+        Diagnostic::error("RB0106", name.span, message)
+            .label("neither an action nor a key of the language")
+            .help(format!("actions are {}", ticked(actions)))
     }
 }
 
@@ -252,14 +273,14 @@ fn unfitting_keys(written: &WrittenStep, d: &mut Diagnostics) {
     for (key, span) in given {
         if let Some(span) = span {
             let message = format!("`{key}` means nothing for {what}");
-            d.push(Diagnostic::error("RB0121", span, message).label("not here").help(hosts_help));
+            d.push(Diagnostic::error("RB0118", span, message).label("not here").help(hosts_help));
         }
     }
 }
 
 /// `that`, `within` and checks belong to probes.
 fn check_class(written: &WrittenStep, facts: &Facts, name: &Written, d: &mut Diagnostics) {
-    let probe = facts.class == Class::Probe;
+    let probe = facts.class == Class::Probe || !facts.sound;
     let read_only = facts.signature.parameters.iter().any(|p| p.name == "read_only");
     let hint = match read_only {
         true => "say `read_only: true` if it only reads",
@@ -267,17 +288,26 @@ fn check_class(written: &WrittenStep, facts: &Facts, name: &Written, d: &mut Dia
     };
     if !probe && written.is_check {
         let message = format!("a check must only read, and `{}` may change something", name.value);
-        d.push(Diagnostic::error("RB0116", name.span, message).label("not a probe").help(hint));
+        d.push(Diagnostic::error("RB0113", name.span, message).label("not a probe").help(hint));
     } else if let (false, Some(that)) = (probe, &written.that) {
         let message = format!("`that` stands only on probes, and `{}` may change something", name.value);
-        d.push(Diagnostic::error("RB0116", that.span, message).label("on a step that is no probe").also(name.span, "this acts").help(hint));
+        d.push(
+            Diagnostic::error("RB0113", that.span, message)
+                .label("on a step that is no probe")
+                .also(name.span, "this acts")
+                .help(hint),
+        );
     }
-    if let (Some(within), None, false) = (&written.within, &written.that, written.is_check) {
+    if let (Some(within), false) = (&written.within, written.may_mean("that")) {
         let message = "`within` needs `that`: what to wait for";
-        d.push(Diagnostic::error("RB0116", within.span, message).label("until what?").help("to limit the time of an attempt, use `timeout`"));
+        d.push(
+            Diagnostic::error("RB0113", within.span, message)
+                .label("until what?")
+                .help("to limit the time of an attempt, use `timeout`"),
+        );
     }
-    if let (Some(every), None) = (&written.every, &written.within) {
-        d.push(Diagnostic::error("RB0116", every.span, "`every` needs `within`: how long to poll").label("for how long?"));
+    if let (Some(every), false) = (&written.every, written.may_mean("within")) {
+        d.push(Diagnostic::error("RB0113", every.span, "`every` needs `within`: how long to poll").label("for how long?"));
     }
 }
 
@@ -292,18 +322,35 @@ fn that(written: &WrittenStep, facts: Option<&Facts>, site: &mut Site<'_>) -> Op
     if reads("result") && reads("results") {
         let message = "`result` (each host by itself) and `results` (all hosts together) cannot stand in one condition";
         let help = "make two checks of it, or use `results.all(r, …)`";
-        site.d.push(Diagnostic::error("RB0116", source.span, message).label("both in one").help(help));
+        site.d
+            .push(Diagnostic::error("RB0113", source.span, message).label("both in one").help(help));
     }
-    Some(That { over_all: reads("results"), expression })
+    Some(That {
+        over_all: reads("results"),
+        expression,
+    })
 }
 
 fn retry(written: Option<&syntax::Retry>, facts: Option<&Facts>, site: &mut Site<'_>) -> Retry {
     let Some(written) = written else {
-        return Retry { attempts: 1, delay: Duration::from_secs(5), backoff: 1.0, when: None };
+        return Retry {
+            attempts: 1,
+            delay: Duration::from_secs(5),
+            backoff: 1.0,
+            when: None,
+        };
     };
     let result = facts.map_or(Type::Dynamic, |f| (f.signature.results)());
-    let when = written.when.as_ref().and_then(|w| site.expression_with(w, &[("result", result)], Some(&Type::Bool)));
-    Retry { attempts: written.attempts, delay: written.delay, backoff: written.backoff, when }
+    let when = written
+        .when
+        .as_ref()
+        .and_then(|w| site.expression_with(w, &[("result", result)], Some(&Type::Bool)));
+    Retry {
+        attempts: written.attempts,
+        delay: written.delay,
+        backoff: written.backoff,
+        when,
+    }
 }
 
 fn run_as(written: &WrittenStep, owner: Option<&WrittenStep>, facts: Option<&Facts>, site: &mut Site<'_>) -> Option<Text> {
@@ -330,7 +377,7 @@ fn item_type(items: &Expression, written: &Written, d: &mut Diagnostics) -> Opti
         Type::Dynamic => Some(Type::Dynamic),
         other => {
             let message = format!("`items` must be a list, found {other}");
-            d.push(Diagnostic::error("RB0119", written.span, message).label("not a list"));
+            d.push(Diagnostic::error("RB0116", written.span, message).label("not a list"));
             None
         }
     }
@@ -343,7 +390,7 @@ fn batch_text(written: &Written, site: &mut Site<'_>) -> Option<Text> {
     if !fits || !matches!(text.parts.as_slice(), [Part::Placeholder(_)]) {
         let message = format!("expected a count or a percentage such as `2` or `25%`, found `{}`", written.value);
         let help = "a parameter of type `count_or_percent` can stand here: `\"{{params.batch}}\"`";
-        site.d.push(Diagnostic::error("RB0119", written.span, message).help(help));
+        site.d.push(Diagnostic::error("RB0116", written.span, message).help(help));
         return None;
     }
     Some(text)

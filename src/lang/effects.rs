@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::arguments::{entries_of, literal};
+use super::arguments::{entries_of, holds_placeholder, literal};
 use super::syntax::{Body, Step};
 use crate::model::action::{Catalog, Class, ParameterKind, PoolEffect, Signature};
 use crate::model::value::Value;
@@ -16,6 +16,8 @@ pub(super) struct Facts {
     pub signature: &'static Signature,
     pub class: Class,
     pub effect: PoolEffect,
+    /// No argument is wrong in a way that could change the two.
+    pub sound: bool,
 }
 
 /// The facts of a step's action; `None`: no action, or an unknown one.
@@ -23,20 +25,44 @@ pub(super) fn facts(step: &Step, catalog: &dyn Catalog) -> Option<Facts> {
     let Body::Action { name, argument } = &step.body else { return None };
     let signature = catalog.get(&name.value)?.signature();
     let cases = cases(signature, argument);
-    let class = cases.iter().map(|c| class(signature, c)).max_by_key(|c| danger(*c)).unwrap_or(signature.class);
-    let effect = cases.iter().map(|c| effect(signature, c)).max_by_key(|e| weight(*e)).unwrap_or(PoolEffect::None);
-    Some(Facts { signature, class, effect })
+    let class = cases
+        .iter()
+        .map(|c| class(signature, c))
+        .max_by_key(|c| danger(*c))
+        .unwrap_or(signature.class);
+    let effect = cases
+        .iter()
+        .map(|c| effect(signature, c))
+        .max_by_key(|e| weight(*e))
+        .unwrap_or(PoolEffect::None);
+    let sound = is_sound(signature, argument);
+    Some(Facts {
+        signature,
+        class,
+        effect,
+        sound,
+    })
+}
+
+/// Every argument is of a declared parameter, and right or still to be rendered.
+fn is_sound(signature: &'static Signature, argument: &Node) -> bool {
+    entries_of(signature, argument).iter().all(|(name, node)| {
+        let parameter = signature.parameters.iter().find(|p| p.name == name.value);
+        parameter.is_some_and(|p| p.kind == ParameterKind::Expression || holds_placeholder(node) || literal(p.kind, node).is_some())
+    })
 }
 
 type Literals = BTreeMap<&'static str, Value>;
 
 /// Every combination of words that the arguments could turn out to be; bounded, since few parameters have words.
 fn cases(signature: &'static Signature, argument: &Node) -> Vec<Literals> {
-    const MOST: usize = 64;
+    const MOST: usize = 4096;
     let mut cases = vec![Literals::new()];
     let given = entries_of(signature, argument);
     for parameter in signature.parameters {
-        let Some((_, node)) = given.iter().find(|(name, _)| name.value == parameter.name) else { continue };
+        let Some((_, node)) = given.iter().find(|(name, _)| name.value == parameter.name) else {
+            continue;
+        };
         let possible: Vec<Option<Value>> = match (literal(parameter.kind, node), parameter.kind) {
             (Some(value), _) => vec![Some(value)],
             (None, ParameterKind::Choice(words)) => words.iter().map(|w| Some(Value::text(*w))).collect(),

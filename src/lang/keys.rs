@@ -128,15 +128,30 @@ pub(super) const PARAM_TYPES: &[&str] = &[
 ];
 
 const fn must(name: &'static str, shape: Shape, docs: &'static str) -> Key {
-    Key { name, shape, need: Need::Required, docs }
+    Key {
+        name,
+        shape,
+        need: Need::Required,
+        docs,
+    }
 }
 
 const fn may(name: &'static str, shape: Shape, docs: &'static str) -> Key {
-    Key { name, shape, need: Need::Optional, docs }
+    Key {
+        name,
+        shape,
+        need: Need::Optional,
+        docs,
+    }
 }
 
 const fn later(name: &'static str, docs: &'static str) -> Key {
-    Key { name, shape: Shape::Any, need: Need::Later, docs }
+    Key {
+        name,
+        shape: Shape::Any,
+        need: Need::Later,
+        docs,
+    }
 }
 
 /// A runbook.
@@ -169,8 +184,16 @@ pub(super) static PARAM: Table = Table {
     of: "a parameter",
     definition: "param",
     keys: &[
-        must("type", Shape::Word, "string, int, float, bool, duration, size, percent, count_or_percent, path, url, host, hosts, pool, choice, or `list of T`."),
-        may("default", Shape::Any, "Value if none is given; without it the parameter is required."),
+        must(
+            "type",
+            Shape::Word,
+            "string, int, float, bool, duration, size, percent, count_or_percent, path, url, host, hosts, pool, choice, or `list of T`.",
+        ),
+        may(
+            "default",
+            Shape::Any,
+            "Value if none is given; without it the parameter is required.",
+        ),
         may("description", Shape::Word, "For people."),
         may("choices", Shape::Words, "The words of type `choice`."),
         may("pattern", Shape::Word, "Regular expression the text must match as a whole."),
@@ -187,22 +210,42 @@ pub(super) static STEP: Table = Table {
     keys: &[
         must("id", Shape::Pattern(IDENTIFIER), "Identifier, unique in the runbook."),
         may("name", Shape::Text, "For people; default: the id in words."),
-        may("hosts", Shape::Text, "Where: a pattern, `control` or a loop variable; default: the loop's host, else the runbook's `hosts`."),
+        may(
+            "hosts",
+            Shape::Text,
+            "Where: a pattern, `control` or a loop variable; default: the loop's host, else the runbook's `hosts`.",
+        ),
         may("run_as", Shape::Text, "User that the step runs as; default: the runbook's."),
-        may("needs", Shape::Words, "Ids of steps of the same list to wait for; default: the step above; `[]`: at once."),
+        may(
+            "needs",
+            Shape::Words,
+            "Ids of steps of the same list to wait for; default: the step above; `[]`: at once.",
+        ),
         may("when", Shape::Expression, "Run only if true; a skipped step counts as done."),
-        may("that", Shape::Expression, "Only on probes: fail unless true. Over `result` on each host, over `results` once."),
+        may(
+            "that",
+            Shape::Expression,
+            "Only on probes: fail unless true. Over `result` on each host, over `results` once.",
+        ),
         may("within", Shape::Duration, "Poll a probe until `that`, at most so long."),
         may("every", Shape::Duration, "How often to poll; default 5s."),
         may("retry", Shape::Map(&RETRY), "Repeat after failure; default: 1 attempt."),
-        may("timeout", Shape::Duration, "Per attempt and host; default 5m. The waiting of `within` does not count."),
+        may(
+            "timeout",
+            Shape::Duration,
+            "Per attempt and host; default 5m. The waiting of `within` does not count.",
+        ),
         may("verify", Shape::Checks, "Checks afterwards."),
         may("owes", Shape::Owes, "The later step that gives back what this one takes."),
         may("leave", Shape::Map(&LEAVE), "A lasting change that this run leaves on purpose."),
         may("undo", Shape::Undo, "How to take it back: auto, keep, none, or steps."),
         may("allow_failure", Shape::Expression, "Go on after failure if true."),
         may("allow_empty", Shape::Bool, "Whether `hosts` may match none; default false."),
-        may("pool_effect", Shape::Choice(&["none"]), "`none`: this step takes nothing from a pool."),
+        may(
+            "pool_effect",
+            Shape::Choice(&["none"]),
+            "`none`: this step takes nothing from a pool.",
+        ),
         may("for_each", Shape::Map(&FOR_EACH), "Loop over hosts or items; goes with `steps`."),
         may("steps", Shape::Steps, "The steps of each turn of `for_each`."),
         may("approve", Shape::Map(&APPROVE), "Ask people before going on."),
@@ -219,9 +262,21 @@ pub(super) static CHECK: Table = Table {
     definition: "check",
     keys: &[
         must("name", Shape::Text, "What is true, in words."),
-        must("that", Shape::Expression, "Fails unless true. Over `result` on each host, over `results` once."),
-        may("hosts", Shape::Text, "Where: a pattern, `control` or a loop variable; default: the step's, else the runbook's."),
-        may("run_as", Shape::Text, "User that the probe runs as; default: the step's, else the runbook's."),
+        must(
+            "that",
+            Shape::Expression,
+            "Fails unless true. Over `result` on each host, over `results` once.",
+        ),
+        may(
+            "hosts",
+            Shape::Text,
+            "Where: a pattern, `control` or a loop variable; default: the step's, else the runbook's.",
+        ),
+        may(
+            "run_as",
+            Shape::Text,
+            "User that the probe runs as; default: the step's, else the runbook's.",
+        ),
         may("when", Shape::Expression, "Check only if true."),
         may("within", Shape::Duration, "Poll until `that`, at most so long."),
         may("every", Shape::Duration, "How often to poll; default 5s."),
@@ -240,10 +295,22 @@ pub(super) static FOR_EACH: Table = Table {
         may("hosts", Shape::Text, "A host pattern; this or `items`."),
         may("items", Shape::Expression, "A list: literal, parameter, or a probe's result."),
         may("max_parallel", Shape::Int, "Turns at once; default 1."),
-        may("max_unavailable", Shape::Batches, "Turns at once: a count, a percentage of all turns, or a list for growing batches."),
-        may("max_failures", Shape::Share, "More failed turns than this start no new ones; default 0."),
+        may(
+            "max_unavailable",
+            Shape::Batches,
+            "Turns at once: a count, a percentage of all turns, or a list for growing batches.",
+        ),
+        may(
+            "max_failures",
+            Shape::Share,
+            "More failed turns than this start no new ones; default 0.",
+        ),
         may("pause", Shape::Duration, "Between batches; default none."),
-        may("undo", Shape::Choice(&["turn", "all"]), "`turn` (default): finished turns are kept when a later one fails."),
+        may(
+            "undo",
+            Shape::Choice(&["turn", "all"]),
+            "`turn` (default): finished turns are kept when a later one fails.",
+        ),
     ],
 };
 
@@ -254,7 +321,11 @@ pub(super) static RETRY: Table = Table {
     keys: &[
         must("attempts", Shape::Int, "Attempts in all, the first included."),
         may("delay", Shape::Duration, "Before the second attempt; default 5s."),
-        may("backoff", Shape::Number, "Each further delay is so many times the one before; default 1."),
+        may(
+            "backoff",
+            Shape::Number,
+            "Each further delay is so many times the one before; default 1.",
+        ),
         may("when", Shape::Expression, "Repeat only if true of `result`."),
     ],
 };
@@ -265,7 +336,11 @@ pub(super) static OWES: Table = Table {
     definition: "owes",
     keys: &[
         must("step", Shape::Pattern(IDENTIFIER), "The later step that gives back."),
-        may("guard", Shape::Checks, "When it is safe to give back; default: the probes with `that` between the two steps."),
+        may(
+            "guard",
+            Shape::Checks,
+            "When it is safe to give back; default: the probes with `that` between the two steps.",
+        ),
     ],
 };
 
@@ -287,9 +362,17 @@ pub(super) static APPROVE: Table = Table {
         must("ask", Shape::Text, "The question."),
         must("from", Shape::Words, "Groups or people who may answer; empty means nobody."),
         may("quorum", Shape::Int, "How many must agree; default 1."),
-        may("show", Shape::Choice(&["plan", "none"]), "What is shown with the question; default plan."),
+        may(
+            "show",
+            Shape::Choice(&["plan", "none"]),
+            "What is shown with the question; default plan.",
+        ),
         may("within", Shape::Duration, "How long; default 15m. A timer never approves."),
-        may("on_timeout", Shape::Choice(&["deny", "escalate"]), "When nobody answers in time; default deny."),
+        may(
+            "on_timeout",
+            Shape::Choice(&["deny", "escalate"]),
+            "When nobody answers in time; default deny.",
+        ),
         may("then_escalate_to", Shape::Words, "Whom to ask next."),
     ],
 };

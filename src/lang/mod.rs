@@ -1,5 +1,80 @@
-//! (being built)
+//! Floor 3: the runbook language. From a text to a [`Runbook`] in which every name is resolved, every text and expression is
+//! parsed and typed, and every obligation has a step that discharges it.
+//!
+//! `parse` (YAML → as written) → `check` (as written → compiled). Every mistake of a file is reported in one go, at its place.
+//! Actions are known by their declarations only ([`Catalog`]); hosts, groups and pools not at all: they are the plan's.
 
+pub mod convert;
 pub mod expression;
 pub mod template;
 pub mod types;
+
+mod arguments;
+mod check;
+mod check_step;
+mod effects;
+mod keys;
+mod needs;
+mod outline;
+mod owes;
+mod params;
+mod parse;
+mod parse_step;
+mod place;
+mod reader;
+mod schema;
+mod scope;
+mod site;
+mod syntax;
+mod trigger;
+
+#[cfg(test)]
+mod sample_catalog;
+#[cfg(test)]
+mod tests;
+
+pub use schema::schema;
+
+use crate::diagnostic::{Diagnostic, Diagnostics, SourceId, Sources};
+use crate::model::action::Catalog;
+use crate::model::runbook::Runbook;
+use crate::yaml;
+
+/// Compiles one runbook. `file_stem`: the file's name without `.yaml`, which the runbook must carry; `None` for standard input.
+///
+/// The runbook is there exactly when there are no errors.
+#[must_use]
+pub fn compile(sources: &Sources, id: SourceId, file_stem: Option<&str>, catalog: &dyn Catalog) -> (Option<Runbook>, Diagnostics) {
+    let (node, mut d) = yaml::read(sources, id);
+    let Some(node) = node else { return (None, d) };
+    let Some(file) = parse::runbook(&node, &mut d) else {
+        return (None, d);
+    };
+    named_as_file(&file, file_stem, &mut d);
+    let runbook = check::check(&file, catalog, &mut d);
+    let runbook = runbook.filter(|_| !d.has_errors());
+    (runbook, without_echoes(sources, &d))
+}
+
+/// A text cut apart by YAML (RB0011) leaves half a text and a senseless key on its line; only the cut is worth saying.
+fn without_echoes(sources: &Sources, found: &Diagnostics) -> Diagnostics {
+    let line = |d: &Diagnostic| d.span.and_then(|s| sources.position(s)).map(|(line, _)| line);
+    let cuts: Vec<_> = found.iter().filter(|d| d.code == "RB0011").map(line).collect();
+    let echoes = |d: &&Diagnostic| d.code != "RB0011" && cuts.contains(&line(d));
+    let mut rest = Diagnostics::new();
+    found.iter().filter(|d| !echoes(d)).for_each(|d| rest.push(d.clone()));
+    rest
+}
+
+fn named_as_file(file: &syntax::Runbook, file_stem: Option<&str>, d: &mut Diagnostics) {
+    let Some(stem) = file_stem else { return };
+    let name = &file.name;
+    if !name.value.is_empty() && name.value != stem {
+        let message = format!("the runbook is called `{}`, its file `{stem}.yaml`", name.value);
+        d.push(
+            Diagnostic::error("RB0103", name.span, message)
+                .label("not the file's name")
+                .replacement(stem),
+        );
+    }
+}

@@ -41,11 +41,15 @@ pub(super) fn cycles(outline: &Outline<'_>, list: usize, edges: &[BTreeSet<usize
         let message = format!("steps wait for each other: {}", shown.join(" needs "));
         let step = entries[start].step;
         let span = step.needs.as_ref().and_then(|n| n.first()).map_or(step.id.span, |n| n.span);
-        let mut diagnostic = Diagnostic::error("RB0108", span, message).label("none of them could ever start");
+        let mut diagnostic = Diagnostic::error("RB0105", span, message).label("none of them could ever start");
         for index in path.iter().skip(1).filter(|i| **i != start) {
             diagnostic = diagnostic.also(entries[*index].step.id.span, "part of the cycle");
         }
-        d.push(diagnostic.help("take one of these needs away; a result that is read is a need too, and so is the step above where `needs` is absent"));
+        d.push(
+            diagnostic.help(
+                "take one of these needs away; a result that is read is a need too, and so is the step above where `needs` is absent",
+            ),
+        );
     }
 }
 

@@ -68,11 +68,22 @@ pub(super) struct Outline<'a> {
 impl<'a> Outline<'a> {
     /// Reads the lists; reports duplicate ids and unknown `needs`.
     pub fn of(file: &'a Runbook, catalog: &dyn Catalog, d: &mut Diagnostics) -> Outline<'a> {
-        let mut builder = Builder { file, catalog, lists: Vec::new(), ids: BTreeMap::new() };
+        let mut builder = Builder {
+            file,
+            catalog,
+            lists: Vec::new(),
+            ids: BTreeMap::new(),
+        };
         let main = builder.list(&file.steps, Section::Main, None, &[], d);
         let on_failure = builder.list(&file.on_failure, Section::OnFailure, None, &[], d);
         let finally = builder.list(&file.finally, Section::Finally, None, &[], d);
-        let mut outline = Outline { lists: builder.lists, ids: builder.ids, main, on_failure, finally };
+        let mut outline = Outline {
+            lists: builder.lists,
+            ids: builder.ids,
+            main,
+            on_failure,
+            finally,
+        };
         outline.link(d);
         outline
     }
@@ -150,7 +161,10 @@ impl<'a> Outline<'a> {
                     Some(outer) => format!("wait for the step around it: `{}`", self.entry(*outer).step.id.value),
                     None => String::from("a step waits for steps of its own list; a loop's steps wait with their loop"),
                 };
-                Diagnostic::error("RB0102", need.span, message).label("not in this list").also(other, "it is here").help(help)
+                Diagnostic::error("RB0102", need.span, message)
+                    .label("not in this list")
+                    .also(other, "it is here")
+                    .help(help)
             }
             None => {
                 let message = format!("step `{id}` needs unknown step `{}`", need.value);
@@ -177,13 +191,24 @@ impl<'a> Builder<'a, '_> {
     /// Reads one list and those inside it; gives its number. `host_loops`: variables of loops over hosts around it.
     fn list(&mut self, steps: &'a [Step], section: Section, parent: Option<At>, host_loops: &[&'a str], d: &mut Diagnostics) -> usize {
         let list = self.lists.len();
-        self.lists.push(List { section, parent, entries: Vec::new() });
+        self.lists.push(List {
+            section,
+            parent,
+            entries: Vec::new(),
+        });
         for (index, step) in steps.iter().enumerate() {
             let at = At { list, index };
             self.name(step, at, d);
             let facts = super::effects::facts(step, self.catalog);
             let single = self.is_single(step, facts.as_ref(), host_loops);
-            let entry = Entry { step, facts, body: None, undo: None, waits: Vec::new(), single };
+            let entry = Entry {
+                step,
+                facts,
+                body: None,
+                undo: None,
+                waits: Vec::new(),
+                single,
+            };
             self.lists[list].entries.push(entry);
             if let Body::Loop { for_each, steps } = &step.body {
                 let mut inside = host_loops.to_vec();
@@ -213,7 +238,11 @@ impl<'a> Builder<'a, '_> {
             Some(first) => {
                 let first = self.lists[first.list].entries[first.index].step.id.span;
                 let message = format!("two steps have the id `{id}`");
-                d.push(Diagnostic::error("RB0107", step.id.span, message).label("the second").also(first, "the first"));
+                d.push(
+                    Diagnostic::error("RB0104", step.id.span, message)
+                        .label("the second")
+                        .also(first, "the first"),
+                );
             }
         }
     }

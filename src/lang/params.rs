@@ -1,6 +1,6 @@
 //! Declared parameters: their kinds, defaults and limits, and what `params.X` is to texts and expressions.
 
-use super::convert::{param as convert, ticked};
+use super::convert::{param as convert, param_words as words};
 use super::syntax::{Param as Written, Runbook};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::model::runbook::{Param, ParamKind};
@@ -73,7 +73,11 @@ fn param(written: &Written, d: &mut Diagnostics) -> Option<Param> {
     let type_name = written.kind.as_ref()?;
     let Some(kind) = kind(written) else {
         let message = format!("parameter `{name}` of type `choice` needs `choices`");
-        d.push(wrong(type_name.span, message).label("one of what?").help("add `choices: [first, second]`"));
+        d.push(
+            wrong(type_name.span, message)
+                .label("one of what?")
+                .help("add `choices: [first, second]`"),
+        );
         return None;
     };
     unfitting_keys(written, &kind, d);
@@ -88,23 +92,35 @@ fn param(written: &Written, d: &mut Diagnostics) -> Option<Param> {
     {
         d.push(wrong(node.span, format!("`max` of parameter `{name}` is below `min`")).label("no value is possible"));
     }
-    let pattern = written.pattern.as_ref().and_then(|p| match regex_lite::Regex::new(&format!("^(?:{})$", p.value)) {
-        Ok(pattern) => Some((pattern, p.value.clone())),
-        Err(e) => {
-            d.push(wrong(p.span, format!("`pattern` of parameter `{name}` is no regular expression: {e}")));
-            None
-        }
-    });
+    let pattern = written
+        .pattern
+        .as_ref()
+        .and_then(|p| match regex_lite::Regex::new(&format!("^(?:{})$", p.value)) {
+            Ok(pattern) => Some((pattern, p.value.clone())),
+            Err(e) => {
+                d.push(wrong(
+                    p.span,
+                    format!("`pattern` of parameter `{name}` is no regular expression: {e}"),
+                ));
+                None
+            }
+        });
     let default = written.default.as_ref().and_then(|n| value(name, &kind, n, d));
     if let (Some(default), Some(node)) = (&default, &written.default) {
         let text = default.as_text();
         let unmatched = |(pattern, _): &&(regex_lite::Regex, String)| text.is_some_and(|t| !pattern.is_match(t));
         if let Some((_, source)) = pattern.as_ref().filter(unmatched) {
-            d.push(wrong(node.span, format!("the default of parameter `{name}` does not match its pattern `{source}`")));
+            d.push(wrong(
+                node.span,
+                format!("the default of parameter `{name}` does not match its pattern `{source}`"),
+            ));
         }
         let outside = magnitude(default).is_some_and(|n| min.is_some_and(|m| n < m) || max.is_some_and(|m| n > m));
         if outside {
-            d.push(wrong(node.span, format!("the default of parameter `{name}` is outside of `min` and `max`")));
+            d.push(wrong(
+                node.span,
+                format!("the default of parameter `{name}` is outside of `min` and `max`"),
+            ));
         }
     }
     Some(Param {
@@ -136,8 +152,18 @@ fn unfitting_keys(written: &Written, kind: &ParamKind, d: &mut Diagnostics) {
     let given = [
         ("choices", choices, matches!(inner, ParamKind::Choice(_)), "choice"),
         ("pattern", written.pattern.as_ref().map(|p| p.span), is_text, "string, path and url"),
-        ("min", written.min.as_ref().map(|n| n.span), numeric, "numbers, duration, size and percent"),
-        ("max", written.max.as_ref().map(|n| n.span), numeric, "numbers, duration, size and percent"),
+        (
+            "min",
+            written.min.as_ref().map(|n| n.span),
+            numeric,
+            "numbers, duration, size and percent",
+        ),
+        (
+            "max",
+            written.max.as_ref().map(|n| n.span),
+            numeric,
+            "numbers, duration, size and percent",
+        ),
         ("from", written.from.as_ref().map(|f| f.span), hosts, "host and hosts"),
     ];
     for (key, span, fits, types) in given {
@@ -158,14 +184,20 @@ fn value(name: &str, kind: &ParamKind, node: &Node, d: &mut Diagnostics) -> Opti
         Some(scalar) if !node.is_null() => convert(kind, &scalar.text),
         _ => Err(format!("expected {}, found {}", words(kind), node.describe())),
     };
-    converted.map_err(|m| d.push(wrong(node.span, format!("the default of parameter `{name}`: {m}")))).ok()
+    converted
+        .map_err(|m| d.push(wrong(node.span, format!("the default of parameter `{name}`: {m}"))))
+        .ok()
 }
 
 fn number(name: &str, kind: &ParamKind, node: &Node, d: &mut Diagnostics) -> Option<f64> {
     let text = node.as_scalar().map(|s| s.text.as_str());
     let found = text.and_then(|t| convert(kind, t).ok()).as_ref().and_then(magnitude);
     if found.is_none() {
-        let message = format!("a limit of parameter `{name}` must be {}, found {}", words(kind), super::reader::describe(node));
+        let message = format!(
+            "a limit of parameter `{name}` must be {}, found {}",
+            words(kind),
+            super::reader::describe(node)
+        );
         d.push(wrong(node.span, message));
     }
     found
@@ -183,26 +215,6 @@ fn magnitude(value: &Value) -> Option<f64> {
     }
 }
 
-fn words(kind: &ParamKind) -> String {
-    match kind {
-        ParamKind::Text => "a text".into(),
-        ParamKind::Int => "a whole number such as `3`".into(),
-        ParamKind::Float => "a number such as `0.5`".into(),
-        ParamKind::Bool => "`true` or `false`".into(),
-        ParamKind::Duration => "a duration such as `90s`".into(),
-        ParamKind::Size => "a size such as `500MiB`".into(),
-        ParamKind::Percent => "a percentage such as `20%`".into(),
-        ParamKind::CountOrPercent => "a count or a percentage such as `2` or `25%`".into(),
-        ParamKind::Path => "an absolute path such as `/etc/hosts`".into(),
-        ParamKind::Url => "a URL such as `http://127.0.0.1/health`".into(),
-        ParamKind::Host => "a host such as `web-01`".into(),
-        ParamKind::Hosts => "a host pattern such as `webservers`".into(),
-        ParamKind::Pool => "a pool such as `web`".into(),
-        ParamKind::Choice(words) => format!("one of {}", ticked(words.iter().map(String::as_str))),
-        ParamKind::List(item) => format!("a list, each item {}", words(item)),
-    }
-}
-
 fn wrong(span: Span, message: String) -> Diagnostic {
-    Diagnostic::error("RB0117", span, message)
+    Diagnostic::error("RB0114", span, message)
 }

@@ -22,6 +22,7 @@ pub(super) fn runbook(node: &Node, d: &mut Diagnostics) -> Option<Runbook> {
         triggers: triggers(&map, d),
         hosts: map.written("hosts", d),
         run_as: map.written("run_as", d),
+        given: map.misspelt.iter().cloned().chain(map.names()).collect(),
         lock: map.texts("lock", d).unwrap_or_default(),
         deadline: map.duration("deadline", d).map_or(Duration::from_secs(3600), |s| s.value),
         require: checks(map.get("require"), "require", d),
@@ -37,7 +38,11 @@ fn language(map: &Map<'_>, d: &mut Diagnostics) {
     let Some(version) = map.word("language", d) else { return };
     if version.value != "1" {
         let message = format!("language version `{}` is unknown: this program speaks version 1", version.value);
-        d.push(Diagnostic::error("RB0118", version.span, message).label("expected 1").replacement("1"));
+        d.push(
+            Diagnostic::error("RB0115", version.span, message)
+                .label("expected 1")
+                .replacement("1"),
+        );
     }
 }
 
@@ -45,7 +50,7 @@ fn main_steps(map: &Map<'_>, d: &mut Diagnostics) -> Vec<super::syntax::Step> {
     if let Some(node) = map.get("steps")
         && matches!(&node.kind, NodeKind::List(items) if items.is_empty())
     {
-        d.push(Diagnostic::error("RB0103", node.span, "a runbook needs at least one step").label("empty"));
+        d.push(Diagnostic::error("RB0021", node.span, "a runbook needs at least one step").label("empty"));
     }
     steps(map.get("steps"), 0, d)
 }
@@ -82,14 +87,19 @@ fn param_type(kind: Written, d: &mut Diagnostics) -> Option<Written> {
     }
     if inner == "secret" {
         let message = "type `secret` is not supported yet";
-        d.push(Diagnostic::error("RB0114", kind.span, message).label("part of the language, but this version cannot keep secrets"));
+        d.push(Diagnostic::error("RB0111", kind.span, message).label("part of the language, but this version cannot keep secrets"));
         return None;
     }
     let message = format!("unknown type `{}` of a parameter", kind.value);
-    let diagnostic = Diagnostic::error("RB0117", kind.span, message).label("not a type");
+    let diagnostic = Diagnostic::error("RB0114", kind.span, message).label("not a type");
     d.push(match crate::diagnostic::nearest(inner, PARAM_TYPES.iter().copied()) {
-        Some(meant) => diagnostic.help(format!("did you mean `{meant}`?")).replacement(kind.value.replace(inner, meant)),
-        None => diagnostic.help(format!("types are {} and `list of` one of them", ticked(PARAM_TYPES.iter().copied()))),
+        Some(meant) => diagnostic
+            .help(format!("did you mean `{meant}`?"))
+            .replacement(kind.value.replace(inner, meant)),
+        None => diagnostic.help(format!(
+            "types are {} and `list of` one of them",
+            ticked(PARAM_TYPES.iter().copied())
+        )),
     });
     None
 }
@@ -99,7 +109,11 @@ fn notify(map: &Map<'_>, d: &mut Diagnostics) -> Option<Notify> {
     let events = map.words("events", d).unwrap_or_default();
     Some(Notify {
         to: map.word("to", d)?.value,
-        events: events.into_iter().filter_map(|e| choice(e, EVENTS, d)).map(|e| e.value.to_owned()).collect(),
+        events: events
+            .into_iter()
+            .filter_map(|e| choice(e, EVENTS, d))
+            .map(|e| e.value.to_owned())
+            .collect(),
         message: map.written("message", d),
     })
 }

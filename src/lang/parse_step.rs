@@ -12,13 +12,17 @@ use crate::yaml::{Entry, Node, NodeKind};
 
 /// Reads a list of steps; absent is empty. `depth` counts the loops around it.
 pub(super) fn steps(node: Option<&Node>, depth: usize, d: &mut Diagnostics) -> Vec<Step> {
-    let Some(items) = node.and_then(|n| list(n, "steps", d)) else { return Vec::new() };
+    let Some(items) = node.and_then(|n| list(n, "steps", d)) else {
+        return Vec::new();
+    };
     items.iter().filter_map(|n| step(n, depth, d)).collect()
 }
 
 /// Reads a list of checks; absent is empty. Their ids are `PREFIX.1`, `PREFIX.2`, …
 pub(super) fn checks(node: Option<&Node>, prefix: &str, d: &mut Diagnostics) -> Vec<Step> {
-    let Some(items) = node.and_then(|n| list(n, "checks", d)) else { return Vec::new() };
+    let Some(items) = node.and_then(|n| list(n, "checks", d)) else {
+        return Vec::new();
+    };
     let read = |(i, n): (usize, &Node)| check(n, format!("{prefix}.{}", i + 1), d);
     items.iter().enumerate().filter_map(read).collect()
 }
@@ -59,14 +63,23 @@ fn check(node: &Node, id: String, d: &mut Diagnostics) -> Option<Step> {
     let body = match map.others.as_slice() {
         [] => {
             let message = "a check needs a probe: one action that only reads";
-            d.push(Diagnostic::error("RB0113", first_key(&map), message).label("no action here").help("add one, such as `facts: [memory]`"));
+            d.push(
+                Diagnostic::error("RB0110", first_key(&map), message)
+                    .label("no action here")
+                    .help("add one, such as `facts: [memory]`"),
+            );
             Body::Broken
         }
         others => action(others, &keys::CHECK, d),
     };
     let id = Spanned::new(id, first_key(&map));
     let name = map.written("name", d);
-    Some(Step { is_check: true, name, body, ..shared(&map, id, d) })
+    Some(Step {
+        is_check: true,
+        name,
+        body,
+        ..shared(&map, id, d)
+    })
 }
 
 /// What steps and checks have in common.
@@ -93,13 +106,26 @@ fn shared(map: &Map<'_>, id: Written, d: &mut Diagnostics) -> Step {
         allow_failure: None,
         allow_empty: map.bool("allow_empty", d).unwrap_or(false),
         pool_effect_none: None,
+        given: given(map),
     }
+}
+
+/// Keys that were refused, or whose value may have been.
+fn given(map: &Map<'_>) -> Vec<String> {
+    let refused = map.others.iter().filter(|e| is_no_action(e, map.others.len(), &keys::STEP));
+    refused.map(|e| e.key.value.clone()).chain(map.names()).collect()
 }
 
 /// The step's first line.
 fn first_key(map: &Map<'_>) -> Span {
-    let id = map.entry("id").or_else(|| map.entry("name")).map(|e| Span { end: e.value.span.end, ..e.key.span });
-    id.unwrap_or(Span { end: map.span.start.saturating_add(1).min(map.span.end), ..map.span })
+    let id = map.entry("id").or_else(|| map.entry("name")).map(|e| Span {
+        end: e.value.span.end,
+        ..e.key.span
+    });
+    id.unwrap_or(Span {
+        end: map.span.start.saturating_add(1).min(map.span.end),
+        ..map.span
+    })
 }
 
 /// Exactly one of: an action, `for_each` with `steps`, `approve`.
@@ -112,13 +138,13 @@ fn step_body(map: &Map<'_>, depth: usize, d: &mut Diagnostics) -> Body {
     if count == 0 {
         if !refused {
             let message = "a step needs something to do: one action, `for_each` with `steps`, or `approve`";
-            d.push(Diagnostic::error("RB0113", first_key(map), message).label("nothing to do here"));
+            d.push(Diagnostic::error("RB0110", first_key(map), message).label("nothing to do here"));
         }
         return Body::Broken;
     }
     if let (Some(steps), None) = (map.entry("steps"), for_each) {
         let message = "`steps` in a step goes with `for_each`";
-        d.push(Diagnostic::error("RB0113", steps.key.span, message).label("no `for_each` beside it"));
+        d.push(Diagnostic::error("RB0110", steps.key.span, message).label("no `for_each` beside it"));
     }
     match (for_each, approve) {
         (None, None) => action(&actions, &keys::STEP, d),
@@ -142,7 +168,10 @@ fn action(entries: &[&Entry], table: &keys::Table, d: &mut Diagnostics) -> Body 
         d.push(unknown_key(entry, table, &[]));
     }
     match actions.as_slice() {
-        [one] => Body::Action { name: one.key.clone(), argument: one.value.clone() },
+        [one] => Body::Action {
+            name: one.key.clone(),
+            argument: one.value.clone(),
+        },
         [] => Body::Broken,
         many => {
             several(many, d);
@@ -165,7 +194,7 @@ fn several(entries: &[&Entry], d: &mut Diagnostics) {
     let [first, rest @ ..] = sorted.as_slice() else { return };
     let names = super::convert::ticked(sorted.iter().map(|e| e.key.value.as_str()));
     let message = format!("a step does exactly one thing, this one has {names}");
-    let mut diagnostic = Diagnostic::error("RB0113", first.key.span, message).label("one");
+    let mut diagnostic = Diagnostic::error("RB0110", first.key.span, message).label("one");
     for other in rest {
         diagnostic = diagnostic.also(other.key.span, "and another, or a misspelt key");
     }
@@ -175,13 +204,13 @@ fn several(entries: &[&Entry], d: &mut Diagnostics) {
 fn looped(map: &Map<'_>, entry: &Entry, depth: usize, d: &mut Diagnostics) -> Body {
     if depth >= LOOP_DEPTH {
         let message = format!("loops stand at most {LOOP_DEPTH} deep");
-        d.push(Diagnostic::error("RB0119", entry.key.span, message).label("one too deep"));
+        d.push(Diagnostic::error("RB0116", entry.key.span, message).label("one too deep"));
         return Body::Broken;
     }
     let steps_node = map.get("steps");
     if steps_node.is_none_or(|n| matches!(&n.kind, NodeKind::List(items) if items.is_empty())) {
         let message = "`for_each` needs `steps`: what to do in each turn";
-        d.push(Diagnostic::error("RB0113", entry.key.span, message).label("no `steps` beside it"));
+        d.push(Diagnostic::error("RB0110", entry.key.span, message).label("no `steps` beside it"));
     }
     let body = steps(steps_node, depth + 1, d);
     match for_each(entry, d) {
@@ -196,7 +225,11 @@ fn for_each(entry: &Entry, d: &mut Diagnostics) -> Option<ForEach> {
     let exclude = |a: &str, b: &str, d: &mut Diagnostics| {
         if let (Some(a_entry), Some(b_entry)) = (map.entry(a), map.entry(b)) {
             let message = format!("`{a}` and `{b}` exclude each other");
-            d.push(Diagnostic::error("RB0119", b_entry.key.span, message).label("choose one").also(a_entry.key.span, "the other"));
+            d.push(
+                Diagnostic::error("RB0116", b_entry.key.span, message)
+                    .label("choose one")
+                    .also(a_entry.key.span, "the other"),
+            );
         }
     };
     exclude("hosts", "items", d);
@@ -205,7 +238,7 @@ fn for_each(entry: &Entry, d: &mut Diagnostics) -> Option<ForEach> {
         (Some(hosts), _) => written(hosts, d).map_or(Over::Broken, Over::Hosts),
         (None, Some(_)) => map.written("items", d).map_or(Over::Broken, Over::Items),
         (None, None) => {
-            d.push(Diagnostic::error("RB0103", entry.key.span, "`for_each` needs `hosts` or `items`").label("over what?"));
+            d.push(Diagnostic::error("RB0021", entry.key.span, "`for_each` needs `hosts` or `items`").label("over what?"));
             Over::Broken
         }
     };
@@ -213,11 +246,10 @@ fn for_each(entry: &Entry, d: &mut Diagnostics) -> Option<ForEach> {
         && undo.value == "all"
     {
         let message = "`undo: all` of a loop is not supported yet";
-        d.push(Diagnostic::error("RB0114", undo.span, message).label("only `turn`: finished turns are kept"));
+        d.push(Diagnostic::error("RB0111", undo.span, message).label("only `turn`: finished turns are kept"));
     }
     let failures = map.word("max_failures", d).and_then(|w| converted(w, share, d));
     Some(ForEach {
-        span: entry.key.span,
         variable: variable?,
         over,
         pace: pace(&map, d),
@@ -255,7 +287,10 @@ fn retry(node: &Node, d: &mut Diagnostics) -> Option<Retry> {
     Some(Retry {
         attempts: map.count("attempts", 1, d).unwrap_or(1),
         delay: map.duration("delay", d).map_or(Duration::from_secs(5), |s| s.value),
-        backoff: map.word("backoff", d).and_then(|w| converted(w, factor, d)).map_or(1.0, |b| b.value),
+        backoff: map
+            .word("backoff", d)
+            .and_then(|w| converted(w, factor, d))
+            .map_or(1.0, |b| b.value),
         when: map.written("when", d),
     })
 }
@@ -267,14 +302,21 @@ fn owes(node: &Node, id: &str, d: &mut Diagnostics) -> Option<Owes> {
     };
     let map = Map::read(node, &keys::OWES, d)?;
     let guard = checks(map.get("guard"), &format!("{id}.guard"), d);
-    Some(Owes { step: map.word("step", d)?, guard })
+    Some(Owes {
+        step: map.word("step", d)?,
+        guard,
+    })
 }
 
 fn leave(node: &Node, d: &mut Diagnostics) -> Option<Leave> {
     let map = Map::read(node, &keys::LEAVE, d)?;
     let until = map.duration("until", d);
     let reason = map.written("reason", d);
-    Some(Leave { span: node.span, until: until?.value, reason: reason? })
+    Some(Leave {
+        span: node.span,
+        until: until?.value,
+        reason: reason?,
+    })
 }
 
 fn undo(node: &Node, depth: usize, d: &mut Diagnostics) -> Option<Spanned<Undo>> {
@@ -291,7 +333,9 @@ fn undo(node: &Node, depth: usize, d: &mut Diagnostics) -> Option<Spanned<Undo>>
 }
 
 fn approval(node: &Node, d: &mut Diagnostics) -> Body {
-    let Some(map) = Map::read(node, &keys::APPROVE, d) else { return Body::Broken };
+    let Some(map) = Map::read(node, &keys::APPROVE, d) else {
+        return Body::Broken;
+    };
     let strings = |words: Option<Vec<Written>>| words.unwrap_or_default().into_iter().map(|w| w.value).collect();
     let from = strings(map.words("from", d));
     let quorum = map.count("quorum", 1, d).unwrap_or(1);

@@ -23,22 +23,37 @@ pub(super) fn has_identity(facts: Option<&Facts>) -> bool {
 pub(super) fn check(step: &Step, facts: &Facts, inherited: Option<&Written>, has_default: bool, d: &mut Diagnostics) {
     let name = facts.signature.name;
     let mut wrong = |span: Span, message: String, label: &str, help: &str| {
-        d.push(Diagnostic::error("RB0115", span, message).label(label).help(help));
+        d.push(Diagnostic::error("RB0112", span, message).label(label).help(help));
     };
     let hosts = step.hosts.as_ref().or(inherited);
     match (facts.signature.runs_on, &step.hosts, hosts) {
         (RunsOn::Balancers, Some(hosts), _) => {
             let help = "remove `hosts`; the pool is named by the action's parameter `pool`";
-            wrong(hosts.span, format!("`{name}` runs on the balancers of its pool and takes no `hosts`"), "not here", help);
+            wrong(
+                hosts.span,
+                format!("`{name}` runs on the balancers of its pool and takes no `hosts`"),
+                "not here",
+                help,
+            );
         }
         (RunsOn::Controller, Some(hosts), _) => {
-            wrong(hosts.span, format!("`{name}` runs on the controller and takes no `hosts`"), "not here", "remove `hosts`");
+            wrong(
+                hosts.span,
+                format!("`{name}` runs on the controller and takes no `hosts`"),
+                "not here",
+                "remove `hosts`",
+            );
         }
         (RunsOn::Host, _, Some(hosts)) if hosts.value == "control" => {
             let place = step.hosts.as_ref().map_or(step.span, |h| h.span);
-            wrong(place, format!("`{name}` runs on hosts, not on the controller"), "`control` is not possible here", "name the hosts: `hosts: webservers`");
+            wrong(
+                place,
+                format!("`{name}` runs on hosts, not on the controller"),
+                "`control` is not possible here",
+                "name the hosts: `hosts: webservers`",
+            );
         }
-        (RunsOn::Host | RunsOn::HostOrControl, None, None) if !has_default => {
+        (RunsOn::Host | RunsOn::HostOrControl, None, None) if !has_default && !step.may_mean("hosts") => {
             let place = match &step.body {
                 Body::Action { name, .. } => name.span,
                 _ => step.span,
@@ -47,12 +62,22 @@ pub(super) fn check(step: &Step, facts: &Facts, inherited: Option<&Written>, has
                 RunsOn::HostOrControl => "say `hosts: webservers`, or `hosts: control` for this machine",
                 _ => "say `hosts:` at the step, or at the top of the runbook for all steps",
             };
-            wrong(place, format!("`{name}` runs on hosts, and none are named"), "on which hosts?", help);
+            wrong(
+                place,
+                format!("`{name}` runs on hosts, and none are named"),
+                "on which hosts?",
+                help,
+            );
         }
         _ => {}
     }
     if let (RunsOn::Controller, Some(run_as)) = (facts.signature.runs_on, &step.run_as) {
-        wrong(run_as.span, format!("`{name}` runs on the controller and takes no `run_as`"), "not here", "remove `run_as`");
+        wrong(
+            run_as.span,
+            format!("`{name}` runs on the controller and takes no `run_as`"),
+            "not here",
+            "remove `run_as`",
+        );
     }
 }
 
@@ -67,7 +92,8 @@ pub(super) fn place(written: &Written, variables: &[Variable<'_>], site: &mut Si
     if !variable.over_hosts {
         let message = format!("`{}` is an item, not a host: the loop goes over `items`", variable.name);
         let help = format!("name the host by a field of the item: `\"{{{{{}.name}}}}\"`", variable.name);
-        site.d.push(Diagnostic::error("RB0115", written.span, message).label("not a host").help(help));
+        site.d
+            .push(Diagnostic::error("RB0112", written.span, message).label("not a host").help(help));
         return None;
     }
     let placeholder = Placeholder {

@@ -4,12 +4,13 @@
 
 use std::time::Duration;
 
-use super::convert::{percent, ticked};
+use super::convert::ticked;
 use super::keys::{Key, Need, Shape, Table};
 use super::syntax::Written;
 use crate::base::clock::parse_duration;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, Spanned, nearest};
 use crate::model::inventory::Share;
+use crate::model::value::Value;
 use crate::yaml::{Entry, Node, NodeKind};
 
 /// A map whose keys are those of a table.
@@ -20,6 +21,8 @@ pub(super) struct Map<'n> {
     known: Vec<&'n Entry>,
     /// Entries with other keys, not yet reported.
     pub others: Vec<&'n Entry>,
+    /// Unknown keys that were reported.
+    pub misspelt: Vec<String>,
     /// A key of the language that is not supported yet was there, and reported.
     pub refused: bool,
 }
@@ -29,6 +32,7 @@ impl<'n> Map<'n> {
     pub fn read(node: &'n Node, table: &Table, d: &mut Diagnostics) -> Option<Map<'n>> {
         let mut map = Map::open(node, table, d)?;
         for entry in std::mem::take(&mut map.others) {
+            map.misspelt.push(entry.key.value.clone());
             d.push(unknown_key(entry, table, &[]));
         }
         Some(map)
@@ -41,7 +45,13 @@ impl<'n> Map<'n> {
             d.push(mismatch(node, &wanted, "a map"));
             return None;
         };
-        let mut map = Map { span: node.span, known: Vec::new(), others: Vec::new(), refused: false };
+        let mut map = Map {
+            span: node.span,
+            known: Vec::new(),
+            others: Vec::new(),
+            misspelt: Vec::new(),
+            refused: false,
+        };
         for entry in entries {
             match table.get(&entry.key.value) {
                 Some(Key { need: Need::Later, .. }) => {
@@ -66,6 +76,11 @@ impl<'n> Map<'n> {
     /// The value at a key.
     pub fn get(&self, name: &str) -> Option<&'n Node> {
         self.entry(name).map(|e| &e.value)
+    }
+
+    /// The known keys that are given.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        self.known.iter().map(|e| e.key.value.clone())
     }
 
     /// Key and value.
@@ -101,13 +116,15 @@ impl<'n> Map<'n> {
 
     /// true or false.
     pub fn bool(&self, name: &str, d: &mut Diagnostics) -> Option<bool> {
-        let text = self.word(name, d)?;
-        let read = |t: &str| match t {
-            "true" => Ok(true),
-            "false" => Ok(false),
-            _ => Err(format!("expected `true` or `false`, found `{t}`")),
-        };
-        converted(text, read, d).map(|b| b.value)
+        let node = self.get(name)?;
+        match node.as_scalar().map(|s| s.text.as_str()) {
+            Some("true") => Some(true),
+            Some("false") => Some(false),
+            _ => {
+                d.push(mismatch(node, &format!("`{name}` is a yes-or-no"), "`true` or `false`"));
+                None
+            }
+        }
     }
 
     /// One of some words.
@@ -166,7 +183,7 @@ pub(super) fn choice(text: Written, words: &[&'static str], d: &mut Diagnostics)
     }
     let meant = nearest(&text.value, words.iter().copied());
     let message = format!("expected {}, found `{}`", one_of(words), text.value);
-    let mut diagnostic = Diagnostic::error("RB0104", text.span, message).label(format!("not {}", one_of(words)));
+    let mut diagnostic = Diagnostic::error("RB0023", text.span, message).label(format!("not {}", one_of(words)));
     if let Some(meant) = meant {
         diagnostic = diagnostic.help(format!("did you mean `{meant}`?")).replacement(meant);
     }
@@ -183,18 +200,13 @@ pub(super) fn identifier(text: Written, dash: char, what: &str, d: &mut Diagnost
     }
     let message = format!("`{}` cannot be {what}", text.value);
     let rule = format!("a lower-case letter, then lower-case letters, digits and `{dash}`");
-    d.push(Diagnostic::error("RB0105", text.span, message).label(format!("expected {rule}")));
+    d.push(Diagnostic::error("RB0101", text.span, message).label(format!("expected {rule}")));
     None
 }
 
 /// `2` or `25%`.
 pub(super) fn share(text: &str) -> Result<Share, String> {
-    if text.ends_with('%') {
-        return percent(text).map(Share::Percent);
-    }
-    text.parse()
-        .map(Share::Count)
-        .map_err(|_| format!("expected a count or a percentage such as `2` or `25%`, found `{text}`"))
+    crate::model::convert::share(&Value::text(text))
 }
 
 /// Converts a text or reports why it cannot be.
@@ -202,7 +214,7 @@ pub(super) fn converted<T>(text: Written, read: impl Fn(&str) -> Result<T, Strin
     match read(&text.value) {
         Ok(value) => Some(Spanned::new(value, text.span)),
         Err(message) => {
-            d.push(Diagnostic::error("RB0104", text.span, message));
+            d.push(Diagnostic::error("RB0023", text.span, message));
             None
         }
     }
@@ -211,7 +223,7 @@ pub(super) fn converted<T>(text: Written, read: impl Fn(&str) -> Result<T, Strin
 /// Something else stands where `wanted` should.
 pub(super) fn mismatch(node: &Node, message: &str, wanted: &str) -> Diagnostic {
     let found = describe(node);
-    Diagnostic::error("RB0104", node.span, format!("{message}: expected {wanted}, found {found}")).label(format!("found {found}"))
+    Diagnostic::error("RB0022", node.span, format!("{message}: expected {wanted}, found {found}")).label(format!("found {found}"))
 }
 
 /// What a node is, in words.
@@ -227,26 +239,25 @@ pub(super) fn unknown_key(entry: &Entry, table: &Table, more: &[&'static str]) -
     let found = &entry.key.value;
     let names: Vec<&'static str> = table.keys.iter().filter(|k| k.need != Need::Later).map(|k| k.name).collect();
     let message = format!("unknown key `{found}` in {}", table.of);
-    let diagnostic = Diagnostic::error("RB0101", entry.key.span, message).label("not a key of the language here");
+    let diagnostic = Diagnostic::error("RB0020", entry.key.span, message).label("not a key of the language here");
     match nearest(found, names.iter().copied().chain(more.iter().copied())) {
         Some(meant) => diagnostic.help(format!("did you mean `{meant}`?")).replacement(meant),
-        // YAML cuts a flow map at each comma; the second half of an expression then looks like a key.
-        None if found.contains(|c: char| !c.is_ascii_alphanumeric() && !"_.-".contains(c)) => {
-            diagnostic.help("a text with a comma inside `{ }` is cut apart there: write it in quotes, or on a line of its own")
-        }
         None => diagnostic.help(format!("known here: {}", ticked(names))),
     }
 }
 
 fn later(key: &Written, table: &Table) -> Diagnostic {
-    Diagnostic::error("RB0114", key.span, format!("`{}` in {} is not supported yet", key.value, table.of))
+    Diagnostic::error("RB0111", key.span, format!("`{}` in {} is not supported yet", key.value, table.of))
         .label("part of the language, but this version cannot carry it out")
         .help("it is refused rather than ignored; leave it out for now")
 }
 
 fn missing(node: &Node, key: &Key, table: &Table) -> Diagnostic {
-    let start = Span { end: node.span.start.saturating_add(1).min(node.span.end), ..node.span };
-    Diagnostic::error("RB0103", start, format!("{} needs `{}`", table.of, key.name))
+    let start = Span {
+        end: node.span.start.saturating_add(1).min(node.span.end),
+        ..node.span
+    };
+    Diagnostic::error("RB0021", start, format!("{} needs `{}`", table.of, key.name))
         .label(format!("`{}` is missing", key.name))
         .help(format!("add `{}: …`: {}", key.name, key.docs))
 }
@@ -256,7 +267,7 @@ fn plain(text: Written, d: &mut Diagnostics) -> Option<Written> {
         return Some(text);
     }
     let message = "no placeholder is possible here: the value must be known when the runbook is compiled";
-    d.push(Diagnostic::error("RB0104", text.span, message).label("a placeholder"));
+    d.push(Diagnostic::error("RB0022", text.span, message).label("a placeholder"));
     None
 }
 

@@ -11,7 +11,9 @@ use crate::model::types::Type;
 pub(super) const BASE_FIELDS: &[&str] = &["ok", "failed", "skipped", "changed", "attempts", "seconds"];
 
 /// Names a loop variable cannot have: they mean something somewhere.
-pub(super) const RESERVED: &[&str] = &["params", "steps", "run", "groups", "result", "results", "alert", "file", "control", "now"];
+pub(super) const RESERVED: &[&str] = &[
+    "params", "steps", "run", "groups", "result", "results", "alert", "file", "control", "now",
+];
 
 /// From where the steps are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +68,10 @@ fn run(env: &mut TypeEnv, outline: &Outline<'_>, view: View) {
         View::Start | View::End | View::Over => false,
     };
     if !failed {
-        env.refuse(Refusal::new(&["run", "failure"], "is known only in `on_failure`: elsewhere nothing need have failed"));
+        env.refuse(Refusal::new(
+            &["run", "failure"],
+            "is known only in `on_failure`: elsewhere nothing need have failed",
+        ));
     }
 }
 
@@ -168,7 +173,8 @@ fn readable(outline: &Outline<'_>, view: View, at: At) -> Result<(), Refusal> {
             if *level == at && at == viewer {
                 return match view {
                     View::After(_) => Ok(()),
-                    _ => Err(Refusal::new(&["steps", id], "is this step itself, which is not done yet").help("in `that` and `changed`, its own result is `result`")),
+                    _ => Err(Refusal::new(&["steps", id], "is this step itself, which is not done yet")
+                        .help("in `that` and `changed`, its own result is `result`")),
                 };
             }
             if *level == at && outline.entry(at).body.is_some() {
@@ -195,8 +201,9 @@ fn out_of_sight(outline: &Outline<'_>, lists: &[usize], section: Section, at: At
         let outer = &outline.entry(*around).step.id.value;
         return match outline.lists[at.list].section {
             Section::Undo => refuse(format!("belongs to the `undo` of step `{outer}`, which need not happen")),
-            _ => refuse(format!("stands inside the loop `{outer}`, so it has a result for each turn"))
-                .help(format!("`steps.{outer}.all` is the list of turns: `steps.{outer}.all.exists(t, t.{id}.changed)`")),
+            _ => refuse(format!("stands inside the loop `{outer}`, so it has a result for each turn")).help(format!(
+                "`steps.{outer}.all` is the list of turns: `steps.{outer}.all.exists(t, t.{id}.changed)`"
+            )),
         };
     }
     match (section, outline.section_of(at)) {

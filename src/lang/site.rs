@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::syntax::Written;
-use super::types::{Segment, TypeEnv};
+use super::types::TypeEnv;
 use super::{expression, template};
 use crate::diagnostic::Diagnostics;
-use crate::model::text::{Destination, Expression, Operand, Part, Text};
+use crate::model::text::{Destination, Expression, Part, Text};
 use crate::model::types::Type;
 
 /// Compiles what stands at one place.
@@ -22,7 +22,11 @@ pub(super) struct Site<'d> {
 impl<'d> Site<'d> {
     /// A place with these names.
     pub fn new(env: TypeEnv, d: &'d mut Diagnostics) -> Site<'d> {
-        Site { env, reads: BTreeSet::new(), d }
+        Site {
+            env,
+            reads: BTreeSet::new(),
+            d,
+        }
     }
 
     /// A text without `{{#if}}`.
@@ -68,11 +72,7 @@ impl<'d> Site<'d> {
 
     /// The type of a text that is exactly one `{{path}}`; such a text keeps its value's type.
     pub fn sole_type(&self, text: &Text) -> Option<Type> {
-        let [Part::Placeholder(placeholder)] = text.parts.as_slice() else { return None };
-        let (None, [Operand::Path(path)]) = (&placeholder.helper, placeholder.arguments.as_slice()) else { return None };
-        let segment = |name: &String| Segment { name: name.clone(), span: placeholder.span };
-        let segments: Vec<Segment> = path.iter().map(segment).collect();
-        self.env.resolve(&segments, &[], &[]).ok()
+        matches!(text.parts.as_slice(), [Part::Placeholder(_)]).then(|| template::text_type(text, &self.env))
     }
 
     fn note(&mut self, paths: Vec<Vec<String>>) {

@@ -20,6 +20,8 @@ pub(super) struct Runbook {
     pub triggers: Vec<Trigger>,
     pub hosts: Option<Written>,
     pub run_as: Option<Written>,
+    /// Keys that were given, unknown ones included.
+    pub given: Vec<String>,
     pub lock: Vec<Written>,
     pub deadline: Duration,
     pub require: Vec<Step>,
@@ -71,13 +73,21 @@ pub(super) struct Step {
     pub allow_empty: bool,
     /// `pool_effect: none`
     pub pool_effect_none: Option<Span>,
+    /// Keys that were given, unknown ones included.
+    pub given: Vec<String>,
 }
 
 /// What a step does.
 #[derive(Debug)]
 pub(super) enum Body {
-    Action { name: Written, argument: Node },
-    Loop { for_each: ForEach, steps: Vec<Step> },
+    Action {
+        name: Written,
+        argument: Node,
+    },
+    Loop {
+        for_each: ForEach,
+        steps: Vec<Step>,
+    },
     Approve(Approve),
     /// Refused already; nothing more is to be said about it.
     Broken,
@@ -85,7 +95,6 @@ pub(super) enum Body {
 
 #[derive(Debug)]
 pub(super) struct ForEach {
-    pub span: Span,
     pub variable: Written,
     pub over: Over,
     pub pace: Pace,
@@ -168,20 +177,18 @@ pub(super) struct Trigger {
     pub dedupe: Option<(Vec<Written>, Duration)>,
 }
 
-/// The steps directly below a step: loop body, checks, guard, undo.
 impl Step {
-    /// The body of a loop.
-    pub fn body_steps(&self) -> &[Step] {
-        match &self.body {
-            Body::Loop { steps, .. } => steps,
-            _ => &[],
-        }
+    /// Whether this key was given, perhaps misspelt or with a value that was refused: then its absence is no further mistake.
+    pub fn may_mean(&self, key: &str) -> bool {
+        may_mean(&self.given, key)
     }
 
     /// The steps of `undo:`.
     pub fn undo_steps(&self) -> &[Step] {
         match &self.undo {
-            Some(Spanned { value: Undo::Steps(steps), .. }) => steps,
+            Some(Spanned {
+                value: Undo::Steps(steps), ..
+            }) => steps,
             _ => &[],
         }
     }
@@ -190,4 +197,9 @@ impl Step {
     pub fn guard(&self) -> &[Step] {
         self.owes.as_ref().map_or(&[], |o| &o.guard)
     }
+}
+
+/// Whether one of these keys is `key`, perhaps misspelt.
+pub(super) fn may_mean(given: &[String], key: &str) -> bool {
+    given.iter().any(|m| crate::diagnostic::nearest(m, [key]).is_some())
 }
