@@ -1,1 +1,39 @@
-//! (being built)
+//! Floor 3: the catalogue of actions. One file each: declaration, operations, reading, decision, verdict.
+//!
+//! An action is pure: it hands out operations and never performs one. This file holds the catalogue and nothing else.
+
+pub mod pool;
+
+use crate::model::action::{ActionKind, Catalog};
+
+/// Every action of the product.
+pub static CATALOG: Actions = Actions(&[OWN, pool::ALL]);
+
+/// The actions of this folder, sorted by name.
+const OWN: &[&dyn ActionKind] = &[];
+
+/// The one catalogue; see [`CATALOG`].
+pub struct Actions(&'static [&'static [&'static dyn ActionKind]]);
+
+impl Actions {
+    /// Every action, sorted by name.
+    #[must_use]
+    pub fn all(&self) -> Vec<&'static dyn ActionKind> {
+        let mut all: Vec<&'static dyn ActionKind> = self.0.iter().flat_map(|list| list.iter().copied()).collect();
+        all.sort_by_key(|kind| kind.signature().name);
+        all
+    }
+}
+
+impl Catalog for Actions {
+    fn get(&self, name: &str) -> Option<&dyn ActionKind> {
+        self.0
+            .iter()
+            .flat_map(|list| list.iter().copied())
+            .find(|kind| kind.signature().name == name)
+    }
+
+    fn names(&self) -> Vec<&'static str> {
+        self.all().iter().map(|kind| kind.signature().name).collect()
+    }
+}
