@@ -10,6 +10,7 @@ pub mod outcome;
 pub mod place;
 pub mod pool;
 pub mod program;
+pub mod service;
 pub mod shell;
 pub mod tcp;
 #[cfg(test)]
@@ -22,7 +23,7 @@ use crate::model::action::{ActionKind, Catalog};
 pub static CATALOG: Actions = Actions(&[OWN, pool::ALL]);
 
 /// The actions of this folder, sorted by name.
-const OWN: &[&dyn ActionKind] = &[&command::Command, &http::Http, &shell::Shell, &tcp::Tcp];
+const OWN: &[&dyn ActionKind] = &[&command::Command, &http::Http, &service::Service, &shell::Shell, &tcp::Tcp];
 
 /// The one catalogue; see [`CATALOG`].
 pub struct Actions(&'static [&'static [&'static dyn ActionKind]]);
