@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::clock::Timestamp;
 use crate::base::id::{NodeId, PoolName, RunId};
 use crate::diagnostic::Sources;
-use crate::model::action::Undo;
+use crate::model::action::{ResourceKey, Undo};
 use crate::model::approval::{ApprovalAnswer, ApprovalRequest};
 use crate::model::inventory::Inventory;
 use crate::model::obligation::{Obligation, ObligationId};
@@ -71,6 +71,9 @@ pub enum Event {
         summary: String,
         /// How to restore what was observed.
         undo: Undo,
+        /// What was observed: from it a resumed run derives the same operations again.
+        #[serde(default)]
+        before: Vec<(ResourceKey, Value)>,
     },
     /// A debt, on disk before the change is sent.
     ObligationOpened {

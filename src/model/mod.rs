@@ -2,6 +2,7 @@
 
 pub mod action;
 pub mod approval;
+pub mod convert;
 pub mod event;
 pub mod inventory;
 pub mod obligation;

@@ -1,12 +1,13 @@
 //! A plan: every step on every host with what it will do, and what that means for the pools.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::base::clock::Timestamp;
 use crate::base::id::{HostName, NodeId, PoolName, StepId};
-use crate::model::action::{Class, Undo};
+use crate::model::action::{Arguments, Class, Undo};
 use crate::model::value::Value;
 
 /// What would be done, in full.
@@ -85,6 +86,12 @@ pub struct Node {
     pub name: String,
     /// The action's name; `approve` for a question.
     pub action: String,
+    /// Its arguments, rendered; what only the run can tell is unknown.
+    #[serde(default)]
+    pub arguments: Arguments,
+    /// To wait after what it needs has ended (`pause` of a loop).
+    #[serde(default)]
+    pub pause: Option<Duration>,
     /// How dangerous.
     pub class: Class,
     /// What it will do.
