@@ -9,6 +9,7 @@ pub mod obligation;
 pub mod operation;
 pub mod pattern;
 pub mod plan;
+pub mod pool_record;
 pub mod runbook;
 pub mod text;
 pub mod types;

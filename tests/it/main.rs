@@ -1,1 +1,4 @@
-fn main() {}
+//! End-to-end tests: one file per subject.
+#![allow(clippy::unwrap_used)]
+
+mod pool_record;

@@ -56,8 +56,23 @@ struct Inherited {
 }
 
 const SECTIONS: [&str; 17] = [
-    "global", "defaults", "frontend", "backend", "listen", "peers", "resolvers", "mailers", "userlist", "program", "cache",
-    "http-errors", "ring", "log-forward", "fcgi-app", "traces", "crt-store",
+    "global",
+    "defaults",
+    "frontend",
+    "backend",
+    "listen",
+    "peers",
+    "resolvers",
+    "mailers",
+    "userlist",
+    "program",
+    "cache",
+    "http-errors",
+    "ring",
+    "log-forward",
+    "fcgi-app",
+    "traces",
+    "crt-store",
 ];
 
 impl Config {
@@ -116,11 +131,10 @@ impl Config {
     /// True when a reload of this file takes the servers' states from a file that HAProxy was told to write before.
     #[must_use]
     pub fn loads_state(&self, backend: &str) -> bool {
-        let stored = self
-            .sections
-            .iter()
-            .filter(|section| section.kind == "global")
-            .any(|section| self.find_in(section, "server-state-file").is_some() || self.find_in(section, "server-state-base").is_some());
+        let stored =
+            self.sections.iter().filter(|section| section.kind == "global").any(|section| {
+                self.find_in(section, "server-state-file").is_some() || self.find_in(section, "server-state-base").is_some()
+            });
         let loaded = self
             .effective(backend, "load-server-state-from-file")
             .is_some_and(|(_, words)| words.get(1).is_some_and(|word| word == "global" || word == "local"));
@@ -167,7 +181,10 @@ impl Config {
         };
         self.lines[section.head + 1..section.end].iter().any(|line| {
             let words = words::texts(line);
-            let number = words.get(1).and_then(|prefix| name.strip_prefix(prefix.as_str())).unwrap_or_default();
+            let number = words
+                .get(1)
+                .and_then(|prefix| name.strip_prefix(prefix.as_str()))
+                .unwrap_or_default();
             words.first().is_some_and(|word| word == "server-template") && number.parse::<u32>().is_ok()
         })
     }
@@ -364,6 +381,9 @@ mod tests {
 
     #[test]
     fn a_defaults_section_that_names_itself_ends() {
-        assert_eq!(Config::parse("defaults a from a\nbackend b from a\n").balance("b").unwrap(), "roundrobin");
+        assert_eq!(
+            Config::parse("defaults a from a\nbackend b from a\n").balance("b").unwrap(),
+            "roundrobin"
+        );
     }
 }

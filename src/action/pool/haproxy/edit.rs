@@ -106,11 +106,18 @@ impl Config {
         self.lines[head + 1..end]
             .iter()
             .find(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'))
-            .map_or_else(|| String::from("    "), |line| line[..line.len() - line.trim_start().len()].to_owned())
+            .map_or_else(
+                || String::from("    "),
+                |line| line[..line.len() - line.trim_start().len()].to_owned(),
+            )
     }
 
     fn line_end(&self) -> &'static str {
-        if self.lines.first().is_some_and(|line| line.ends_with("\r\n")) { "\r\n" } else { "\n" }
+        if self.lines.first().is_some_and(|line| line.ends_with("\r\n")) {
+            "\r\n"
+        } else {
+            "\n"
+        }
     }
 }
 

@@ -107,7 +107,11 @@ impl Server {
 pub fn read_look(answer: &str) -> Result<Look, String> {
     let answer = answer.replace('\r', "");
     let (mut states, mut stats, mut info) = (None, None, None);
-    for part in answer.split("\n\n").map(|part| part.trim_matches('\n')).filter(|part| !part.is_empty()) {
+    for part in answer
+        .split("\n\n")
+        .map(|part| part.trim_matches('\n'))
+        .filter(|part| !part.is_empty())
+    {
         match part {
             part if part.starts_with("1\n# be_id ") => states = Some(part),
             part if part.starts_with("# pxname,") => stats = Some(part),
@@ -150,7 +154,9 @@ fn read_states(text: &str) -> Result<Vec<Server>, String> {
         let text = |key: &str| fields.get(key).copied().ok_or_else(|| format!("`show servers state` lacks {key}"));
         let number = |key: &str| {
             let value = text(key)?;
-            value.parse::<i64>().map_err(|_| format!("`show servers state` has {key} `{}`", sanitise::one_line(value, 40)))
+            value
+                .parse::<i64>()
+                .map_err(|_| format!("`show servers state` has {key} `{}`", sanitise::one_line(value, 40)))
         };
         let bits = |key: &str| number(key).map(|bits| u32::try_from(bits).unwrap_or_default());
         servers.push(Server {
@@ -188,7 +194,10 @@ fn read_stats(text: &str, look: &mut Look) -> Result<(), String> {
             }
             name => {
                 let Some(server) = look.servers.iter_mut().find(|s| s.name == name && s.backend == field("pxname")) else {
-                    return Err(format!("`show stat` tells of `{}`, `show servers state` does not", sanitise::one_line(name, 80)));
+                    return Err(format!(
+                        "`show stat` tells of `{}`, `show servers state` does not",
+                        sanitise::one_line(name, 80)
+                    ));
                 };
                 server.sessions = number("scur");
                 server.total = number("stot");
@@ -237,7 +246,10 @@ mod tests {
         assert!(look.pid > 1 && look.paused.is_empty());
         let (first, second) = (server(&look, "web-01"), server(&look, "web-02"));
         assert!(first.running && !first.in_maintenance() && first.is_checked());
-        assert_eq!((first.weight, first.check.as_str(), first.health, first.rise + first.fall - 1), (100, "L7OK", 4, 4));
+        assert_eq!(
+            (first.weight, first.check.as_str(), first.health, first.rise + first.fall - 1),
+            (100, "L7OK", 4, 4)
+        );
         assert!(second.in_maintenance() && !second.running);
         assert!(!look.servers.iter().find(|s| s.backend == "other").unwrap().is_checked());
     }
@@ -264,7 +276,10 @@ mod tests {
             ("", "show info"),
             ("Unknown command: `show`\n", "Unknown command"),
             ("Permission denied\n\nPermission denied\n", "Permission denied"),
-            ("1\n# be_id be_name\n3 web\n\n# pxname,svname\n\nName: HAProxy\nPid: 3\nUptime_sec: 1\n", "srv_name"),
+            (
+                "1\n# be_id be_name\n3 web\n\n# pxname,svname\n\nName: HAProxy\nPid: 3\nUptime_sec: 1\n",
+                "srv_name",
+            ),
         ] {
             assert!(read_look(answer).unwrap_err().contains(word), "{answer}");
         }

@@ -57,7 +57,10 @@ mod tests {
 
     #[test]
     fn splits_as_haproxy_does() {
-        assert_eq!(texts("  server web-01 10.0.0.1:80 check # note"), ["server", "web-01", "10.0.0.1:80", "check"]);
+        assert_eq!(
+            texts("  server web-01 10.0.0.1:80 check # note"),
+            ["server", "web-01", "10.0.0.1:80", "check"]
+        );
         assert_eq!(
             texts(r#"http-check send hdr "Host: a b" x\ y 'q#"r' \#z"#),
             ["http-check", "send", "hdr", "Host: a b", "x y", "q#\"r", "#z"]
