@@ -47,7 +47,7 @@ static SIGNATURE: Signature = Signature {
             name: "algorithm",
             kind: ParameterKind::Text,
             required: true,
-            docs: "What stands after `balance` in the file: roundrobin, leastconn, source, first, random, static-rr, `uri`, `hdr(Name)`, …",
+            docs: "What stands after `balance` in the file: roundrobin, leastconn, source, first, random, static-rr, uri, hdr(Name) and more.",
         },
         Parameter {
             name: "weights",
@@ -60,6 +60,12 @@ static SIGNATURE: Signature = Signature {
             kind: ParameterKind::Bool,
             required: false,
             docs: "Carry states and weights of run time over the reload. Default: true. With false, refused while somebody owes a return.",
+        },
+        Parameter {
+            name: "explicit",
+            kind: ParameterKind::Bool,
+            required: false,
+            docs: "With false, the line is left out where `defaults` says the same. Undo uses it. Default: true.",
         },
         Parameter {
             name: "exact_weights",
@@ -115,6 +121,7 @@ impl ActionKind for Balance {
             algorithm,
             weights,
             keep_states: arguments.bool("keep_states", true),
+            explicit: arguments.bool("explicit", true),
         }))
     }
 }
@@ -131,6 +138,7 @@ struct Bound {
     algorithm: String,
     weights: Weights,
     keep_states: bool,
+    explicit: bool,
 }
 
 /// What one balancer needs.
@@ -266,6 +274,9 @@ impl Bound {
         if file.balance(backend).as_deref() != Some(self.algorithm.as_str()) {
             file.set_balance(backend, &self.algorithm);
         }
+        if !self.explicit {
+            file.inherit_balance(backend);
+        }
         match &self.weights {
             Weights::Keep => {}
             Weights::Exact(exact) => {
@@ -277,14 +288,24 @@ impl Bound {
                     }
                 }
             }
-            Weights::Equal => {
-                for weight in [None, Some(1)] {
-                    if !equal(&self.listed(file)) {
-                        for server in self.listed(file) {
-                            file.set_weight(&server, weight);
-                        }
-                    }
-                }
+            Weights::Equal => self.equalise(file),
+        }
+    }
+
+    /// Numbers are changed where they stand, so that undo gives back the same text.
+    fn equalise(&self, file: &mut Config) {
+        let listed = self.listed(file);
+        if equal(&listed) {
+            return;
+        }
+        let inherited = listed.iter().find(|s| s.own_weight.is_none()).map(|s| s.weight);
+        let common = inherited.or(listed.iter().map(|s| s.weight).max()).unwrap_or(1);
+        for server in listed.iter().filter(|s| s.own_weight.is_some()) {
+            file.set_weight(server, Some(common));
+        }
+        if !equal(&self.listed(file)) {
+            for server in &listed {
+                file.set_weight(server, Some(common));
             }
         }
     }
@@ -393,6 +414,9 @@ impl Bound {
                 Value::text(file.balance(backend).unwrap_or_else(|| first.algorithm.clone())),
             ),
         ]);
+        if !file.has_own_balance(backend) {
+            arguments.0.insert(String::from("explicit"), Value::Bool(false));
+        }
         if !matches!(self.weights, Weights::Keep) {
             let weights = file.servers(backend).into_iter().map(|s| {
                 let weight = s.own_weight.map(|w| w.to_string()).unwrap_or_default();

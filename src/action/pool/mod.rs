@@ -7,6 +7,7 @@ mod balance;
 pub mod haproxy;
 mod judge;
 mod member;
+mod member_step;
 pub mod observe;
 mod reload;
 pub mod state;

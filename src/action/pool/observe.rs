@@ -19,7 +19,8 @@ pub fn operations(target: &Target) -> Vec<Operation> {
         let path = target.pool.config.clone();
         operations.push(balancer.operation(Act::ReadFile { path }, target.timeout));
     }
-    let argv = ["sh", "-c", &pool_record::read_script(target.pool.name.as_str())];
+    let pool = target.pool.name.as_str();
+    let argv = ["sh", "-c", &pool_record::read_script(pool), "runbook", "records", pool];
     operations.push(Operation {
         target: Place::Host(target.balancers[0].host.clone()),
         run_as: Identity::Login,

@@ -242,7 +242,7 @@ fn moved(line: &Server, endpoint: &str) -> bool {
 
 fn check_argv(host: &BalancerHost, file: &str) -> Vec<String> {
     let argv: Vec<&str> = match host.run_as {
-        Identity::Login => vec!["sh", "-c", CHECK, "sh", file],
+        Identity::Login => vec!["sh", "-c", CHECK, "runbook", file],
         // Rules for sudo name a program, not a shell.
         Identity::User(_) => vec!["haproxy", "-c", "-f", file],
     };
@@ -258,7 +258,7 @@ fn reload_argv(host: &BalancerHost, service: &str) -> Vec<String> {
         Some("systemd") => vec!["systemctl", "reload", service],
         Some("runit") => vec!["sv", "reload", in_dir.as_deref().unwrap_or(service)],
         Some("sysv") => vec!["service", service, "reload"],
-        _ => vec!["sh", "-c", RELOAD, "sh", service],
+        _ => vec!["sh", "-c", RELOAD, "runbook", service],
     };
     argv.into_iter().map(str::to_owned).collect()
 }
