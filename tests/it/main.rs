@@ -2,4 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod lab;
+//! End-to-end tests: one file per subject.
+#![allow(clippy::unwrap_used)]
+
+mod haproxy;
 mod pool_record;
