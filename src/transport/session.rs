@@ -14,14 +14,16 @@ use super::lane::{Hello, HelloError, Kept, Lane, Mark, send};
 use super::link::Link;
 use super::protocol;
 use super::{
-    Attached, AttemptId, Captured, Certainty, Chunk, EndReason, Exec, KillReport, LinkError, LostReason, Outcome, OutputSink, Run,
-    RunAs, StartError, StartErrorKind, Stream,
+    Attached, AttemptId, Captured, Certainty, Chunk, EndReason, Exec, KillReport, LinkError, LostReason, Outcome, OutputSink, Run, RunAs,
+    StartError, StartErrorKind, Stream,
 };
 
 /// Time for a shell to say hello, or to answer a request that does nothing but look.
 const ANSWER: Duration = Duration::from_secs(10);
 /// Time between a kill and the end of what was killed.
 const AFTERMATH: Duration = Duration::from_secs(3);
+/// Time between two rounds of killing what a resident shell has started.
+const REAP_PACE: Duration = Duration::from_millis(100);
 /// Longest wait for a channel that the server does not grant now.
 const CHANNEL_WAIT: Duration = Duration::from_secs(60);
 /// First look at the output of a running command; later looks come slower.
@@ -97,7 +99,12 @@ impl Session {
 
     /// One plain command.
     pub(super) async fn exec_one(self: &Arc<Self>, request: Exec, keep: usize) -> Result<Captured, StartError> {
-        let lost = || Err(StartError::link(Certainty::Unknown, LinkError::Lost(String::from("the reader ended"))));
+        let lost = || {
+            Err(StartError::link(
+                Certainty::Unknown,
+                LinkError::Lost(String::from("the reader ended")),
+            ))
+        };
         self.exec_all(vec![request], keep).await.pop().unwrap_or_else(lost)
     }
 
@@ -121,8 +128,11 @@ impl Session {
         asker: &mut oneshot::Sender<Vec<Result<Captured, StartError>>>,
     ) -> Vec<Result<Captured, StartError>> {
         let nonces: Vec<String> = requests.iter().map(|_| protocol::nonce()).collect();
-        let written: Vec<Result<Vec<u8>, StartError>> =
-            requests.iter().zip(&nonces).map(|(request, nonce)| protocol::exec(request, &self.hello.user, nonce)).collect();
+        let written: Vec<Result<Vec<u8>, StartError>> = requests
+            .iter()
+            .zip(&nonces)
+            .map(|(request, nonce)| protocol::exec(request, &self.hello.user, nonce))
+            .collect();
         let bytes: Vec<u8> = written.iter().flatten().flatten().copied().collect();
         let refuse = |error: LinkError| -> Vec<Result<Captured, StartError>> {
             let refused = |w: Result<Vec<u8>, StartError>| w.and_then(|_| Err(StartError::link(Certainty::NotStarted, error.clone())));
@@ -143,8 +153,17 @@ impl Session {
                     (_, Some(error)) => Err(error.clone()),
                     (Ok(_), None) => self.receive_one(*pid, out, err, request, nonce, keep, asker).await,
                 };
-                if let Err(error @ StartError { kind: StartErrorKind::Link(_), .. }) = &result {
-                    broken = Some(StartError { certainty: Certainty::Unknown, ..error.clone() });
+                if let Err(
+                    error @ StartError {
+                        kind: StartErrorKind::Link(_),
+                        ..
+                    },
+                ) = &result
+                {
+                    broken = Some(StartError {
+                        certainty: Certainty::Unknown,
+                        ..error.clone()
+                    });
                 }
                 results.push(result);
             }
@@ -188,16 +207,39 @@ impl Session {
                 Some(marks) => marks,
                 None => {
                     why = EndReason::Timeout;
-                    let reap = self.ask(format!("rbk_reap {pid}"), ANSWER);
-                    // The reaping may end before its own answer is read, so both are awaited together.
-                    let (_, marks) = tokio::join!(reap, timeout(ANSWER + AFTERMATH, &mut both));
+                    // Repeated: the first round may come before the shell has started the command.
+                    let reap = async {
+                        loop {
+                            let _ = self.ask(format!("rbk_reap {pid}"), ANSWER).await;
+                            sleep(REAP_PACE).await;
+                        }
+                    };
+                    let ended = timeout(ANSWER + AFTERMATH, async {
+                        tokio::select! { marks = &mut both => marks, never = reap => never }
+                    });
+                    let marks = ended.await;
                     marks.unwrap_or_else(|_| Err(LinkError::Timeout(friendly(request.timeout))))
                 }
             };
-            marks.map_err(|e| StartError::link(if why == EndReason::Timeout { Certainty::Started } else { Certainty::Unknown }, e))?.0
+            marks
+                .map_err(|e| {
+                    StartError::link(
+                        if why == EndReason::Timeout {
+                            Certainty::Started
+                        } else {
+                            Certainty::Unknown
+                        },
+                        e,
+                    )
+                })?
+                .0
         };
-        let captured =
-            Captured { code: mark.rest.parse().unwrap_or(255), why, stdout: stdout.output, stderr: stderr.output };
+        let captured = Captured {
+            code: mark.rest.parse().unwrap_or(255),
+            why,
+            stdout: stdout.output,
+            stderr: stderr.output,
+        };
         refused_by_sudo(request, &self.hello.user, &captured).map_or(Ok(captured), Err)
     }
 
@@ -232,7 +274,8 @@ impl Session {
     pub(super) async fn run(self: &Arc<Self>, request: Run, sink: OutputSink) -> Result<Outcome, StartError> {
         let session = Arc::clone(self);
         let task = tokio::spawn(async move { session.run_to_end(&request, &sink).await });
-        task.await.unwrap_or_else(|e| Err(StartError::link(Certainty::Unknown, LinkError::Protocol(e.to_string()))))
+        task.await
+            .unwrap_or_else(|e| Err(StartError::link(Certainty::Unknown, LinkError::Protocol(e.to_string()))))
     }
 
     async fn run_to_end(self: &Arc<Self>, request: &Run, sink: &OutputSink) -> Result<Outcome, StartError> {
@@ -241,7 +284,13 @@ impl Session {
         let permit = self.work.acquire().await.expect("the semaphore is never closed");
         let mut lane = self.take().await.map_err(|e| StartError::link(Certainty::NotStarted, e))?;
         let result = self.supervise(&mut lane, request, &nonce, &bytes, sink).await;
-        if !matches!(&result, Err(StartError { kind: StartErrorKind::Link(_), .. })) {
+        if !matches!(
+            &result,
+            Err(StartError {
+                kind: StartErrorKind::Link(_),
+                ..
+            })
+        ) {
             self.give_back(lane);
         }
         drop(permit);
@@ -261,7 +310,10 @@ impl Session {
             lane.send(bytes).await?;
             lane.past(nonce).await
         });
-        let begun = begun.await.unwrap_or_else(|_| Err(LinkError::Timeout(friendly(ANSWER * 3)))).map_err(unknown)?;
+        let begun = begun
+            .await
+            .unwrap_or_else(|_| Err(LinkError::Timeout(friendly(ANSWER * 3))))
+            .map_err(unknown)?;
         if begun.kind != 's' {
             lane.past(nonce).await.map_err(unknown)?;
             return Err(match begun.rest.as_str() {
@@ -276,16 +328,29 @@ impl Session {
             let both = lane.past(nonce);
             tokio::pin!(both);
             let patience = request.exec.timeout + request.grace + ANSWER * 2;
-            let watched = async { tokio::select! { marks = &mut both => marks, never = self.follow(request, &mut live) => never } };
-            timeout(patience, watched).await.unwrap_or_else(|_| Err(LinkError::Timeout(friendly(patience)))).map_err(started)?
+            let watched = async {
+                tokio::select! { marks = &mut both => marks, never = self.follow(request, &mut live) => never }
+            };
+            timeout(patience, watched)
+                .await
+                .unwrap_or_else(|_| Err(LinkError::Timeout(friendly(patience))))
+                .map_err(started)?
         };
         let (mut stdout, mut stderr) = (Kept::new(bound::OUTPUT_BYTES), Kept::new(bound::OUTPUT_BYTES));
         let bodies = timeout(ANSWER * 3, lane.both(nonce, &mut stdout, &mut stderr));
-        bodies.await.unwrap_or_else(|_| Err(LinkError::Timeout(friendly(ANSWER * 3)))).map_err(started)?;
+        bodies
+            .await
+            .unwrap_or_else(|_| Err(LinkError::Timeout(friendly(ANSWER * 3))))
+            .map_err(started)?;
         live.rest(Stream::Stdout, &stdout.output.bytes).await;
         live.rest(Stream::Stderr, &stderr.output.bytes).await;
         let (code, why) = ending(&ended.rest);
-        Ok(Outcome { code, why, stdout: stdout.output, stderr: stderr.output })
+        Ok(Outcome {
+            code,
+            why,
+            stdout: stdout.output,
+            stderr: stderr.output,
+        })
     }
 
     /// Shows what the command writes while it runs, and ends one that floods the host's disk. Never returns by itself.
@@ -296,13 +361,24 @@ impl Session {
             pace = (pace * 3 / 2).min(SLOWEST_TAIL);
             let nonce = protocol::nonce();
             let [out, err] = live.offsets;
-            let text = format!("rbk_tail {nonce} {} {out} {err} {TAIL_BYTES};rbk_mark {nonce} e 0", request.id.as_str());
+            let text = format!(
+                "rbk_tail {nonce} {} {out} {err} {TAIL_BYTES};rbk_mark {nonce} e 0",
+                request.id.as_str()
+            );
             // No free channel, no live view: the end brings everything.
-            let Ok(Some(answer)) = self.ask_with(nonce, text, ANSWER).await else { continue };
+            let Ok(Some(answer)) = self.ask_with(nonce, text, ANSWER).await else {
+                continue;
+            };
             let [out, err] = answer.before;
             live.show(Stream::Stdout, &out).await;
             live.show(Stream::Stderr, &err).await;
-            if answer.mark.rest.trim().parse::<u64>().is_ok_and(|size| size > protocol::OUTPUT_QUOTA) {
+            if answer
+                .mark
+                .rest
+                .trim()
+                .parse::<u64>()
+                .is_ok_and(|size| size > protocol::OUTPUT_QUOTA)
+            {
                 let _ = self.end(&request.id, Duration::from_secs(1), "quota").await;
             }
         }
@@ -314,7 +390,11 @@ impl Session {
         let mut torn = 0;
         loop {
             let nonce = protocol::nonce();
-            let text = format!("rbk_attach {nonce} {} {};rbk_mark {nonce} e 0", id.as_str(), bound::OUTPUT_BYTES + 1);
+            let text = format!(
+                "rbk_attach {nonce} {} {};rbk_mark {nonce} e 0",
+                id.as_str(),
+                bound::OUTPUT_BYTES + 1
+            );
             let answer = self.ask_with(nonce, text, ANSWER * 3).await?;
             let answer = answer.ok_or_else(|| LinkError::Protocol(String::from("no answer to attach")))?;
             let state = attached(answer)?;
@@ -331,12 +411,7 @@ impl Session {
     }
 
     /// TERM, `grace` later KILL, then a look. The host's shell is free between the rounds.
-    pub(super) async fn end(
-        self: &Arc<Self>,
-        id: &AttemptId,
-        grace: Duration,
-        why: &str,
-    ) -> Result<KillReport, LinkError> {
+    pub(super) async fn end(self: &Arc<Self>, id: &AttemptId, grace: Duration, why: &str) -> Result<KillReport, LinkError> {
         let mut left = match self.kill_round(id, "TERM", why).await? {
             Round::Over(report) => return Ok(report),
             Round::Left(pids) => pids,
@@ -365,7 +440,11 @@ impl Session {
                 pace = (pace * 3 / 2).min(Duration::from_millis(300));
             }
         }
-        Ok(if left.is_empty() { KillReport::Dead } else { KillReport::Alive { pids: left } })
+        Ok(if left.is_empty() {
+            KillReport::Dead
+        } else {
+            KillReport::Alive { pids: left }
+        })
     }
 
     async fn kill_round(self: &Arc<Self>, id: &AttemptId, signal: &str, why: &str) -> Result<Round, LinkError> {
@@ -418,7 +497,9 @@ fn attached(answer: Answer) -> Result<Attached, LinkError> {
             let [stdout, stderr] = answer.after;
             Attached::Done(Outcome { code, why, stdout, stderr })
         }
-        Some("orphan") => Attached::Orphan { pids: words.filter_map(|p| p.parse().ok()).collect() },
+        Some("orphan") => Attached::Orphan {
+            pids: words.filter_map(|p| p.parse().ok()).collect(),
+        },
         Some("lost") => Attached::Lost(match words.next() {
             Some("reboot") => LostReason::Reboot,
             Some("torn-claim") => LostReason::TornClaim,
@@ -463,7 +544,10 @@ impl Live<'_> {
         *offset += room;
         if room > 0 && !self.sink.is_closed() {
             // A view that does not keep up loses pieces; the result has them all.
-            let chunk = Chunk { stream, bytes: bytes[..room].to_vec() };
+            let chunk = Chunk {
+                stream,
+                bytes: bytes[..room].to_vec(),
+            };
             let _ = timeout(SLOWEST_TAIL, self.sink.send(chunk)).await;
         }
     }

@@ -89,8 +89,17 @@ async fn http(bed: &Bed) {
     });
     let target = HttpTarget::parse(&url).unwrap();
     let stream = bed.host.open_tcp(&target.host, target.port, SOON).await.unwrap();
-    let get = HttpRequest { method: "GET".into(), target, headers: Vec::new(), body: Vec::new(), timeout: SOON };
+    let get = HttpRequest {
+        method: "GET".into(),
+        target,
+        headers: Vec::new(),
+        body: Vec::new(),
+        timeout: SOON,
+    };
     let answer = request(stream, get).await.unwrap();
-    assert_eq!((answer.status, answer.body.len(), answer.truncated), (200, crate::base::bound::HTTP_BODY_BYTES, true));
+    assert_eq!(
+        (answer.status, answer.body.len(), answer.truncated),
+        (200, crate::base::bound::HTTP_BODY_BYTES, true)
+    );
     server.join().unwrap();
 }
