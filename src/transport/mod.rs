@@ -4,8 +4,10 @@
 //! protocol of `remote.sh`, the same for every link. Everything a host answers is hostile data: bounded, never a command.
 //! Knows nothing of runbooks, plans or the journal of runs.
 
+mod attempt;
 mod classify;
 mod connect;
+mod durable;
 mod error;
 mod file;
 pub mod http;

@@ -67,7 +67,7 @@ pub(super) fn run(request: &Run, user: &str, nonce: &str, keep: usize) -> Result
     let grace = whole_seconds(request.grace);
     let text = format!(
         "rbk_command() {{ {command}; }};rbk_run {nonce} {id} {seconds} {grace} {} {} {input};rbk_mark {nonce} e 0{after}",
-        other_user(&request.exec.run_as, user)?.map_or_else(|| String::from("-"), |u| u),
+        other_user(&request.exec.run_as, user)?.unwrap_or_else(|| String::from("-")),
         keep + 1,
     );
     bytes.extend(line(&text, nonce));
