@@ -18,6 +18,7 @@ on_both_links!(
     the_fence_stops_a_late_start,
     one_identity_runs_once,
     a_detached_run_goes_on,
+    another_users_processes_are_killed_too,
     a_dead_supervisor_is_seen,
     a_script_that_was_cut_short_does_not_run,
 );
@@ -117,6 +118,34 @@ async fn cancel_kills_what_ignores_term_and_what_escaped(bed: &Bed) {
     let got = task.await.unwrap().unwrap();
     assert_eq!((got.why, got.code), (EndReason::Cancelled, 137));
     assert!(matches!(bed.host.attach(&request.id, Duration::ZERO).await, Ok(Attached::Done(o)) if o.why == EndReason::Cancelled));
+}
+
+async fn another_users_processes_are_killed_too(bed: &Bed) {
+    let nap = nap();
+    let program = super::super::Program::Argv(vec!["sleep".into(), nap.clone()]);
+    let nobody = || super::super::RunAs::User("nobody".into());
+    let probe = bed
+        .host
+        .exec(Exec {
+            run_as: nobody(),
+            ..Exec::argv(["true"])
+        })
+        .await;
+    let request = run(Exec {
+        program,
+        run_as: nobody(),
+        ..Exec::argv(["true"])
+    });
+    if !probe.is_ok_and(|p| p.code == 0) {
+        // Where sudo does not let us, the command fails at once and says so.
+        assert_ne!(bed.host.run(request, sink()).await.unwrap().code, 0);
+        return;
+    }
+    let task = detached(bed, &request);
+    eventually("it runs", || running(&format!("sleep {nap}")));
+    assert_eq!(bed.host.cancel(&request.id, Duration::from_secs(2)).await, Ok(KillReport::Dead));
+    assert!(!running(&nap));
+    assert_eq!(task.await.unwrap().unwrap().why, EndReason::Cancelled);
 }
 
 async fn cancel_before_start_and_after_end(bed: &Bed) {
