@@ -107,11 +107,31 @@ impl Session {
         let session = Arc::clone(self);
         tokio::spawn(async move {
             let mut tell = tell;
-            let results = session.exec_in_turn(&requests, keep, &mut tell).await;
+            let results = session.exec_to_end(requests, keep, &mut tell).await;
             // The asker may be gone; then the results are nobody's.
             let _ = tell.send(results);
         });
         told.await.unwrap_or_default()
+    }
+
+    /// What followed a killed command in the same round trip may have been killed with it: it only reads, so it is run again.
+    async fn exec_to_end(
+        self: &Arc<Self>,
+        mut requests: Vec<Exec>,
+        keep: usize,
+        asker: &mut oneshot::Sender<Vec<Result<Captured, StartError>>>,
+    ) -> Vec<Result<Captured, StartError>> {
+        let mut done = Vec::with_capacity(requests.len());
+        loop {
+            let results = self.exec_in_turn(&requests, keep, asker).await;
+            let killed = results.iter().position(|r| matches!(r, Ok(c) if c.why == EndReason::Timeout));
+            let Some(at) = killed.filter(|at| at + 1 < requests.len() && !asker.is_closed()) else {
+                done.extend(results);
+                return done;
+            };
+            done.extend(results.into_iter().take(at + 1));
+            requests.drain(..=at);
+        }
     }
 
     async fn exec_in_turn(
@@ -200,18 +220,8 @@ impl Session {
                 Some(marks) => marks,
                 None => {
                     why = EndReason::Timeout;
-                    // Repeated: the first round may come before the shell has started the command.
-                    let reap = async {
-                        loop {
-                            let _ = self.ask(format!("rbk_reap {pid}"), ANSWER).await;
-                            sleep(REAP_PACE).await;
-                        }
-                    };
-                    let ended = timeout(ANSWER + AFTERMATH, async {
-                        tokio::select! { marks = &mut both => marks, never = reap => never }
-                    });
-                    let marks = ended.await;
-                    marks.unwrap_or_else(|_| Err(LinkError::Timeout(friendly(request.timeout))))
+                    let killed = self.kill_below(pid, both.as_mut()).await;
+                    killed.unwrap_or_else(|| Err(LinkError::Timeout(friendly(request.timeout))))
                 }
             };
             marks
@@ -234,6 +244,21 @@ impl Session {
             stderr: stderr.output,
         };
         refused_by_sudo(request, &self.hello.user, &captured).map_or(Ok(captured), Err)
+    }
+
+    /// Kills what a resident shell runs until `end` says that it is over; `None` when it cannot be said.
+    async fn kill_below<T>(self: &Arc<Self>, pid: u32, mut end: std::pin::Pin<&mut impl Future<Output = T>>) -> Option<T> {
+        let patience = tokio::time::Instant::now() + ANSWER + AFTERMATH;
+        // Repeated: the first round may come before the shell has started the command.
+        while tokio::time::Instant::now() < patience {
+            // Each round is awaited to its own end: a late one would kill the next command of this shell.
+            let (round, ended) = tokio::join!(self.ask(format!("rbk_reap {pid}"), ANSWER), timeout(REAP_PACE, end.as_mut()));
+            round.ok()?;
+            if let Ok(ended) = ended {
+                return Some(ended);
+            }
+        }
+        None
     }
 
     /// A request that only looks or kills, on a shell that is free for it.
