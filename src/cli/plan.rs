@@ -53,8 +53,8 @@ pub fn run(context: &Context, arguments: &PlanArguments) -> Result<Exit, CliErro
 pub fn print(context: &Context, plan: &Plan, format: Format) {
     match format {
         Format::Text => out(&report::plan::text(plan, Style { color: context.colors.out })),
-        Format::Json => output::json(&report::plan_json::document(plan)),
-        Format::Ndjson => out(&format!("{}\n{}\n", report::live::version_line(), report::plan_json::document(plan))),
+        Format::Json => output::json(&report::plan_json::json(plan)),
+        Format::Ndjson => out(&format!("{}\n{}\n", report::live::version_line(), report::plan_json::json(plan))),
         Format::Github => out(&report::plan_markdown::text(plan)),
     }
 }
