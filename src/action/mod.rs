@@ -2,7 +2,20 @@
 //!
 //! An action is pure: it hands out operations and never performs one. This file holds the catalogue and nothing else.
 
+pub mod command;
+pub mod declare;
+pub mod file;
+pub mod http;
+pub mod outcome;
+pub mod place;
 pub mod pool;
+pub mod program;
+pub mod service;
+pub mod shell;
+pub mod tcp;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 
 use crate::model::action::{ActionKind, Catalog};
 
@@ -10,7 +23,7 @@ use crate::model::action::{ActionKind, Catalog};
 pub static CATALOG: Actions = Actions(&[OWN, pool::ALL]);
 
 /// The actions of this folder, sorted by name.
-const OWN: &[&dyn ActionKind] = &[];
+const OWN: &[&dyn ActionKind] = &[&command::Command, &http::Http, &service::Service, &shell::Shell, &tcp::Tcp];
 
 /// The one catalogue; see [`CATALOG`].
 pub struct Actions(&'static [&'static [&'static dyn ActionKind]]);

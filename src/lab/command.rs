@@ -9,7 +9,8 @@ use super::fleet::{Fleet, Options};
 use super::incident::Incident;
 use super::layout::{Layout, MASTER};
 use super::load::{Load, LoadOptions, LoadReport, MOST_PER_SECOND};
-use super::{LabError, balancer, deadline, end, fleet};
+use super::lock::lock;
+use super::{LabError, balancer, deadline, end};
 
 /// The practice fleet: a real sshd, HAProxy and web servers on loopback, without root
 #[derive(Clone, Debug, clap::Subcommand)]
@@ -177,7 +178,7 @@ fn down(dir: Option<PathBuf>) -> Result<(), LabError> {
             if !layout.dir().exists() {
                 return Err(LabError::NoFleet { dir: absent });
             }
-            let _lock = fleet::lock(&layout)?;
+            let _lock = lock(&layout)?;
             end::clear(&layout)?;
             print(&format!("there was no fleet in {}\n", layout.dir().display()))
         }

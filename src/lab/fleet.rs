@@ -1,16 +1,15 @@
 //! A fleet's life: up, open, reload, down.
 
-use std::fs::{self, File};
+use std::fs;
 use std::net::{SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, flock};
-
 use super::address::{self, MOST_WEB};
 use super::fingerprint::Fingerprint;
 use super::layout::{HostState, LB, Layout, POOL, Recorded, State, make_dir, write_private};
+use super::lock::lock;
 use super::process::{self, Process};
 use super::{LabError, balancer, deadline, end, http, inventory, service, sshd};
 
@@ -354,17 +353,6 @@ impl Drop for Fleet {
             tracing::error!("the practice fleet could not be ended: {e}");
         }
     }
-}
-
-/// One command at a time on a fleet; the lock ends with the file, hence also with a killed command.
-pub(super) fn lock(layout: &Layout) -> Result<File, LabError> {
-    let file = File::open(layout.dir()).map_err(|_| LabError::NoFleet {
-        dir: layout.dir().to_owned(),
-    })?;
-    flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| LabError::Busy {
-        dir: layout.dir().to_owned(),
-    })?;
-    Ok(file)
 }
 
 fn new_state(layout: &Layout, options: &Options) -> Result<State, LabError> {

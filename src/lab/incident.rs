@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::app::{SESSION_BYTES, SESSIONS};
-use super::fleet::{Fleet, lock};
+use super::fleet::Fleet;
 use super::layout::{LB, MASTER, POOL, write_private};
+use super::lock::lock;
 use super::memory::Memory;
 use super::{LabError, balancer, deadline, http, service, sshd};
 

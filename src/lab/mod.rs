@@ -36,6 +36,7 @@ mod fingerprint;
 mod fleet;
 mod inventory;
 mod layout;
+mod lock;
 mod service;
 mod sshd;
 

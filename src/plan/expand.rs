@@ -116,10 +116,12 @@ impl<'a> Planner<'a> {
             self.needs.dedup();
             return Ok(Planning::Needs(self.needs));
         }
-        for (node, after) in self.nodes.iter_mut().zip(capacity::timeline(&work(&self.nodes), &pools)) {
+        let work: Vec<Node> = self.nodes.iter().filter(|n| n.section.is_work()).cloned().collect();
+        // Work comes first in the list, so the timeline lines up with it.
+        for (node, after) in self.nodes.iter_mut().zip(capacity::timeline(&work, &pools)) {
             node.after = after;
         }
-        self.refusals.extend(capacity::refusals(&work(&self.nodes), &pools));
+        self.refusals.extend(capacity::refusals(&work, &pools));
         let forecasts = self.pool_forecasts(&pools);
         let mut plan = Plan {
             runbook: self.input.runbook.name.clone(),
@@ -443,11 +445,6 @@ fn count(share: Share, turns: usize) -> usize {
         #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         Share::Percent(p) => ((turns as f64 * p / 100.0).floor() as usize).max(1),
     }
-}
-
-/// The part of the plan that the pools' minimum is proved for.
-fn work(nodes: &[Node]) -> Vec<Node> {
-    nodes.iter().filter(|n| n.section.is_work()).cloned().collect()
 }
 
 fn planned_hosts(nodes: &[Node]) -> Vec<HostName> {

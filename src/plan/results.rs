@@ -25,7 +25,7 @@ struct Entry {
 }
 
 /// How a node ended, beside the fields of its action.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Ending {
     /// It did what it says.
     pub ok: bool,

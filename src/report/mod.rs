@@ -1,1 +1,28 @@
-//! (being built)
+//! What people and programs read: plans, lines while a run goes on, its end, tables, questions, diagrams. Pure: models in, text out.
+//!
+//! Every state is a word; colour only repeats it. Text from hosts, labels and people is hostile and goes through `base::sanitise`.
+
+pub mod approval;
+pub mod diagram;
+pub mod end;
+pub mod live;
+pub mod obligations;
+pub mod plan;
+pub mod plan_json;
+pub mod plan_markdown;
+pub mod runs;
+pub mod status;
+pub mod style;
+pub mod timeline;
+
+mod describe;
+mod member;
+mod node;
+mod story;
+mod table;
+
+#[cfg(test)]
+mod sample;
+
+pub use story::Story;
+pub use style::Style;

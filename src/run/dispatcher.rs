@@ -104,10 +104,11 @@ impl Dispatcher {
                 return Ok((outcome, self.state));
             }
             self.start_effects();
+            let wake = self.wake_in();
             input = tokio::select! {
                 biased;
                 message = self.inbox.recv() => message.unwrap_or(Input::Tick),
-                () = self.until_wake() => Input::Tick,
+                () = tokio::time::sleep(wake) => Input::Tick,
                 _ = poll.tick() => self.wishes().await?,
             };
         }
@@ -297,19 +298,11 @@ impl Dispatcher {
         guards
     }
 
-    async fn until_wake(&self) {
+    fn wake_in(&self) -> Duration {
         let (shared, at) = self.now();
-        let now = Now {
-            knowledge: Knowledge {
-                runbook: &shared.runbook,
-                catalog: shared.catalog,
-            },
-            at,
-        };
-        match wake_at(&self.state, now) {
-            Some(wake) => tokio::time::sleep(wake.since(at)).await,
-            None => std::future::pending().await,
-        }
+        let now = Now { knowledge: Knowledge { runbook: &shared.runbook, catalog: shared.catalog }, at };
+        // With nothing to wait for, the poll ticks anyway; an hour is as good as never.
+        wake_at(&self.state, now).map_or(Duration::from_secs(3600), |wake| wake.since(at))
     }
 
     /// What other processes left in the journal for this run.

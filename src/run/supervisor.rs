@@ -92,7 +92,7 @@ impl Supervisor {
     fn claim(&self, run: RunId, force: bool) -> Result<Claim, RunError> {
         let (me, now) = (system::controller(), self.clock.now());
         match self.journal.claim(run, &me, now, CLAIM, force) {
-            Err(JournalError::Claimed { claim, .. }) if system::controller_is_dead(&claim.controller) => {
+            Err(JournalError::Claimed { controller, .. }) if system::controller_is_dead(&controller) => {
                 Ok(self.journal.claim(run, &me, now, CLAIM, true)?)
             }
             other => Ok(other?),

@@ -33,8 +33,17 @@ const LINES: usize = 6;
 pub(super) fn classify(log: &str, exit: Option<i32>, shell: &str) -> ConnectError {
     let kind = PHRASES.iter().find(|(phrase, _)| log.contains(phrase)).map(|(_, kind)| *kind);
     // Any status but 255 is the remote command's own: the login worked.
-    let kind = kind.unwrap_or(if exit.is_some_and(|code| code != 255) { ConnectErrorKind::NoShell } else { ConnectErrorKind::Other });
-    let told: Vec<&str> = log.lines().chain(shell.lines()).map(str::trim).filter(|l| !l.is_empty() && !l.starts_with("@@@")).collect();
+    let kind = kind.unwrap_or(if exit.is_some_and(|code| code != 255) {
+        ConnectErrorKind::NoShell
+    } else {
+        ConnectErrorKind::Other
+    });
+    let told: Vec<&str> = log
+        .lines()
+        .chain(shell.lines())
+        .map(str::trim)
+        .filter(|l| !l.is_empty() && !l.starts_with("@@@"))
+        .collect();
     let from = told.len().saturating_sub(LINES);
     ConnectError::new(kind, told[from..].join("\n"))
 }
@@ -46,18 +55,36 @@ mod tests {
     #[test]
     fn the_words_of_ssh_have_a_class() {
         for (log, kind) in [
-            ("ssh: connect to host 127.0.0.9 port 22: Connection refused\r\n", ConnectErrorKind::Refused),
-            ("ssh: Could not resolve hostname nowhere: Name or service not known", ConnectErrorKind::Dns),
+            (
+                "ssh: connect to host 127.0.0.9 port 22: Connection refused\r\n",
+                ConnectErrorKind::Refused,
+            ),
+            (
+                "ssh: Could not resolve hostname nowhere: Name or service not known",
+                ConnectErrorKind::Dns,
+            ),
             ("joe@h: Permission denied (publickey).", ConnectErrorKind::AuthDenied),
-            ("No ED25519 host key is known for h and you have requested strict checking.\nHost key verification failed.", ConnectErrorKind::HostKeyUnknown),
-            ("@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.", ConnectErrorKind::HostKeyChanged),
-            ("kex_exchange_identification: Connection closed by remote host", ConnectErrorKind::ServerBusy),
+            (
+                "No ED25519 host key is known for h and you have requested strict checking.\nHost key verification failed.",
+                ConnectErrorKind::HostKeyUnknown,
+            ),
+            (
+                "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.",
+                ConnectErrorKind::HostKeyChanged,
+            ),
+            (
+                "kex_exchange_identification: Connection closed by remote host",
+                ConnectErrorKind::ServerBusy,
+            ),
             ("ssh: connect to host h port 22: Connection timed out", ConnectErrorKind::Timeout),
             ("ssh: connect to host h port 22: No route to host", ConnectErrorKind::Unreachable),
             ("something new", ConnectErrorKind::Other),
         ] {
             assert_eq!(classify(log, Some(255), "").kind, kind, "{log}");
         }
-        assert_eq!(classify("", Some(1), "This account is currently not available.").kind, ConnectErrorKind::NoShell);
+        assert_eq!(
+            classify("", Some(1), "This account is currently not available.").kind,
+            ConnectErrorKind::NoShell
+        );
     }
 }

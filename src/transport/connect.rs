@@ -36,7 +36,10 @@ impl Connector {
     pub(super) fn with(runtime: Result<RuntimeDir, String>) -> Connector {
         // The key exchange is bound by the processor: more at once only makes each slower.
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        Connector { runtime, slots: Semaphore::new(bound::CONNECTS.min(2 * cores).max(2)) }
+        Connector {
+            runtime,
+            slots: Semaphore::new(bound::CONNECTS.min(2 * cores).max(2)),
+        }
     }
 
     async fn open(&self, host: &HostSpec) -> Result<Arc<dyn Host>, ConnectError> {
@@ -45,10 +48,15 @@ impl Connector {
                 let channel = local::shell().map_err(|e| ConnectError::new(ConnectErrorKind::LocalResource, e.to_string()))?;
                 let started = Lane::start(channel, Duration::from_secs(bound::CONNECT_TIMEOUT_S)).await;
                 let (lane, hello) = started.map_err(|e| unfit(e, ConnectErrorKind::NoShell))?;
-                Ok(Arc::new(Connected { session: Session::new(Box::new(local::LocalLink), lane, hello) }))
+                Ok(Arc::new(Connected {
+                    session: Session::new(Box::new(local::LocalLink), lane, hello),
+                }))
             }
             Destination::Ssh(destination) => {
-                let runtime = self.runtime.as_ref().map_err(|e| ConnectError::new(ConnectErrorKind::LocalResource, e.clone()))?;
+                let runtime = self
+                    .runtime
+                    .as_ref()
+                    .map_err(|e| ConnectError::new(ConnectErrorKind::LocalResource, e.clone()))?;
                 let mut pause = Duration::from_millis(150);
                 for attempt in 1.. {
                     let slot = self.slots.acquire().await.expect("the semaphore is never closed");
@@ -57,7 +65,9 @@ impl Connector {
                     match opened {
                         Ok((link, lane, hello)) => {
                             let link: Box<dyn Link> = Box::new(link);
-                            return Ok(Arc::new(Connected { session: Session::new(link, lane, hello) }));
+                            return Ok(Arc::new(Connected {
+                                session: Session::new(link, lane, hello),
+                            }));
                         }
                         Err(error) if error.kind == ConnectErrorKind::ServerBusy && attempt < ATTEMPTS => {
                             sleep(pause + jitter(pause)).await;

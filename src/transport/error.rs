@@ -113,7 +113,10 @@ pub struct ConnectError {
 
 impl ConnectError {
     pub(super) fn new(kind: ConnectErrorKind, detail: impl Into<String>) -> ConnectError {
-        ConnectError { kind, detail: detail.into() }
+        ConnectError {
+            kind,
+            detail: detail.into(),
+        }
     }
 
     /// As [`ConnectErrorKind::is_transient`].
@@ -193,7 +196,11 @@ pub struct StartError {
 
 impl StartError {
     pub(super) fn new(certainty: Certainty, kind: StartErrorKind, detail: impl Into<String>) -> StartError {
-        StartError { certainty, kind, detail: detail.into() }
+        StartError {
+            certainty,
+            kind,
+            detail: detail.into(),
+        }
     }
 
     pub(super) fn link(certainty: Certainty, error: LinkError) -> StartError {
@@ -333,7 +340,11 @@ pub struct SocketError {
 
 impl SocketError {
     pub(super) fn new(path: &str, kind: SocketErrorKind, detail: impl Into<String>) -> SocketError {
-        SocketError { path: path.to_owned(), kind, detail: detail.into() }
+        SocketError {
+            path: path.to_owned(),
+            kind,
+            detail: detail.into(),
+        }
     }
 
     /// Might it work later without anybody doing anything?

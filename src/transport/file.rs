@@ -46,7 +46,15 @@ pub(super) async fn read(session: &Arc<Session>, path: &str, run_as: RunAs, max:
     absolute(path)?;
     let script = format!("P={}; M={}\n{READ}", value(path)?, max + 1);
     // The line before the content is short; names of users and groups have at most 32 bytes each.
-    let captured = session.exec_one(Exec { run_as, ..Exec::script(script) }, max + 1024).await?;
+    let captured = session
+        .exec_one(
+            Exec {
+                run_as,
+                ..Exec::script(script)
+            },
+            max + 1024,
+        )
+        .await?;
     if captured.why == EndReason::Timeout {
         return Err(FileError::Timeout { path: path.to_owned() });
     }
@@ -54,19 +62,30 @@ pub(super) async fn read(session: &Arc<Session>, path: &str, run_as: RunAs, max:
 }
 
 fn parse(path: &str, max: usize, captured: Captured) -> Result<Option<RemoteFile>, FileError> {
-    let denied = |reason: String| FileError::Denied { path: path.to_owned(), reason };
+    let denied = |reason: String| FileError::Denied {
+        path: path.to_owned(),
+        reason,
+    };
     let mut content = captured.stdout.bytes;
     let stderr = String::from_utf8_lossy(&captured.stderr.bytes).trim().to_owned();
-    let Some(end) = content.iter().position(|b| *b == b'\n') else { return Err(denied(stderr)) };
+    let Some(end) = content.iter().position(|b| *b == b'\n') else {
+        return Err(denied(stderr));
+    };
     let first = String::from_utf8_lossy(&content[..end]).into_owned();
     content.drain(..=end);
     let mut words = first.splitn(5, ' ');
     let (kind, mode, owner, group) = (words.next().unwrap_or(""), words.next(), words.next(), words.next());
     match kind {
         "A" => Ok(None),
-        "N" => Err(FileError::NotRegular { path: path.to_owned(), found: words.next().unwrap_or("something else").to_owned() }),
+        "N" => Err(FileError::NotRegular {
+            path: path.to_owned(),
+            found: words.next().unwrap_or("something else").to_owned(),
+        }),
         "O" if captured.code != 0 => Err(denied(stderr)),
-        "O" if content.len() > max => Err(FileError::TooLarge { path: path.to_owned(), max }),
+        "O" if content.len() > max => Err(FileError::TooLarge {
+            path: path.to_owned(),
+            max,
+        }),
         "O" => Ok(Some(RemoteFile {
             mode: u32::from_str_radix(mode.unwrap_or(""), 8).map_err(|_| denied(first.clone()))?,
             owner: name(owner.unwrap_or("")),

@@ -47,7 +47,11 @@ impl HttpTarget {
     }
 
     fn authority(&self) -> String {
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let host = if self.host.contains(':') {
+            format!("[{}]", self.host)
+        } else {
+            self.host.clone()
+        };
         if self.port == 80 { host } else { format!("{host}:{}", self.port) }
     }
 }
@@ -140,13 +144,19 @@ fn message(request: HttpRequest) -> Result<Request<Full<Bytes>>, HttpError> {
         builder = builder.header(name.as_str(), value.as_str());
     }
     builder = builder.header("connection", "close");
-    builder.body(Full::new(Bytes::from(request.body))).map_err(|e| HttpError::Invalid(e.to_string()))
+    builder
+        .body(Full::new(Bytes::from(request.body)))
+        .map_err(|e| HttpError::Invalid(e.to_string()))
 }
 
 async fn collect(response: Response<Incoming>) -> Result<HttpAnswer, HttpError> {
     let status = response.status().as_u16();
     let text = |v: &hyper::header::HeaderValue| String::from_utf8_lossy(v.as_bytes()).into_owned();
-    let headers = response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
+    let headers = response
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), text(value)))
+        .collect();
     let mut incoming = response.into_body();
     let (mut body, mut truncated) = (Vec::new(), false);
     while let Some(frame) = incoming.frame().await {
@@ -159,7 +169,12 @@ async fn collect(response: Response<Incoming>) -> Result<HttpAnswer, HttpError> 
             break;
         }
     }
-    Ok(HttpAnswer { status, headers, body, truncated })
+    Ok(HttpAnswer {
+        status,
+        headers,
+        body,
+        truncated,
+    })
 }
 
 #[cfg(test)]
@@ -203,14 +218,20 @@ mod tests {
     async fn one_exchange() {
         let (answer, asked) = against(b"HTTP/1.1 503 Busy\r\nX-Two: 2\r\n\r\nsorry", Duration::from_secs(5)).await;
         let answer = answer.unwrap();
-        assert_eq!((answer.status, answer.body.as_slice(), answer.truncated), (503, &b"sorry"[..], false));
+        assert_eq!(
+            (answer.status, answer.body.as_slice(), answer.truncated),
+            (503, &b"sorry"[..], false)
+        );
         assert!(answer.headers.contains(&("x-two".into(), "2".into())));
         assert!(asked.starts_with("POST /a?b=c HTTP/1.1\r\nhost: web:8080\r\n"), "{asked}");
     }
 
     #[tokio::test]
     async fn nonsense_and_silence() {
-        assert!(matches!(against(b"SSH-2.0-x\r\n", Duration::from_secs(5)).await.0, Err(HttpError::Broken(_))));
+        assert!(matches!(
+            against(b"SSH-2.0-x\r\n", Duration::from_secs(5)).await.0,
+            Err(HttpError::Broken(_))
+        ));
         assert_eq!(against(b"", Duration::from_millis(50)).await.0, Err(HttpError::Timeout));
     }
 
@@ -220,6 +241,9 @@ mod tests {
         assert!(HttpTarget::parse("ftp://h/").is_err());
         assert!(HttpTarget::parse("h/x").is_err());
         let six = HttpTarget::parse("http://[::1]").unwrap();
-        assert_eq!((six.host.as_str(), six.port, six.path.as_str(), six.authority().as_str()), ("::1", 80, "/", "[::1]"));
+        assert_eq!(
+            (six.host.as_str(), six.port, six.path.as_str(), six.authority().as_str()),
+            ("::1", 80, "/", "[::1]")
+        );
     }
 }

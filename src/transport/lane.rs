@@ -41,7 +41,12 @@ pub(super) enum HelloError {
 impl Lane {
     /// Sends the remote side and waits for its hello.
     pub(super) async fn start(channel: Channel, within: Duration) -> Result<(Lane, Hello), HelloError> {
-        let Channel { mut stdin, stdout, stderr, guard } = channel;
+        let Channel {
+            mut stdin,
+            stdout,
+            stderr,
+            guard,
+        } = channel;
         let nonce = protocol::nonce();
         let (mut out, mut err) = (Reader::new(stdout), Reader::new(stderr));
         let mut noise = Kept::new(FRAME_BYTES);
@@ -53,7 +58,9 @@ impl Lane {
             let (said, _) = tokio::join!(out.until(&nonce, &mut noise), err.until(&nonce, &mut silence));
             said
         };
-        let Ok(said) = tokio::time::timeout(within, greet).await else { return Err(HelloError::Timeout) };
+        let Ok(said) = tokio::time::timeout(within, greet).await else {
+            return Err(HelloError::Timeout);
+        };
         let Ok(mark) = said else {
             let mut words = silence.output.bytes;
             words.extend(noise.output.bytes);
@@ -64,8 +71,20 @@ impl Lane {
         let (pid, _uid, user, boot) = (fields.next(), fields.next(), fields.next(), fields.next());
         match (mark.kind, pid.and_then(|p| p.parse().ok()), user, boot) {
             ('h', Some(pid), Some(user), Some(boot)) => {
-                let hello = Hello { user: user.to_owned(), boot_id: boot.to_owned() };
-                Ok((Lane { pid, stdin, out, err, _guard: guard }, hello))
+                let hello = Hello {
+                    user: user.to_owned(),
+                    boot_id: boot.to_owned(),
+                };
+                Ok((
+                    Lane {
+                        pid,
+                        stdin,
+                        out,
+                        err,
+                        _guard: guard,
+                    },
+                    hello,
+                ))
             }
             _ => Err(HelloError::Unfit(mark.rest)),
         }
@@ -111,7 +130,10 @@ pub(super) struct Kept {
 
 impl Kept {
     pub(super) fn new(most: usize) -> Kept {
-        Kept { output: Output::default(), most }
+        Kept {
+            output: Output::default(),
+            most,
+        }
     }
 
     fn push(&mut self, bytes: &[u8]) {
@@ -140,7 +162,11 @@ impl Reader {
                 return Ok(mark);
             }
             self.pending.reserve(8 * 1024);
-            let read = self.from.read_buf(&mut self.pending).await.map_err(|e| LinkError::Lost(e.to_string()))?;
+            let read = self
+                .from
+                .read_buf(&mut self.pending)
+                .await
+                .map_err(|e| LinkError::Lost(e.to_string()))?;
             if read == 0 {
                 return Err(LinkError::Lost(String::from("the stream ended")));
             }
@@ -167,7 +193,10 @@ impl Reader {
         let text = String::from_utf8_lossy(&line[..end]).into_owned();
         self.pending.drain(..opening.len() + end + 1);
         let kind = text.chars().next().unwrap_or(' ');
-        Ok(Some(Mark { kind, rest: text.get(kind.len_utf8()..).unwrap_or("").trim().to_owned() }))
+        Ok(Some(Mark {
+            kind,
+            rest: text.get(kind.len_utf8()..).unwrap_or("").trim().to_owned(),
+        }))
     }
 }
 
@@ -196,11 +225,29 @@ mod tests {
             let writer = tokio::spawn(async move { theirs.write_all(stream).await });
             let mut reader = Reader::new(Box::new(ours));
             let mut before = Kept::new(100);
-            assert_eq!(reader.until("N", &mut before).await.unwrap(), Mark { kind: 's', rest: "started".into() });
+            assert_eq!(
+                reader.until("N", &mut before).await.unwrap(),
+                Mark {
+                    kind: 's',
+                    rest: "started".into()
+                }
+            );
             assert_eq!(before.output.bytes, b"noise\n");
             let mut body = Kept::new(3);
-            assert_eq!(reader.until("N", &mut body).await.unwrap(), Mark { kind: 'e', rest: "7".into() });
-            assert_eq!(body.output, Output { bytes: b"bod".to_vec(), truncated: true });
+            assert_eq!(
+                reader.until("N", &mut body).await.unwrap(),
+                Mark {
+                    kind: 'e',
+                    rest: "7".into()
+                }
+            );
+            assert_eq!(
+                body.output,
+                Output {
+                    bytes: b"bod".to_vec(),
+                    truncated: true
+                }
+            );
             assert!(reader.until("N", &mut body).await.is_err(), "the stream has ended");
             writer.await.unwrap().unwrap();
         }

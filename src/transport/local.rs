@@ -24,10 +24,18 @@ pub(super) fn shell() -> std::io::Result<Channel> {
         .process_group(0)
         .spawn()?;
     let piped = "the child was started with pipes";
-    let (stdin, stdout, stderr) =
-        (child.stdin.take().expect(piped), child.stdout.take().expect(piped), child.stderr.take().expect(piped));
+    let (stdin, stdout, stderr) = (
+        child.stdin.take().expect(piped),
+        child.stdout.take().expect(piped),
+        child.stderr.take().expect(piped),
+    );
     // It is not killed when dropped: it ends when its input does, after the attempt it may be supervising.
-    Ok(Channel { stdin: Box::new(stdin), stdout: Box::new(stdout), stderr: Box::new(stderr), guard: Box::new(child) })
+    Ok(Channel {
+        stdin: Box::new(stdin),
+        stdout: Box::new(stdout),
+        stderr: Box::new(stderr),
+        guard: Box::new(child),
+    })
 }
 
 impl Link for LocalLink {

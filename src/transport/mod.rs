@@ -4,8 +4,10 @@
 //! protocol of `remote.sh`, the same for every link. Everything a host answers is hostile data: bounded, never a command.
 //! Knows nothing of runbooks, plans or the journal of runs.
 
+mod attempt;
 mod classify;
 mod connect;
+mod durable;
 mod error;
 mod file;
 pub mod http;
@@ -133,7 +135,14 @@ impl Exec {
     }
 
     fn new(program: Program) -> Exec {
-        Exec { program, stdin: Vec::new(), env: Vec::new(), cwd: None, run_as: RunAs::Login, timeout: Duration::from_secs(30) }
+        Exec {
+            program,
+            stdin: Vec::new(),
+            env: Vec::new(),
+            cwd: None,
+            run_as: RunAs::Login,
+            timeout: Duration::from_secs(30),
+        }
     }
 }
 
@@ -161,7 +170,9 @@ impl AttemptId {
         let text = text.into();
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         if text.is_empty() || text.len() > 120 || !text.chars().all(fits) || text.starts_with(['.', '-']) {
-            return Err(format!("`{text}` cannot name an attempt: 1 to 120 letters, digits, `.`, `_` or `-`, the first a letter or digit"));
+            return Err(format!(
+                "`{text}` cannot name an attempt: 1 to 120 letters, digits, `.`, `_` or `-`, the first a letter or digit"
+            ));
         }
         Ok(AttemptId(text))
     }

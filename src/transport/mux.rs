@@ -28,7 +28,10 @@ pub(super) async fn stream(master: &Path, host: &str, port: u16, timeout: Durati
     // The exchange is a few packets with a deadline; on a thread of its own it needs no second implementation of timeouts.
     let opened = tokio::task::spawn_blocking(move || open(&master, &host, u32::from(port), timeout));
     let Opened { control, read, write } = opened.await.map_err(io::Error::other)??;
-    let read = Held { inner: tokio::net::UnixStream::from_std(read)?, _guard: control };
+    let read = Held {
+        inner: tokio::net::UnixStream::from_std(read)?,
+        _guard: control,
+    };
     Ok(Box::new(tokio::io::join(read, tokio::net::UnixStream::from_std(write)?)))
 }
 
@@ -68,7 +71,11 @@ fn open(master: &Path, host: &str, port: u32, timeout: Duration) -> io::Result<O
     }
     ours_read.set_nonblocking(true)?;
     ours_write.set_nonblocking(true)?;
-    Ok(Opened { control, read: ours_read, write: ours_write })
+    Ok(Opened {
+        control,
+        read: ours_read,
+        write: ours_write,
+    })
 }
 
 fn send(control: &mut UnixStream, words: &[u32], rest: &[u8]) -> io::Result<()> {

@@ -67,7 +67,7 @@ pub(super) fn run(request: &Run, user: &str, nonce: &str, keep: usize) -> Result
     let grace = whole_seconds(request.grace);
     let text = format!(
         "rbk_command() {{ {command}; }};rbk_run {nonce} {id} {seconds} {grace} {} {} {input};rbk_mark {nonce} e 0{after}",
-        other_user(&request.exec.run_as, user)?.map_or_else(|| String::from("-"), |u| u),
+        other_user(&request.exec.run_as, user)?.unwrap_or_else(|| String::from("-")),
         keep + 1,
     );
     bytes.extend(line(&text, nonce));
@@ -138,7 +138,9 @@ fn command(request: &Exec, user: &str, form: &Form<'_>) -> Result<String, StartE
         }
         (Program::Script(script), Some(sudo)) => {
             if script.len() > SCRIPT_ARGUMENT {
-                return Err(StartError::invalid(format!("a script for another user may have {SCRIPT_ARGUMENT} bytes")));
+                return Err(StartError::invalid(format!(
+                    "a script for another user may have {SCRIPT_ARGUMENT} bytes"
+                )));
             }
             text.push_str(&format!("exec {session}{sudo}sh -c {}", word(script)?));
         }
@@ -151,7 +153,9 @@ fn command(request: &Exec, user: &str, form: &Form<'_>) -> Result<String, StartE
         },
     }
     if text.len() > LINE_BYTES {
-        return Err(StartError::invalid(format!("a command may have {LINE_BYTES} bytes; send data as its input")));
+        return Err(StartError::invalid(format!(
+            "a command may have {LINE_BYTES} bytes; send data as its input"
+        )));
     }
     Ok(text)
 }
@@ -182,7 +186,10 @@ mod tests {
         assert!(exec(&Exec::argv(["a\0b"]), "joe", "N").is_err());
         assert!(exec(&Exec::argv(Vec::<String>::new()), "joe", "N").is_err());
         assert!(exec(&Exec::argv(["-x"]), "joe", "N").is_err());
-        let named = |name: &str| Exec { env: vec![(name.into(), "v".into())], ..Exec::argv(["true"]) };
+        let named = |name: &str| Exec {
+            env: vec![(name.into(), "v".into())],
+            ..Exec::argv(["true"])
+        };
         assert!(exec(&named("A_1"), "joe", "N").is_ok());
         for bad in ["", "1A", "A=B", "A B", "RBK_S", "A;x"] {
             assert!(exec(&named(bad), "joe", "N").is_err(), "{bad}");
@@ -191,7 +198,10 @@ mod tests {
 
     #[test]
     fn sudo_stands_only_before_the_step_of_another_user() {
-        let as_user = |user: &str| Exec { run_as: RunAs::User(user.into()), ..Exec::argv(["id", "-un"]) };
+        let as_user = |user: &str| Exec {
+            run_as: RunAs::User(user.into()),
+            ..Exec::argv(["id", "-un"])
+        };
         let text = |e: &Exec| String::from_utf8(exec(e, "joe", "N").unwrap()).unwrap();
         assert!(text(&as_user("root")).contains("exec sudo -n -u root -- id -un)"));
         assert!(text(&as_user("joe")).contains("exec id -un)"));

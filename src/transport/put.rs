@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::file::{absolute, sha256, value};
 use super::session::Session;
 use super::{Captured, EndReason, Exec, FileError, Put, PutOutcome};
-use super::file::{absolute, sha256, value};
 
 /// Content up to here is sent at once; larger content only after a look has shown that it differs.
 const ASK_FIRST: usize = 256 * 1024;
@@ -82,14 +82,24 @@ pub(super) async fn put(session: &Arc<Session>, request: Put) -> Result<PutOutco
     }
     let approve = approve(request.validate.as_deref().unwrap_or(&[]))?;
     let captured = send(session, &request, format!("{look}{WRITE}{approve}{PLACE}"), request.content.clone()).await?;
-    parse(&request.path, captured)?.ok_or_else(|| FileError::Denied { path: request.path.clone(), reason: String::from("no verdict") })
+    parse(&request.path, captured)?.ok_or_else(|| FileError::Denied {
+        path: request.path.clone(),
+        reason: String::from("no verdict"),
+    })
 }
 
 async fn send(session: &Arc<Session>, request: &Put, script: String, stdin: Vec<u8>) -> Result<Captured, FileError> {
-    let exec = Exec { run_as: request.run_as.clone(), stdin, timeout: PUT_TIMEOUT, ..Exec::script(script) };
+    let exec = Exec {
+        run_as: request.run_as.clone(),
+        stdin,
+        timeout: PUT_TIMEOUT,
+        ..Exec::script(script)
+    };
     let captured = session.exec_one(exec, VALIDATION_BYTES).await?;
     if captured.why == EndReason::Timeout {
-        return Err(FileError::Timeout { path: request.path.clone() });
+        return Err(FileError::Timeout {
+            path: request.path.clone(),
+        });
     }
     Ok(captured)
 }
@@ -136,14 +146,30 @@ fn parse(path: &str, captured: Captured) -> Result<Option<PutOutcome>, FileError
     match verdict {
         "U" => Ok(Some(PutOutcome::Unchanged)),
         "S" => Ok(None),
-        "W" => Ok(Some(PutOutcome::Written { backup: Some(words.to_owned()).filter(|b| !b.is_empty()) })),
-        "V" => Ok(Some(PutOutcome::ValidationFailed { code: words.parse().unwrap_or(255), output: rest.trim_end().to_owned() })),
-        "C" => Ok(Some(PutOutcome::Conflict { found_sha256: words.to_owned() })),
-        "N" => Err(FileError::NotRegular { path: path.to_owned(), found: words.to_owned() }),
-        "D" => Err(FileError::Denied { path: path.to_owned(), reason: format!("{words}\n{rest}").trim().to_owned() }),
+        "W" => Ok(Some(PutOutcome::Written {
+            backup: Some(words.to_owned()).filter(|b| !b.is_empty()),
+        })),
+        "V" => Ok(Some(PutOutcome::ValidationFailed {
+            code: words.parse().unwrap_or(255),
+            output: rest.trim_end().to_owned(),
+        })),
+        "C" => Ok(Some(PutOutcome::Conflict {
+            found_sha256: words.to_owned(),
+        })),
+        "N" => Err(FileError::NotRegular {
+            path: path.to_owned(),
+            found: words.to_owned(),
+        }),
+        "D" => Err(FileError::Denied {
+            path: path.to_owned(),
+            reason: format!("{words}\n{rest}").trim().to_owned(),
+        }),
         _ => {
             let reason = String::from_utf8_lossy(&captured.stderr.bytes).trim().to_owned();
-            Err(FileError::Denied { path: path.to_owned(), reason })
+            Err(FileError::Denied {
+                path: path.to_owned(),
+                reason,
+            })
         }
     }
 }

@@ -163,7 +163,8 @@ rbk_run() {
     return
   fi
   rbk_mark "$1" s started
-  rbk_watch "$2" "$3" "$4" </dev/null >/dev/null 2>&1 &
+  # The brackets matter: a redirected function call keeps the old streams open, and the link would seem to live on.
+  (rbk_watch "$2" "$3" "$4") </dev/null >/dev/null 2>&1 &
   RBK_W=$!
   (rbk_start "$2" "$5") <"$7" >"$RBK_S/$2.out" 2>"$RBK_S/$2.err"
   RBK_X=$?

@@ -14,7 +14,8 @@ use super::protocol;
 use super::session::Session;
 use super::{BoxStream, EndReason, Exec, LinkError, RunAs, SocketError, SocketErrorKind, StartError, StartErrorKind, TcpError};
 
-/// Looks at the file to explain why a socket did not answer: kind, mode, owner, and whether we may write to it.
+/// Looks at the file to explain why a socket did not answer: kind, mode, owner, whether we may write to it, and whether
+/// somebody listens, since `sshd` answers a forbidden forwarding as if nobody did.
 const EXPLAIN: &str = r#"LC_ALL=C; export LC_ALL
 if ! S=$(stat -Lc '%a %U:%G %F' -- "$P" 2>&1); then
   case $S in *'ermission denied'*) printf 'D ? 0 %s\n' "$S" ;; *) echo A ;; esac
@@ -22,7 +23,11 @@ if ! S=$(stat -Lc '%a %U:%G %F' -- "$P" 2>&1); then
 fi
 set -- $S
 case $S in *' socket') ;; *) echo N; exit 0 ;; esac
-if [ -w "$P" ]; then echo R; else printf 'D %s %s\n' "$2" "$1"; fi
+[ -w "$P" ] || { printf 'D %s %s\n' "$2" "$1"; exit 0; }
+while read -r A B C flags D E I path; do
+  if [ "$flags" = 00010000 ] && [ "$path" = "$P" ]; then echo F; exit 0; fi
+done </proc/net/unix
+echo R
 "#;
 
 /// Another user's way: whichever of the usual programs is there.
@@ -61,7 +66,9 @@ async fn direct(session: &Arc<Session>, path: &str, request: &[u8], timeout: Dur
         (&mut stream).take(bound::SOCKET_BYTES as u64 + 1).read_to_end(&mut answer).await
     };
     let talked = timeout_at(deadline, talk).await;
-    if !matches!(talked, Ok(Ok(1..))) && let Some(error) = session.link.refusal(since) {
+    if !matches!(talked, Ok(Ok(1..)))
+        && let Some(error) = session.link.refusal(since)
+    {
         return Err(refused(session, path, error).await);
     }
     match talked {
@@ -83,7 +90,9 @@ async fn refused(session: &Arc<Session>, path: &str, error: StreamError) -> Sock
 
 async fn explain(session: &Arc<Session>, path: &str, words: &str) -> SocketError {
     let other = |detail: &str| SocketError::new(path, SocketErrorKind::Other, detail);
-    let Ok(quoted) = quote::word(path) else { return other("the path holds a NUL byte") };
+    let Ok(quoted) = quote::word(path) else {
+        return other("the path holds a NUL byte");
+    };
     let looked = session.exec_one(Exec::script(format!("P={quoted}\n{EXPLAIN}")), 4096).await;
     let Ok(captured) = looked else { return other(words) };
     let text = String::from_utf8_lossy(&captured.stdout.bytes).into_owned();
@@ -91,7 +100,8 @@ async fn explain(session: &Arc<Session>, path: &str, words: &str) -> SocketError
     let kind = match fields.next() {
         Some("A") => SocketErrorKind::Absent,
         Some("N") => SocketErrorKind::NotSocket,
-        Some("R") => SocketErrorKind::Refused,
+        Some("F") if words.contains("open failed") => SocketErrorKind::ForwardingRefused,
+        Some("R" | "F") => SocketErrorKind::Refused,
         Some("D") => {
             let owner = fields.next().unwrap_or("?").to_owned();
             let mode = u32::from_str_radix(fields.next().unwrap_or("0"), 8).unwrap_or(0);
@@ -112,7 +122,11 @@ async fn relay(session: &Arc<Session>, path: &str, request: &[u8], user: String,
     let (path_word, user_word) = (protocol::word(path).map_err(invalid)?, protocol::word(&user).map_err(invalid)?);
     let seconds = protocol::whole_seconds(timeout);
     let script = format!("P={path_word}; U={user_word}; S={seconds}\n{RELAY}");
-    let exec = Exec { stdin: request.to_vec(), timeout, ..Exec::script(script) };
+    let exec = Exec {
+        stdin: request.to_vec(),
+        timeout,
+        ..Exec::script(script)
+    };
     let captured = session.exec_one(exec, bound::SOCKET_BYTES).await.map_err(|e| match e.kind {
         StartErrorKind::Link(link) => fail(SocketErrorKind::Link(link), String::new()),
         _ => fail(SocketErrorKind::Other, e.to_string()),
@@ -135,13 +149,17 @@ async fn relay(session: &Arc<Session>, path: &str, request: &[u8], user: String,
 }
 
 pub(super) async fn tcp(session: &Arc<Session>, address: &str, port: u16, timeout: Duration) -> Result<BoxStream, TcpError> {
-    session.link.stream(Endpoint::Tcp(address, port), timeout).await.map_err(|error| match error {
-        StreamError::Prohibited => TcpError::ForwardingRefused,
-        StreamError::Timeout => TcpError::Timeout,
-        StreamError::Link(LinkError::Timeout(_)) => TcpError::Timeout,
-        StreamError::Link(error) => TcpError::Link(error),
-        StreamError::Refused(words) if words.to_ascii_lowercase().contains("connection refused") => TcpError::Refused,
-        StreamError::Refused(words) if words.to_ascii_lowercase().contains("timed out") => TcpError::Timeout,
-        StreamError::Refused(words) => TcpError::Other(words),
-    })
+    session
+        .link
+        .stream(Endpoint::Tcp(address, port), timeout)
+        .await
+        .map_err(|error| match error {
+            StreamError::Prohibited => TcpError::ForwardingRefused,
+            StreamError::Timeout => TcpError::Timeout,
+            StreamError::Link(LinkError::Timeout(_)) => TcpError::Timeout,
+            StreamError::Link(error) => TcpError::Link(error),
+            StreamError::Refused(words) if words.to_ascii_lowercase().contains("connection refused") => TcpError::Refused,
+            StreamError::Refused(words) if words.to_ascii_lowercase().contains("timed out") => TcpError::Timeout,
+            StreamError::Refused(words) => TcpError::Other(words),
+        })
 }

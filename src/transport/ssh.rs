@@ -43,8 +43,14 @@ pub(super) async fn connect(
     let local = |e: std::io::Error| ConnectError::new(ConnectErrorKind::LocalResource, e.to_string());
     let socket = runtime.fresh();
     let log_path = socket.with_extension("log");
-    let log = OpenOptions::new().create_new(true).read(true).append(true).mode(0o600).open(&log_path).map_err(local)?;
     let mut command = command(destination, accept_new, &socket, &log_path)?;
+    let log = OpenOptions::new()
+        .create_new(true)
+        .read(true)
+        .append(true)
+        .mode(0o600)
+        .open(&log_path)
+        .map_err(local)?;
     let spawned = command.spawn().map_err(|e| {
         let _ = std::fs::remove_file(&log_path);
         ConnectError::new(ConnectErrorKind::LocalResource, format!("ssh: {e}"))
@@ -57,7 +63,12 @@ pub(super) async fn connect(
         stderr: Box::new(child.stderr.take().expect(piped)),
         guard: Box::new(()),
     };
-    let master = Master { child: Mutex::new(Some(child)), socket: socket.clone(), log_path, log };
+    let master = Master {
+        child: Mutex::new(Some(child)),
+        socket: socket.clone(),
+        log_path,
+        log,
+    };
     match Lane::start(channel, Duration::from_secs(bound::CONNECT_TIMEOUT_S * 2)).await {
         Ok((lane, hello)) => {
             // Our descriptor still reads it, and nothing is left behind whatever happens to this process.
@@ -105,7 +116,11 @@ fn command(destination: &SshDestination, accept_new: bool, socket: &Path, log: &
         command.arg("-o").arg(option);
     }
     if let Some(file) = &destination.known_hosts {
-        command.arg("-o").arg(quoted_option("UserKnownHostsFile", file)).arg("-o").arg("GlobalKnownHostsFile=none");
+        command
+            .arg("-o")
+            .arg(quoted_option("UserKnownHostsFile", file))
+            .arg("-o")
+            .arg("GlobalKnownHostsFile=none");
     }
     if let Some(file) = &destination.identity_file {
         command.arg("-o").arg("IdentitiesOnly=yes").arg("-i").arg(file);
@@ -113,7 +128,11 @@ fn command(destination: &SshDestination, accept_new: bool, socket: &Path, log: &
     for (name, value) in &destination.options {
         command.arg("-o").arg(format!("{name}={value}"));
     }
-    for (flag, value) in [("-p", destination.port.map(|p| p.to_string())), ("-l", destination.user.clone()), ("-J", destination.jump.clone())] {
+    for (flag, value) in [
+        ("-p", destination.port.map(|p| p.to_string())),
+        ("-l", destination.user.clone()),
+        ("-J", destination.jump.clone()),
+    ] {
         if let Some(value) = value {
             command.arg(flag).arg(value);
         }
@@ -124,7 +143,12 @@ fn command(destination: &SshDestination, accept_new: bool, socket: &Path, log: &
         command.env_remove(name);
     }
     // A group of its own, so that an interrupt at the terminal reaches only `runbook`.
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true);
     Ok(command)
 }
 
@@ -140,11 +164,20 @@ impl Link for SshLink {
     fn open(&self) -> BoxFuture<'_, Result<Channel, LinkError>> {
         Box::pin(async {
             let mut command = Arc::clone(&self.multiplexed).arc_raw_command(protocol::BOOTSTRAP);
-            command.stdin(openssh::Stdio::piped()).stdout(openssh::Stdio::piped()).stderr(openssh::Stdio::piped());
-            let spawned = within(OPEN, command.spawn()).await.map_err(|_| LinkError::Timeout(String::from("10s")))?;
+            command
+                .stdin(openssh::Stdio::piped())
+                .stdout(openssh::Stdio::piped())
+                .stderr(openssh::Stdio::piped());
+            let spawned = within(OPEN, command.spawn())
+                .await
+                .map_err(|_| LinkError::Timeout(String::from("10s")))?;
             let mut child = spawned.map_err(|error| {
                 let words = format!("{error:?}");
-                if words.contains("refused by peer") { LinkError::NoChannel } else { LinkError::Lost(self.master.last_words(&words)) }
+                if words.contains("refused by peer") {
+                    LinkError::NoChannel
+                } else {
+                    LinkError::Lost(self.master.last_words(&words))
+                }
             })?;
             let piped = "the channel was opened with pipes";
             Ok(Channel {
@@ -171,9 +204,7 @@ impl Link for SshLink {
             };
             match error.kind() {
                 std::io::ErrorKind::TimedOut => Err(StreamError::Timeout),
-                std::io::ErrorKind::ConnectionRefused => {
-                    Err(self.refusal(from).unwrap_or_else(|| StreamError::Refused(error.to_string())))
-                }
+                std::io::ErrorKind::ConnectionRefused => Err(self.refusal(from).unwrap_or_else(|| StreamError::Refused(error.to_string()))),
                 _ => Err(StreamError::Link(LinkError::Lost(self.master.last_words(&error.to_string())))),
             }
         })
@@ -186,7 +217,11 @@ impl Link for SshLink {
     fn refusal(&self, since: u64) -> Option<StreamError> {
         let log = self.master.log_since(since);
         let words = log.lines().rev().find(|l| l.contains("open failed"))?.trim().to_owned();
-        Some(if words.contains("administratively prohibited") { StreamError::Prohibited } else { StreamError::Refused(words) })
+        Some(if words.contains("administratively prohibited") {
+            StreamError::Prohibited
+        } else {
+            StreamError::Refused(words)
+        })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
@@ -204,7 +239,11 @@ impl SshLink {
         let lost = |words: String| StreamError::Link(LinkError::Lost(self.master.last_words(&words)));
         let name = protocol::nonce();
         let listen = self.master.socket.with_file_name(&name[..12]);
-        let forward = Forward { multiplexed: Arc::clone(&self.multiplexed), listen, connect: PathBuf::from(path) };
+        let forward = Forward {
+            multiplexed: Arc::clone(&self.multiplexed),
+            listen,
+            connect: PathBuf::from(path),
+        };
         let opened = within(timeout, async {
             let (from, to) = forward.ends();
             let requested = self.multiplexed.request_port_forward(openssh::ForwardType::Local, from, to).await;
@@ -215,7 +254,13 @@ impl SshLink {
             Ok(stream)
         });
         let (read, write) = opened.await.map_err(|_| StreamError::Timeout)??.into_split();
-        Ok(Box::new(tokio::io::join(mux::Held { inner: read, _guard: forward }, write)))
+        Ok(Box::new(tokio::io::join(
+            mux::Held {
+                inner: read,
+                _guard: forward,
+            },
+            write,
+        )))
     }
 }
 
@@ -228,7 +273,9 @@ struct Forward {
 
 impl Forward {
     fn ends(&self) -> (openssh::Socket<'static>, openssh::Socket<'static>) {
-        let socket = |path: &Path| openssh::Socket::UnixSocket { path: path.to_owned().into() };
+        let socket = |path: &Path| openssh::Socket::UnixSocket {
+            path: path.to_owned().into(),
+        };
         (socket(&self.listen), socket(&self.connect))
     }
 }
@@ -272,7 +319,10 @@ impl Master {
     /// Ends it and whatever it started, such as the `ssh -W` of a jump.
     fn kill(&self) {
         let Some(mut child) = self.take() else { return };
-        let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
+        let group = child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .and_then(rustix::process::Pid::from_raw);
         if let Some(group) = group {
             let _ = rustix::process::kill_process_group(group, rustix::process::Signal::TERM);
         }

@@ -303,6 +303,8 @@ impl<'t> Builder<'t> {
             ScalarStyle::Literal => Style::Literal,
             ScalarStyle::Folded => Style::Folded,
         };
+        // In brackets the library counts the blanks behind a closing quote to the scalar.
+        let end = start + self.text[start..end].trim_end_matches([' ', '\t', '\r', '\n']).len();
         let (span, content) = match style {
             Style::Plain if text.is_empty() && !marked => {
                 let at = place::left_out(self.text, self.cursor);

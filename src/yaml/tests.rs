@@ -43,6 +43,15 @@ fn check_places(text: &str, node: &Node) {
         NodeKind::Scalar(scalar) => {
             let _ = slice(text, node.span);
             let content = slice(text, node.content_span());
+            let quote = match scalar.style {
+                Style::Single => "'",
+                Style::Double => "\"",
+                _ => "",
+            };
+            assert!(
+                slice(text, node.span).starts_with(quote) && slice(text, node.span).ends_with(quote),
+                "{text:?} {node:?}"
+            );
             if scalar.style == Style::Plain && !scalar.text.contains(' ') && !content.contains('\n') {
                 assert_eq!(content, scalar.text, "{text:?}");
             }
@@ -52,7 +61,7 @@ fn check_places(text: &str, node: &Node) {
 
 #[test]
 fn places_are_exact_in_bytes() {
-    let text = "é: ü # ö\nb:\n  - \"q\\n\"\n  - 'it''s'\n\n# c\nc: {a: b, \"d\": [é, f]   }\ne: |\n\n  x y\n\n   z\n# c\nf: >-\n  z\ng:\nh:  \n  -\n  - k\nlast: 'ü'";
+    let text = "é: ü # ö\nb:\n  - \"q\\n\"\n  - 'it''s'\n\n# c\nc: {a: b, \"d\" : [é, \"f\"   ]   }\ne: |\n\n  x y\n\n   z\n# c\nf: >-\n  z\ng:\nh:  \n  -\n  - k\nlast: 'ü'";
     let root = good(text);
     let at = |key: &str| slice(text, root.get(key).unwrap().span);
     assert_eq!(at("é"), "ü");
@@ -60,9 +69,9 @@ fn places_are_exact_in_bytes() {
     let b = root.get("b").unwrap().as_list().unwrap();
     assert_eq!((slice(text, b[0].span), slice(text, b[0].content_span())), ("\"q\\n\"", "q\\n"));
     assert_eq!((slice(text, b[1].span), slice(text, b[1].content_span())), ("'it''s'", "it''s"));
-    assert_eq!(at("c"), "{a: b, \"d\": [é, f]   }");
+    assert_eq!(at("c"), "{a: b, \"d\" : [é, \"f\"   ]   }");
     assert_eq!(slice(text, root.get("c").unwrap().entry("d").unwrap().key.span), "\"d\"");
-    assert_eq!(slice(text, root.get("c").unwrap().get("d").unwrap().span), "[é, f]");
+    assert_eq!(slice(text, root.get("c").unwrap().get("d").unwrap().span), "[é, \"f\"   ]");
     assert_eq!(at("e"), "|\n\n  x y\n\n   z");
     assert_eq!(slice(text, root.get("e").unwrap().content_span()), "x y\n\n   z");
     assert_eq!(at("f"), ">-\n  z");

@@ -1,5 +1,6 @@
 //! End-to-end tests: the real binary against real programs on loopback, one file per subject.
 #![allow(clippy::unwrap_used)]
 
+mod haproxy;
 mod lab;
 mod pool_record;

@@ -5,24 +5,37 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::runtime_dir::RuntimeDir;
-use super::super::{Attached, Certainty, ConnectErrorKind, Connector, Destination, Exec, HostSpec, RunAs, SocketErrorKind, TcpError, Transport};
+use super::super::{
+    Attached, Certainty, ConnectErrorKind, Connector, Destination, Exec, HostSpec, RunAs, SocketErrorKind, TcpError, Transport,
+};
 use super::sshd::{Sshd, keygen};
 use super::{Bed, directory, eventually, pids, run, running, sink};
 
 fn spec(sshd: &Sshd) -> HostSpec {
-    HostSpec { name: "h".into(), destination: Destination::Ssh(sshd.destination()), accept_new: false }
+    HostSpec {
+        name: "h".into(),
+        destination: Destination::Ssh(sshd.destination()),
+        accept_new: false,
+    }
 }
 
 fn at(sshd: &Sshd, change: impl FnOnce(&mut super::super::SshDestination)) -> HostSpec {
     let mut destination = sshd.destination();
     change(&mut destination);
-    HostSpec { destination: Destination::Ssh(destination), ..spec(sshd) }
+    HostSpec {
+        destination: Destination::Ssh(destination),
+        ..spec(sshd)
+    }
 }
 
 async fn failure(runtime: &Path, spec: &HostSpec) -> ConnectErrorKind {
     let connector = Connector::with(RuntimeDir::at(runtime.to_owned()));
     let error = connector.connect(spec).await.err().unwrap();
-    assert_eq!(std::fs::read_dir(runtime).unwrap().count(), 0, "nothing is left behind after {error}");
+    assert_eq!(
+        std::fs::read_dir(runtime).unwrap().count(),
+        0,
+        "nothing is left behind after {error}"
+    );
     error.kind
 }
 
@@ -35,18 +48,32 @@ async fn failures_have_their_class() {
     keygen(&sshd.dir.join("other"));
     let stranger = at(&sshd, |d| d.identity_file = Some(sshd.dir.join("other")));
     assert_eq!(failure(&runtime, &stranger).await, ConnectErrorKind::AuthDenied);
-    assert_eq!(failure(&runtime, &at(&sshd, |d| d.user = Some("no-such-user".into()))).await, ConnectErrorKind::AuthDenied);
+    assert_eq!(
+        failure(&runtime, &at(&sshd, |d| d.user = Some("no-such-user".into()))).await,
+        ConnectErrorKind::AuthDenied
+    );
     sshd.trust(&sshd.dir.join("other.pub"));
     assert_eq!(failure(&runtime, &spec(&sshd)).await, ConnectErrorKind::HostKeyChanged);
-    let eager = HostSpec { accept_new: true, ..spec(&sshd) };
-    assert_eq!(failure(&runtime, &eager).await, ConnectErrorKind::HostKeyChanged, "accepting new keys accepts no changed one");
+    let eager = HostSpec {
+        accept_new: true,
+        ..spec(&sshd)
+    };
+    assert_eq!(
+        failure(&runtime, &eager).await,
+        ConnectErrorKind::HostKeyChanged,
+        "accepting new keys accepts no changed one"
+    );
     std::fs::write(sshd.dir.join("known"), "").unwrap();
     assert_eq!(failure(&runtime, &spec(&sshd)).await, ConnectErrorKind::HostKeyUnknown);
     let connector = Connector::with(RuntimeDir::at(runtime.clone()));
     assert!(connector.connect(&eager).await.is_ok());
     assert!(connector.connect(&spec(&sshd)).await.is_ok(), "the key is known now");
     for address in ["", "-oProxyCommand=touch x", "a b"] {
-        assert_eq!(failure(&runtime, &at(&sshd, |d| d.address = address.into())).await, ConnectErrorKind::Dns, "{address}");
+        assert_eq!(
+            failure(&runtime, &at(&sshd, |d| d.address = address.into())).await,
+            ConnectErrorKind::Dns,
+            "{address}"
+        );
     }
 }
 
@@ -85,7 +112,9 @@ async fn few_sessions_are_enough() {
     let mut tasks = Vec::new();
     for n in 0..12 {
         let host = Arc::clone(&bed.host);
-        tasks.push(tokio::spawn(async move { host.exec(Exec::script(format!("sleep 0.05; echo {n}"))).await.unwrap().stdout.bytes }));
+        tasks.push(tokio::spawn(async move {
+            host.exec(Exec::script(format!("sleep 0.05; echo {n}"))).await.unwrap().stdout.bytes
+        }));
     }
     for (n, task) in tasks.into_iter().enumerate() {
         assert_eq!(task.await.unwrap(), format!("{n}\n").as_bytes());
@@ -96,7 +125,10 @@ async fn few_sessions_are_enough() {
 async fn forwarding_that_is_forbidden_is_said_to_be() {
     let bed = Bed::ssh("AllowTcpForwarding no\nAllowStreamLocalForwarding no").await;
     let soon = Duration::from_secs(5);
-    assert_eq!(bed.host.open_tcp("127.0.0.1", 9, soon).await.err(), Some(TcpError::ForwardingRefused));
+    assert_eq!(
+        bed.host.open_tcp("127.0.0.1", 9, soon).await.err(),
+        Some(TcpError::ForwardingRefused)
+    );
     let _listener = std::os::unix::net::UnixListener::bind(bed.path("s")).unwrap();
     let error = bed.host.socket(&bed.path("s"), b"x", RunAs::Login, soon).await.unwrap_err();
     assert_eq!(error.kind, SocketErrorKind::ForwardingRefused);
@@ -106,7 +138,9 @@ async fn forwarding_that_is_forbidden_is_said_to_be() {
 async fn a_killed_master_loses_nothing() {
     let bed = Bed::ssh("").await;
     let go = bed.path("go");
-    let request = run(Exec::script(format!("echo half; while [ ! -e {go} ]; do sleep 0.05; done; echo whole; exit 9")));
+    let request = run(Exec::script(format!(
+        "echo half; while [ ! -e {go} ]; do sleep 0.05; done; echo whole; exit 9"
+    )));
     let (host, sent) = (Arc::clone(&bed.host), request.clone());
     let task = tokio::spawn(async move { host.run(sent, sink()).await });
     eventually("it runs", || running(&format!("{}.cmd", request.id.as_str())));
@@ -122,7 +156,9 @@ async fn a_killed_master_loses_nothing() {
     let second = bed.again().await;
     assert_eq!(second.attach(&request.id, Duration::from_millis(100)).await, Ok(Attached::Running));
     std::fs::write(&go, "").unwrap();
-    let Ok(Attached::Done(got)) = second.attach(&request.id, Duration::from_secs(10)).await else { panic!("it has ended") };
+    let Ok(Attached::Done(got)) = second.attach(&request.id, Duration::from_secs(10)).await else {
+        panic!("it has ended")
+    };
     assert_eq!((got.code, &got.stdout.bytes[..]), (9, &b"half\nwhole\n"[..]));
 }
 
@@ -150,7 +186,9 @@ async fn nothing_is_left_after_close_and_drop() {
 /// What the next test starts and kills; by itself it does nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn controller() {
-    let Ok(dir) = std::env::var("RUNBOOK_TEST_CONTROLLER") else { return };
+    let Ok(dir) = std::env::var("RUNBOOK_TEST_CONTROLLER") else {
+        return;
+    };
     let field = |name: &str| std::fs::read_to_string(Path::new(&dir).join(name)).unwrap();
     let destination = super::super::SshDestination {
         address: "127.0.0.1".into(),
@@ -160,7 +198,11 @@ async fn controller() {
         ..Default::default()
     };
     let connector = Connector::with(RuntimeDir::at(Path::new(&dir).join("r")));
-    let spec = HostSpec { name: "h".into(), destination: Destination::Ssh(destination), accept_new: false };
+    let spec = HostSpec {
+        name: "h".into(),
+        destination: Destination::Ssh(destination),
+        accept_new: false,
+    };
     let host = connector.connect(&spec).await.unwrap();
     let _ = host.socket("/no/socket", b"x", RunAs::Login, Duration::from_secs(5)).await;
     host.exec(Exec::argv(["true"])).await.unwrap();

@@ -48,10 +48,20 @@ impl Bed {
         let dir = directory();
         let runtime = RuntimeDir::at(dir.join("r"));
         let destination = sshd.as_ref().map_or(Destination::Local, |s| Destination::Ssh(s.destination()));
-        let spec = HostSpec { name: "h".into(), destination, accept_new: false };
+        let spec = HostSpec {
+            name: "h".into(),
+            destination,
+            accept_new: false,
+        };
         let connector = Connector::with(runtime);
         let host = connector.connect(&spec).await.unwrap();
-        Bed { host, dir, sshd, spec, connector }
+        Bed {
+            host,
+            dir,
+            sshd,
+            spec,
+            connector,
+        }
     }
 
     fn path(&self, name: &str) -> String {
@@ -81,12 +91,22 @@ fn directory() -> PathBuf {
     dir
 }
 
+/// A time to sleep that names its test in a list of processes.
+fn nap() -> String {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    format!("6{}.{:03}7", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
+}
+
 fn id() -> AttemptId {
     AttemptId::new(format!("t.{}", uuid::Uuid::new_v4().simple())).unwrap()
 }
 
 fn run(exec: Exec) -> Run {
-    Run { id: id(), exec, grace: Duration::from_secs(1) }
+    Run {
+        id: id(),
+        exec,
+        grace: Duration::from_secs(1),
+    }
 }
 
 fn sink() -> super::OutputSink {
@@ -110,7 +130,9 @@ fn running(text: &str) -> bool {
 fn pids(text: &str) -> Vec<i32> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Ok(pid) = entry.file_name().to_string_lossy().parse::<i32>() else { continue };
+        let Ok(pid) = entry.file_name().to_string_lossy().parse::<i32>() else {
+            continue;
+        };
         let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
         let line = String::from_utf8_lossy(&line).replace('\0', " ");
         if line.contains(text) {

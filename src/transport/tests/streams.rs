@@ -12,7 +12,7 @@ use super::super::http::{HttpRequest, HttpTarget, request};
 use super::super::{RunAs, SocketErrorKind, TcpError};
 use super::{Bed, on_both_links};
 
-on_both_links!(a_socket_answers, a_socket_that_does_not, a_port, http);
+on_both_links!(a_socket_answers, a_socket_that_does_not, a_socket_of_another_user, a_port, http);
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -54,6 +54,34 @@ async fn a_socket_that_does_not(bed: &Bed) {
     }
 }
 
+async fn a_socket_of_another_user(bed: &Bed) {
+    let path = bed.path("s");
+    let listener = UnixListener::bind(&path).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut asked = [0; 5];
+        // Who only looks whether somebody listens sends nothing.
+        if stream.read_exact(&mut asked).is_ok() {
+            stream.write_all(b"answer\n").unwrap();
+        }
+    });
+    let asked = bed.host.socket(&path, b"show\n", RunAs::User("nobody".into()), SOON).await;
+    // Whether sudo and a relay are there depends on the machine; without them the error says which is missing.
+    match asked {
+        Ok(answer) => assert_eq!(answer, b"answer\n"),
+        Err(error) => {
+            let known = matches!(error.kind, SocketErrorKind::NoProgram | SocketErrorKind::Other);
+            assert!(
+                known && (error.kind == SocketErrorKind::NoProgram || error.detail.contains("sudo")),
+                "{error:?}"
+            );
+            drop(std::os::unix::net::UnixStream::connect(&path));
+        }
+    }
+    server.join().unwrap();
+}
+
 async fn a_port(bed: &Bed) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -89,8 +117,17 @@ async fn http(bed: &Bed) {
     });
     let target = HttpTarget::parse(&url).unwrap();
     let stream = bed.host.open_tcp(&target.host, target.port, SOON).await.unwrap();
-    let get = HttpRequest { method: "GET".into(), target, headers: Vec::new(), body: Vec::new(), timeout: SOON };
+    let get = HttpRequest {
+        method: "GET".into(),
+        target,
+        headers: Vec::new(),
+        body: Vec::new(),
+        timeout: SOON,
+    };
     let answer = request(stream, get).await.unwrap();
-    assert_eq!((answer.status, answer.body.len(), answer.truncated), (200, crate::base::bound::HTTP_BODY_BYTES, true));
+    assert_eq!(
+        (answer.status, answer.body.len(), answer.truncated),
+        (200, crate::base::bound::HTTP_BODY_BYTES, true)
+    );
     server.join().unwrap();
 }

@@ -29,6 +29,25 @@ impl Config {
         self.insert(head + 1, new_line);
     }
 
+    /// True when the backend itself has a `balance` line.
+    #[must_use]
+    pub fn has_own_balance(&self, backend: &str) -> bool {
+        self.own_line(backend, "balance").is_some()
+    }
+
+    /// Removes a backend's own `balance` line where its `defaults` (or HAProxy's own default) say the same.
+    pub fn inherit_balance(&mut self, backend: &str) {
+        let Some(line) = self.own_line(backend, "balance") else {
+            return;
+        };
+        let mut without = self.clone();
+        without.lines.remove(line);
+        let without = Config::parse(&without.text());
+        if without.balance(backend) == self.balance(backend) {
+            *self = without;
+        }
+    }
+
     /// Sets or removes `weight N` of a server's line, commented out or not.
     pub fn set_weight(&mut self, server: &Server, weight: Option<i64>) {
         match weight {
@@ -158,6 +177,14 @@ mod tests {
             ["-    balance uri depth 2", "+    balance roundrobin"]
         );
         assert_eq!(changed(|c| c.set_balance("web", "roundrobin")), ["+    balance roundrobin"]);
+        assert!(
+            changed(|c| {
+                c.set_balance("web", "leastconn");
+                c.inherit_balance("web");
+            })
+            .is_empty()
+        );
+        assert!(changed(|c| c.inherit_balance("api")).is_empty(), "its defaults say otherwise");
         let mut bare = Config::parse("backend web");
         bare.set_balance("web", "source");
         assert_eq!(bare.text(), "backend web\n    balance source\n");

@@ -1,0 +1,25 @@
+//! Short words for declaring parameters.
+
+use crate::model::action::{Parameter, ParameterKind};
+
+/// A parameter that must be given.
+#[must_use]
+pub const fn required(name: &'static str, kind: ParameterKind, docs: &'static str) -> Parameter {
+    Parameter {
+        name,
+        kind,
+        required: true,
+        docs,
+    }
+}
+
+/// A parameter that may be left out; its docs name the default.
+#[must_use]
+pub const fn optional(name: &'static str, kind: ParameterKind, docs: &'static str) -> Parameter {
+    Parameter {
+        name,
+        kind,
+        required: false,
+        docs,
+    }
+}

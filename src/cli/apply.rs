@@ -1,0 +1,77 @@
+//! `runbook apply`: plan, show, confirm, run, report.
+
+use super::arguments::{ApplyArguments, Format};
+use super::context::Context;
+use super::exit::{CliError, Exit};
+use super::output::{err, interactive};
+use super::plan::{self, Made};
+use super::progress;
+use crate::model::event::RunCreated;
+use crate::model::plan::Plan;
+use crate::report;
+use crate::run::system;
+
+/// Applies a runbook.
+///
+/// # Errors
+/// Invalid texts; a plan that is refused; a journal that takes nothing.
+pub fn run(context: &Context, arguments: &ApplyArguments) -> Result<Exit, CliError> {
+    let made = plan::make(context, &arguments.plan)?;
+    let format = arguments.plan.output;
+    if format == Format::Text {
+        plan::print(context, &made.plan, format);
+    }
+    if !made.plan.refusals.is_empty() {
+        if format != Format::Text {
+            plan::print(context, &made.plan, format);
+        }
+        return Ok(Exit::Refused);
+    }
+    confirm(context, arguments, &made.plan)?;
+    let supervisor = context.supervisor()?;
+    let run = supervisor.create(created(arguments, made))?;
+    progress::drive(context, &supervisor, run, progress::Options { force: false, detach: arguments.detach, format })
+}
+
+fn created(arguments: &ApplyArguments, made: Made) -> RunCreated {
+    RunCreated {
+        uid: system::new_uid(),
+        runbook: made.compiled.runbook.name.clone(),
+        sources: made.compiled.sources,
+        inventory: made.inventory,
+        params: made.params,
+        plan: made.plan,
+        by: system::person(),
+        reason: arguments.reason.clone(),
+        gate: arguments.gate.is_some(),
+    }
+}
+
+/// A person says yes to this very plan: by its digest, by `--yes`, or at the terminal.
+fn confirm(context: &Context, arguments: &ApplyArguments, plan: &Plan) -> Result<(), CliError> {
+    if let Some(wanted) = &arguments.digest {
+        let wanted = wanted.strip_prefix("sha256:").unwrap_or(wanted);
+        if wanted.len() < 8 {
+            return Err(CliError::Usage(format!("--plan expects at least eight digits of the digest, found `{wanted}`")));
+        }
+        if plan.digest.starts_with(wanted) {
+            return Ok(());
+        }
+        let words = format!("the plan is no longer the one with digest {wanted}: it is now {}. Nothing was changed; look at the new plan", &plan.digest[..12]);
+        return Err(CliError::Refused(words));
+    }
+    if arguments.yes || plan.nothing_to_do() {
+        return Ok(());
+    }
+    if !interactive(context.global.no_input) || arguments.plan.output != Format::Text {
+        let short = plan.digest.get(..12).unwrap_or(&plan.digest);
+        return Err(CliError::Usage(format!("nobody can be asked here: confirm with --yes, or run exactly this plan with --plan {short}")));
+    }
+    err(&format!("{}\n", report::plan::total(plan)));
+    let yes = dialoguer::Confirm::new().with_prompt("Run this plan?").default(false).interact();
+    match yes {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(CliError::Refused(String::from("not confirmed; nothing was changed"))),
+        Err(error) => Err(CliError::Usage(format!("no answer: {error}"))),
+    }
+}

@@ -1,0 +1,252 @@
+//! What the commands share: where texts, the journal and the configuration are, and how the parts are put together.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::arguments::Global;
+use super::exit::CliError;
+use super::output::Colors;
+use crate::action::CATALOG;
+use crate::base::clock::Clock;
+use crate::config::{self, Config};
+use crate::diagnostic::{Diagnostic, SourceId, Sources};
+use crate::inventory;
+use crate::journal::{Journal, SqliteJournal};
+use crate::lang;
+use crate::model::inventory::Inventory;
+use crate::model::runbook::Runbook;
+use crate::notify::Channel;
+use crate::run::supervisor::Supervisor;
+use crate::run::system::SystemClock;
+use crate::transport::Connector;
+use crate::yaml;
+
+/// One invocation.
+pub struct Context {
+    /// Flags of every command.
+    pub global: Global,
+    /// Whether to colour.
+    pub colors: Colors,
+    /// People, channels, limits.
+    pub config: Config,
+}
+
+/// A compiled runbook and the texts it came from (the runbook is source 0).
+#[derive(Debug)]
+pub struct Compiled {
+    /// The runbook.
+    pub runbook: Runbook,
+    /// Its text.
+    pub sources: Sources,
+}
+
+impl Context {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// A configuration that is invalid or cannot be read.
+    pub fn new(global: Global) -> Result<Context, CliError> {
+        let colors = Colors::new(global.color);
+        let mut sources = Sources::new();
+        let mut ids = Vec::new();
+        for path in config_files(&global)? {
+            ids.push(read(&mut sources, &path)?);
+        }
+        let (config, diagnostics) = config::parse(&sources, &ids);
+        match config {
+            Some(config) if !diagnostics.has_errors() => Ok(Context { global, colors, config }),
+            _ => Err(CliError::Texts(diagnostics, Box::new(sources))),
+        }
+    }
+
+    /// Reads and compiles a runbook: a path, `-` for standard input, or a name in `runbooks/`.
+    ///
+    /// # Errors
+    /// A file that is not there; mistakes in it.
+    pub fn compile(&self, name: &Path) -> Result<Compiled, CliError> {
+        let mut sources = Sources::new();
+        let (id, stem) = if name == Path::new("-") {
+            let mut bytes = Vec::new();
+            std::io::Read::read_to_end(&mut std::io::stdin().lock(), &mut bytes)?;
+            (sources.add("<stdin>", decode(&bytes, name)?), None)
+        } else {
+            let path = find_runbook(name)?;
+            let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned());
+            (read(&mut sources, &path)?, stem)
+        };
+        let (runbook, diagnostics) = lang::compile(&sources, id, stem.as_deref(), &CATALOG);
+        match runbook {
+            Some(runbook) if !diagnostics.has_errors() => {
+                if !diagnostics.is_empty() {
+                    super::output::err(&crate::diagnostic::render::render(&diagnostics, &sources, self.colors.err));
+                }
+                Ok(Compiled { runbook, sources })
+            }
+            _ => Err(CliError::Texts(diagnostics, Box::new(sources))),
+        }
+    }
+
+    /// Reads the inventory.
+    ///
+    /// # Errors
+    /// Files that are not there; mistakes in them.
+    pub fn inventory(&self) -> Result<Inventory, CliError> {
+        let mut sources = Sources::new();
+        let mut files = Vec::new();
+        for path in self.inventory_files()? {
+            let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+            let folder = folder.canonicalize().unwrap_or(folder);
+            files.push((read(&mut sources, &path)?, folder.to_string_lossy().into_owned()));
+        }
+        let (inventory, diagnostics) = inventory::parse(&sources, &files);
+        match inventory {
+            Some(inventory) if !diagnostics.has_errors() => Ok(inventory),
+            _ => Err(CliError::Texts(diagnostics, Box::new(sources))),
+        }
+    }
+
+    fn inventory_files(&self) -> Result<Vec<PathBuf>, CliError> {
+        let named: Vec<PathBuf> = match (&self.global.inventory, &self.config.inventory) {
+            (flags, _) if !flags.is_empty() => flags.clone(),
+            (_, configured) if !configured.is_empty() => configured.iter().map(PathBuf::from).collect(),
+            _ => vec![PathBuf::from("inventory")],
+        };
+        let mut files = Vec::new();
+        for path in named {
+            if path.is_dir() {
+                let mut inside: Vec<PathBuf> = std::fs::read_dir(&path)?.filter_map(|e| e.ok().map(|e| e.path())).filter(|p| is_inventory(p)).collect();
+                inside.sort();
+                if inside.is_empty() {
+                    return Err(no_text("inventory", &path, "the folder holds no file that ends in .yaml or .yml"));
+                }
+                files.extend(inside);
+            } else {
+                files.push(path);
+            }
+        }
+        Ok(files)
+    }
+
+    /// The file the journal is in.
+    ///
+    /// # Errors
+    /// When there is no place for it.
+    pub fn journal_path(&self) -> Result<PathBuf, CliError> {
+        if let Some(path) = self.global.journal.clone().or_else(|| self.config.journal.as_ref().map(PathBuf::from)) {
+            return Ok(path);
+        }
+        let state = std::env::var_os("XDG_STATE_HOME").filter(|v| !v.is_empty()).map(PathBuf::from);
+        let home = std::env::var_os("HOME").filter(|v| !v.is_empty()).map(|home| PathBuf::from(home).join(".local/state"));
+        let folder = state.or(home).map_or_else(|| PathBuf::from("/var/lib/runbook"), |base| base.join("runbook"));
+        Ok(folder.join("journal.sqlite3"))
+    }
+
+    /// Opens the journal, making it if need be.
+    ///
+    /// # Errors
+    /// A place that cannot be used; a damaged journal.
+    pub fn journal(&self) -> Result<Arc<dyn Journal>, CliError> {
+        Ok(Arc::new(SqliteJournal::open(&self.journal_path()?)?))
+    }
+
+    /// Everything that drives runs.
+    ///
+    /// # Errors
+    /// As [`Context::journal`].
+    pub fn supervisor(&self) -> Result<Supervisor, CliError> {
+        Ok(Supervisor {
+            journal: self.journal()?,
+            clock: self.clock(),
+            transport: Arc::new(Connector::new()),
+            catalog: &CATALOG,
+            channels: Arc::new(self.channels()),
+            ssh_options: self.config.ssh_options(),
+        })
+    }
+
+    /// The machine's clock.
+    #[must_use]
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(SystemClock)
+    }
+
+    fn channels(&self) -> BTreeMap<String, Vec<Channel>> {
+        self.config.recipients_by_name()
+    }
+}
+
+/// Parses `NAME=VALUE` flags.
+///
+/// # Errors
+/// A flag without `=`, a name given twice.
+pub fn params(flags: &[String]) -> Result<BTreeMap<String, String>, CliError> {
+    let mut given = BTreeMap::new();
+    for flag in flags {
+        let (name, value) = flag.split_once('=').ok_or_else(|| CliError::Usage(format!("--param expects NAME=VALUE, found `{flag}`")))?;
+        if given.insert(name.trim().to_owned(), value.to_owned()).is_some() {
+            return Err(CliError::Usage(format!("--param {} is given twice", name.trim())));
+        }
+    }
+    Ok(given)
+}
+
+fn is_inventory(path: &Path) -> bool {
+    path.is_file() && path.extension().is_some_and(|e| e == "yaml" || e == "yml")
+}
+
+/// The file of a runbook.
+fn find_runbook(name: &Path) -> Result<PathBuf, CliError> {
+    let mut tried = vec![name.to_owned(), name.with_extension("yaml")];
+    if name.is_relative() {
+        tried.push(Path::new("runbooks").join(name));
+        tried.push(Path::new("runbooks").join(name).with_extension("yaml"));
+    }
+    tried.dedup();
+    tried.iter().find(|p| p.is_file()).cloned().ok_or_else(|| {
+        let places: Vec<String> = tried.iter().map(|p| p.display().to_string()).collect();
+        no_text("runbook", name, &format!("looked for {}", places.join(", ")))
+    })
+}
+
+fn no_text(what: &str, path: &Path, why: &str) -> CliError {
+    let d = Diagnostic::nowhere("RB0001", format!("there is no {what} `{}`", path.display())).help(why);
+    CliError::Texts(d.into(), Box::default())
+}
+
+fn read(sources: &mut Sources, path: &Path) -> Result<SourceId, CliError> {
+    let bytes = std::fs::read(path).map_err(|e| no_text("readable file", path, &e.to_string()))?;
+    let text = decode(&bytes, path)?;
+    Ok(sources.add(path.display().to_string(), text))
+}
+
+fn decode(bytes: &[u8], path: &Path) -> Result<String, CliError> {
+    yaml::decode(bytes).map_err(|d| {
+        let mut sources = Sources::new();
+        sources.add(path.display().to_string(), String::new());
+        CliError::Texts(d.into(), Box::new(sources))
+    })
+}
+
+/// Configuration files, the most telling first.
+fn config_files(global: &Global) -> Result<Vec<PathBuf>, CliError> {
+    if let Some(path) = &global.config {
+        return if path.is_file() { Ok(vec![path.clone()]) } else { Err(no_text("configuration", path, "given by --config or RUNBOOK_CONFIG")) };
+    }
+    let mut files = Vec::new();
+    let mut folder = std::env::current_dir().ok();
+    while let Some(here) = folder {
+        let file = here.join("runbook.config.yaml");
+        if file.is_file() {
+            files.push(file);
+            break;
+        }
+        // The repository's root ends the search: a file above it belongs to somebody else.
+        folder = if here.join(".git").exists() { None } else { here.parent().map(Path::to_owned) };
+    }
+    let user = std::env::var_os("XDG_CONFIG_HOME").filter(|v| !v.is_empty()).map(PathBuf::from);
+    let user = user.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")));
+    files.extend(user.map(|base| base.join("runbook/config.yaml")).filter(|p| p.is_file()));
+    files.extend(Some(PathBuf::from("/etc/runbook/config.yaml")).filter(|p| p.is_file()));
+    Ok(files)
+}

@@ -1,0 +1,129 @@
+//! `runbook plan`: looks at the hosts, changes nothing, and says what `apply` would do.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::arguments::{Format, PlanArguments};
+use super::context::{self, Compiled, Context};
+use super::exit::{CliError, Exit};
+use super::output::{self, interactive, out};
+use crate::action::CATALOG;
+use crate::base::id::HostName;
+use crate::diagnostic::{Diagnostic, SourceId};
+use crate::model::inventory::Inventory;
+use crate::model::pattern;
+use crate::model::plan::Plan;
+use crate::model::value::Value;
+use crate::plan::{PlanInput, params};
+use crate::report::{self, Style};
+use crate::run::connections::Connections;
+use crate::run::observe::Observer;
+use crate::run::planning;
+use crate::transport::Connector;
+
+/// A plan and everything it was made from.
+#[derive(Debug)]
+pub struct Made {
+    /// The plan.
+    pub plan: Plan,
+    /// The runbook and its text.
+    pub compiled: Compiled,
+    /// The hosts.
+    pub inventory: Inventory,
+    /// The parameters.
+    pub params: BTreeMap<String, Value>,
+}
+
+/// Makes and prints a plan.
+///
+/// # Errors
+/// Invalid texts.
+pub fn run(context: &Context, arguments: &PlanArguments) -> Result<Exit, CliError> {
+    let made = make(context, arguments)?;
+    print(context, &made.plan, arguments.output);
+    if !made.plan.refusals.is_empty() {
+        return Ok(Exit::Refused);
+    }
+    let something = arguments.detailed_exitcode && !made.plan.nothing_to_do();
+    Ok(if something { Exit::SomethingToDo } else { Exit::Done })
+}
+
+/// Prints a plan.
+pub fn print(context: &Context, plan: &Plan, format: Format) {
+    match format {
+        Format::Text => out(&report::plan::text(plan, Style { color: context.colors.out })),
+        Format::Json => output::json(&report::plan_json::document(plan)),
+        Format::Ndjson => out(&format!("{}\n{}\n", report::live::version_line(), report::plan_json::document(plan))),
+        Format::Github => out(&report::plan_markdown::text(plan)),
+    }
+}
+
+/// Makes a plan, looking at hosts unless `--offline`.
+///
+/// # Errors
+/// Invalid texts, a missing parameter.
+pub fn make(context: &Context, arguments: &PlanArguments) -> Result<Made, CliError> {
+    let compiled = context.compile(&arguments.runbook)?;
+    let inventory = context.inventory()?;
+    let mut given = context::params(&arguments.params)?;
+    ask_missing(context, &compiled, &mut given)?;
+    let (values, diagnostics) = params::resolve(&compiled.runbook, &inventory, &given);
+    if diagnostics.has_errors() {
+        return Err(CliError::Texts(diagnostics, Box::new(compiled.sources)));
+    }
+    let limit = arguments.limit.as_deref().map(|text| limit(text, &inventory)).transpose()?;
+    let text = compiled.sources.get(SourceId(0)).map(|s| s.text.clone()).unwrap_or_default();
+    let input = PlanInput {
+        runbook: &compiled.runbook,
+        text: &text,
+        inventory: &inventory,
+        params: &values,
+        catalog: &CATALOG,
+        limit: limit.as_deref(),
+        max_hosts: context.config.limits.max_hosts,
+        offline: arguments.offline,
+        now: context.clock().now(),
+    };
+    let connections = Arc::new(Connections::new(Arc::new(Connector::new()), Arc::new(inventory.clone()), context.config.ssh_options()));
+    // The planner is given eyes only: an observer has no way to change anything.
+    let observer = Observer::new(connections.clone());
+    let planned = super::runtime()?.block_on(async {
+        let planned = planning::make(input, &observer).await;
+        connections.close().await;
+        planned
+    });
+    match planned {
+        Ok(plan) => Ok(Made { plan, compiled, inventory, params: values }),
+        Err(diagnostics) => Err(CliError::Texts(diagnostics, Box::new(compiled.sources))),
+    }
+}
+
+fn limit(text: &str, inventory: &Inventory) -> Result<Vec<HostName>, CliError> {
+    pattern::select(text, inventory).map_err(|message| {
+        let d = Diagnostic::nowhere("RB0713", format!("--limit `{text}`: {message}"));
+        CliError::Texts(d.into(), Box::default())
+    })
+}
+
+/// A missing required parameter is asked for at a terminal; elsewhere the planner reports it.
+fn ask_missing(context: &Context, compiled: &Compiled, given: &mut BTreeMap<String, String>) -> Result<(), CliError> {
+    if !interactive(context.global.no_input) {
+        return Ok(());
+    }
+    for param in compiled.runbook.params.iter().filter(|p| p.default.is_none()) {
+        if given.contains_key(&param.name) {
+            continue;
+        }
+        let prompt = if param.description.is_empty() { param.name.clone() } else { format!("{} ({})", param.name, param.description) };
+        let answer: String = dialoguer::Input::new().with_prompt(prompt).interact_text().map_err(|e| CliError::Usage(format!("no answer: {e}")))?;
+        given.insert(param.name.clone(), answer);
+    }
+    Ok(())
+}
+
+/// How to call the runbook again in a message.
+#[must_use]
+pub fn shown(runbook: &Path) -> String {
+    crate::base::quote::show([runbook.to_string_lossy().as_ref()])
+}

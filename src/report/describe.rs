@@ -1,0 +1,128 @@
+//! Short phrases that several reports share: hosts, outcomes, capacities, ways back.
+
+use std::time::Duration;
+
+use crate::base::clock::{Timestamp, friendly};
+use crate::base::id::HostName;
+use crate::base::sanitise::one_line;
+use crate::model::action::Undo;
+use crate::model::event::{FailureKind, RunOutcome};
+use crate::model::plan::Capacity;
+
+use super::style::Tint;
+
+/// Names are shown whole up to here; a name is a word, not an essay.
+pub(super) const NAME: usize = 60;
+/// A sentence on one line.
+pub(super) const SENTENCE: usize = 300;
+
+/// Harmless and short: a name.
+pub(super) fn name(text: impl std::fmt::Display) -> String {
+    one_line(&text.to_string(), NAME)
+}
+
+/// Harmless, on one line.
+pub(super) fn sentence(text: &str) -> String {
+    one_line(text, SENTENCE)
+}
+
+/// `web-01 web-02`; more than `most` are counted: `web-01 web-02 and 4 more`.
+pub(super) fn hosts(list: &[HostName], most: usize) -> String {
+    let shown = list.iter().take(most).map(name).collect::<Vec<_>>().join(" ");
+    match list.len().saturating_sub(most) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// `1 step`, `3 steps`.
+pub(super) fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// `web 1/2 serving (min 1)`.
+pub(super) fn capacity(capacity: &Capacity) -> String {
+    format!(
+        "{} {}/{} serving (min {})",
+        name(&capacity.pool),
+        capacity.serving,
+        capacity.total,
+        capacity.minimum
+    )
+}
+
+/// `undo: pool.member state=ready`; without the arguments that only say which thing is meant.
+pub(super) fn undo(undo: &Undo) -> String {
+    match undo {
+        Undo::Nothing => String::from("nothing to undo"),
+        Undo::Keep => String::from("stays"),
+        Undo::Impossible => String::from("no way back"),
+        Undo::Call { action, arguments } => {
+            let which = ["pool", "member", "name", "path"];
+            let shown = arguments.0.iter().filter(|(key, _)| !which.contains(&key.as_str()));
+            let list: String = shown.map(|(key, value)| format!(" {}={}", name(key), name(value))).collect();
+            format!("undo: {}{list}", name(action))
+        }
+    }
+}
+
+/// One word in capitals for how a run ended; debts are counted beside it.
+pub(super) fn outcome(outcome: RunOutcome, open: usize) -> (String, Tint) {
+    let (word, tint) = match outcome {
+        RunOutcome::Succeeded => ("DONE", Tint::Good),
+        RunOutcome::Failed => ("FAILED", Tint::Bad),
+        RunOutcome::Stuck => ("STUCK", Tint::Bad),
+        RunOutcome::Denied => ("DENIED", Tint::Notice),
+        RunOutcome::Cancelled => ("CANCELLED", Tint::Notice),
+        RunOutcome::Lost => ("LOST", Tint::Bad),
+        RunOutcome::Refused => ("REFUSED", Tint::Notice),
+    };
+    if open == 0 {
+        (word.to_owned(), tint)
+    } else {
+        (format!("{word}, {open} to do"), Tint::Bad)
+    }
+}
+
+/// One word for why a step failed.
+pub(super) fn failure(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Check => "check failed",
+        FailureKind::Exit => "program failed",
+        FailureKind::Unreachable => "unreachable",
+        FailureKind::Denied => "permission denied",
+        FailureKind::Timeout => "timed out",
+        FailureKind::Refused => "refused",
+        FailureKind::NotApproved => "not approved",
+        FailureKind::Cancelled => "cancelled",
+        FailureKind::Unexpected => "unexpected",
+    }
+}
+
+/// `2026-11-20T14:02:00Z (1d3h ago)`.
+pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
+    format!("{at} ({} ago)", coarse(now.since(at)))
+}
+
+/// `in 45m`, or `12m ago` when it has passed.
+pub(super) fn until(at: Timestamp, now: Timestamp) -> String {
+    if at > now {
+        format!("in {}", coarse(at.since(now)))
+    } else {
+        format!("{} ago", coarse(now.since(at)))
+    }
+}
+
+/// Whole seconds from one second on: tables need no tenths.
+pub(super) fn coarse(span: Duration) -> String {
+    if span >= Duration::from_secs(1) {
+        friendly(Duration::from_secs(span.as_secs()))
+    } else {
+        friendly(span)
+    }
+}
+
+/// `12` and `12.1` as commands take them, without the `#`.
+pub(super) fn bare(run: crate::base::id::RunId) -> String {
+    run.0.to_string()
+}

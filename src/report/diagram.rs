@@ -1,0 +1,234 @@
+//! A plan or a runbook as a graph, for Graphviz (dot) and Mermaid. Labels are escaped; names inside are ours (`n1`, `n2`, …).
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::describe::{name, sentence};
+use super::node::{Sign, place, sign};
+use crate::base::id::NodeId;
+use crate::model::plan::Plan;
+use crate::model::runbook::{Body, Runbook, Step};
+
+/// What is drawn.
+struct Graph {
+    title: String,
+    nodes: Vec<Drawn>,
+    /// From, to, dashed with that word.
+    edges: Vec<(usize, usize, Option<&'static str>)>,
+}
+
+struct Drawn {
+    lines: Vec<String>,
+    changes: bool,
+    asks: bool,
+}
+
+/// The plan for Graphviz.
+#[must_use]
+pub fn plan_dot(plan: &Plan) -> String {
+    dot(&of_plan(plan))
+}
+
+/// The plan for Mermaid.
+#[must_use]
+pub fn plan_mermaid(plan: &Plan) -> String {
+    mermaid(&of_plan(plan))
+}
+
+/// The runbook's steps for Graphviz.
+#[must_use]
+pub fn runbook_dot(runbook: &Runbook) -> String {
+    dot(&of_runbook(runbook))
+}
+
+/// The runbook's steps for Mermaid.
+#[must_use]
+pub fn runbook_mermaid(runbook: &Runbook) -> String {
+    mermaid(&of_runbook(runbook))
+}
+
+fn of_plan(plan: &Plan) -> Graph {
+    let index: BTreeMap<&NodeId, usize> = plan.nodes.iter().enumerate().map(|(i, n)| (&n.id, i)).collect();
+    let mut edges = Vec::new();
+    for (to, node) in plan.nodes.iter().enumerate() {
+        edges.extend(node.needs.iter().filter_map(|id| Some((*index.get(id)?, to, None))));
+        if let Some(back) = node.owes.as_ref().and_then(|id| index.get(id)) {
+            edges.push((to, *back, Some("owes")));
+        }
+    }
+    let drawn = |node: &crate::model::plan::Node| Drawn {
+        lines: vec![name(node.id.as_str().split('@').next().unwrap_or_default()), place(node)],
+        changes: node.may_change(),
+        asks: sign(node) == Sign::Asks,
+    };
+    Graph {
+        title: sentence(&plan.runbook),
+        nodes: plan.nodes.iter().map(drawn).collect(),
+        edges,
+    }
+}
+
+fn of_runbook(runbook: &Runbook) -> Graph {
+    let mut graph = Graph {
+        title: sentence(&runbook.name),
+        nodes: Vec::new(),
+        edges: Vec::new(),
+    };
+    let mut before = Vec::new();
+    for list in [&runbook.require, &runbook.steps, &runbook.verify, &runbook.finally] {
+        let ends = add_list(&mut graph, list, &before);
+        if !ends.is_empty() {
+            before = ends;
+        }
+    }
+    add_list(&mut graph, &runbook.on_failure, &[]);
+    graph
+}
+
+/// Adds a list of steps after `before`; gives those that nothing in the list needs.
+fn add_list(graph: &mut Graph, steps: &[Step], before: &[usize]) -> Vec<usize> {
+    let mut index: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    let mut first: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut ends = Vec::new();
+    for step in steps {
+        let needed: Vec<usize> = step
+            .needs
+            .iter()
+            .filter_map(|id| index.get(id.as_str()))
+            .flatten()
+            .copied()
+            .collect();
+        let from = if needed.is_empty() { before.to_vec() } else { needed };
+        ends.retain(|end| !from.contains(end));
+        let at = graph.nodes.len();
+        let (what, inner) = match &step.body {
+            Body::Action(call) => (name(&call.action.value), None),
+            Body::Approve(_) => (String::from("approve"), None),
+            Body::Loop(l) => (format!("for each {}", name(&l.variable)), Some(&l.steps)),
+        };
+        graph.nodes.push(Drawn {
+            lines: vec![name(&step.id), what],
+            changes: step.class != crate::model::action::Class::Probe,
+            asks: matches!(step.body, Body::Approve(_)),
+        });
+        graph.edges.extend(from.into_iter().map(|f| (f, at, None)));
+        first.insert(step.id.as_str(), at);
+        let last = inner.map(|inner| add_list(graph, inner, &[at])).filter(|ends| !ends.is_empty());
+        let last = last.unwrap_or_else(|| vec![at]);
+        ends.extend(&last);
+        index.insert(step.id.as_str(), last);
+    }
+    for step in steps {
+        let back = step.owes.as_ref().and_then(|o| first.get(o.step.value.as_str()));
+        if let (Some(at), Some(back)) = (first.get(step.id.as_str()), back) {
+            graph.edges.push((*at, *back, Some("owes")));
+        }
+    }
+    ends
+}
+
+fn dot(graph: &Graph) -> String {
+    let escape = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+    let mut text = format!(
+        "digraph \"{}\" {{\n  rankdir=LR;\n  node [shape=box, fontname=\"sans-serif\"];\n",
+        escape(&graph.title)
+    );
+    for (i, node) in graph.nodes.iter().enumerate() {
+        let label = node.lines.iter().map(|l| escape(l)).collect::<Vec<_>>().join("\\n");
+        let look = match (node.asks, node.changes) {
+            (true, _) => ", shape=diamond",
+            (_, true) => ", style=bold",
+            _ => ", style=rounded",
+        };
+        let _ = writeln!(text, "  n{i} [label=\"{label}\"{look}];");
+    }
+    for (from, to, word) in &graph.edges {
+        let look = word.map_or_else(String::new, |w| format!(" [style=dashed, label=\"{w}\"]"));
+        let _ = writeln!(text, "  n{from} -> n{to}{look};");
+    }
+    text.push_str("}\n");
+    text
+}
+
+fn mermaid(graph: &Graph) -> String {
+    let mut text = String::from("flowchart LR\n");
+    for (i, node) in graph.nodes.iter().enumerate() {
+        let label = node.lines.iter().map(|l| entities(l)).collect::<Vec<_>>().join("<br/>");
+        let _ = match (node.asks, node.changes) {
+            (true, _) => writeln!(text, "  n{i}{{\"{label}\"}}"),
+            (_, true) => writeln!(text, "  n{i}[\"{label}\"]"),
+            _ => writeln!(text, "  n{i}(\"{label}\")"),
+        };
+    }
+    for (from, to, word) in &graph.edges {
+        let _ = match word {
+            Some(word) => writeln!(text, "  n{from} -. {word} .-> n{to}"),
+            None => writeln!(text, "  n{from} --> n{to}"),
+        };
+    }
+    text
+}
+
+/// Everything but letters, digits and a few signs as Mermaid's entity codes: it has no other escape.
+fn entities(text: &str) -> String {
+    let mut safe = String::new();
+    for c in text.chars() {
+        if c.is_alphanumeric() || " .,-_@:/".contains(c) {
+            safe.push(c);
+        } else {
+            let _ = write!(safe, "#{};", u32::from(c));
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    fn small() -> Plan {
+        let mut plan = sample::plan();
+        plan.nodes.drain(..3);
+        plan.nodes.truncate(4);
+        plan.nodes[0].needs.clear();
+        plan.nodes[1].id = "free\"] --> x@web-01".into();
+        plan.nodes[2].needs = vec![plan.nodes[1].id.clone()];
+        plan
+    }
+
+    #[test]
+    fn graphviz_with_escaped_labels() {
+        assert_eq!(
+            plan_dot(&small()),
+            "digraph \"recover-master\" {\n\
+             \x20 rankdir=LR;\n\
+             \x20 node [shape=box, fontname=\"sans-serif\"];\n\
+             \x20 n0 [label=\"drain_master\\nlb-01\", style=bold];\n\
+             \x20 n1 [label=\"free\\\"] --> x\\nweb-01\", style=bold];\n\
+             \x20 n2 [label=\"free_memory.verify.1\\nweb-01\", style=rounded];\n\
+             \x20 n3 [label=\"return_master\\nlb-01\", style=bold];\n\
+             \x20 n0 -> n3 [style=dashed, label=\"owes\"];\n\
+             \x20 n0 -> n1;\n\
+             \x20 n1 -> n2;\n\
+             \x20 n2 -> n3;\n\
+             }\n"
+        );
+    }
+
+    #[test]
+    fn mermaid_with_escaped_labels() {
+        assert_eq!(
+            plan_mermaid(&small()),
+            "flowchart LR\n\
+             \x20 n0[\"drain_master<br/>lb-01\"]\n\
+             \x20 n1[\"free#34;#93; --#62; x<br/>web-01\"]\n\
+             \x20 n2(\"free_memory.verify.1<br/>web-01\")\n\
+             \x20 n3[\"return_master<br/>lb-01\"]\n\
+             \x20 n0 -. owes .-> n3\n\
+             \x20 n0 --> n1\n\
+             \x20 n1 --> n2\n\
+             \x20 n2 --> n3\n"
+        );
+    }
+}

@@ -1,0 +1,374 @@
+//! The plan for a terminal: what every step will do, what it means for the pools, why it is refused.
+
+use std::fmt::Write;
+
+use super::describe::{self, count, name, sentence};
+use super::member;
+use super::node::{Sign, does, if_it_fails, place, sign};
+use super::style::{Style, Tint};
+use super::table::{Cell, Table, block, widths, wrap};
+use crate::base::id::HostName;
+use crate::base::sanitise::for_terminal;
+use crate::model::plan::{Capacity, Forecast, Node, Plan, PoolForecast, Refusal, Section};
+
+/// Columns that a plan is laid out for.
+const WIDTH: usize = 100;
+/// Members shown of a pool that has more; those that are out come first.
+const MEMBERS: usize = 12;
+
+/// The whole plan.
+#[must_use]
+pub fn text(plan: &Plan, style: Style) -> String {
+    let mut text = header(plan, style);
+    for pool in &plan.pools {
+        text.push('\n');
+        text.push_str(&pool_lines(plan, pool, style));
+    }
+    text.push('\n');
+    text.push_str(&steps(plan, style));
+    for refusal in &plan.refusals {
+        text.push('\n');
+        text.push_str(&refusal_block(refusal, style));
+    }
+    text.push('\n');
+    for warning in &plan.warnings {
+        let _ = writeln!(text, "{} {}", style.paint(Tint::Notice, "warning:"), sentence(warning));
+    }
+    let _ = writeln!(text, "{}", total(plan));
+    let _ = writeln!(text, "Plan digest  sha256:{}", name_of_digest(&plan.digest));
+    text
+}
+
+/// `Plan: 9 steps, 2 hosts to change, …`: the last line but one.
+#[must_use]
+pub fn total(plan: &Plan) -> String {
+    if !plan.refusals.is_empty() {
+        return format!("Plan: REFUSED for {}; nothing will be done.", count(plan.refusals.len(), "reason"));
+    }
+    let work: Vec<&Node> = plan.nodes.iter().filter(|n| n.section.is_work()).collect();
+    let mut steps: Vec<&str> = work.iter().map(|n| n.step.as_str()).collect();
+    steps.sort_unstable();
+    steps.dedup();
+    let mut parts = vec![count(steps.len(), "step")];
+    if plan.nothing_to_do() {
+        parts.push(String::from("nothing to do"));
+    } else {
+        parts.push(format!("{} to change", count(plan.changed_hosts().len(), "host")));
+    }
+    let number = |test: &dyn Fn(&Node) -> bool| work.iter().filter(|n| test(n)).count();
+    let irreversible = number(&|n| sign(n) == Sign::NoWayBack);
+    let questions = number(&|n| matches!(n.forecast, Forecast::Asks { .. }));
+    let open = number(&|n| matches!(n.forecast, Forecast::AtRunTime { .. }));
+    if irreversible > 0 {
+        parts.push(count(irreversible, "irreversible step"));
+    }
+    if questions > 0 {
+        parts.push(count(questions, "approval"));
+    }
+    if open > 0 {
+        parts.push(format!("{open} known at run time"));
+    }
+    format!("Plan: {}.", parts.join(", "))
+}
+
+fn header(plan: &Plan, style: Style) -> String {
+    let mut text = format!("{}  {}", style.paint(Tint::Strong, "Runbook"), name(&plan.runbook));
+    if plan.offline {
+        text.push_str("   (offline: no host was looked at)");
+    }
+    text.push('\n');
+    let mut lines = |label: &str, value: String| {
+        for (i, part) in wrap(&value, WIDTH - 9).iter().enumerate() {
+            let label = if i == 0 { label } else { "" };
+            let _ = writeln!(text, "{}{}  {part}", style.paint(Tint::Strong, label), " ".repeat(7 - label.len()));
+        }
+    };
+    if !plan.description.is_empty() {
+        lines("", sentence(&plan.description));
+    }
+    if !plan.params.is_empty() {
+        let shown = plan.params.iter().map(|(key, value)| format!("{}={}", name(key), name(value)));
+        lines("Params", shown.collect::<Vec<_>>().join(" "));
+    }
+    let mut hosts: Vec<HostName> = Vec::new();
+    for host in plan.nodes.iter().flat_map(|n| &n.touches) {
+        if !hosts.contains(host) {
+            hosts.push(host.clone());
+        }
+    }
+    let changed = plan.changed_hosts();
+    let changes = if changed.is_empty() {
+        String::from("none to change")
+    } else {
+        format!("to change: {}", describe::hosts(&changed, 12))
+    };
+    lines("Hosts", format!("{}, {changes}", hosts.len()));
+    text
+}
+
+fn pool_lines(plan: &Plan, pool: &PoolForecast, style: Style) -> String {
+    let now = &pool.now;
+    let mut text = format!(
+        "{}     {}: {} of {} serving, {} enabled, minimum {}\n",
+        style.paint(Tint::Strong, "Pool"),
+        name(&now.pool),
+        now.serving,
+        now.total,
+        now.enabled,
+        now.minimum
+    );
+    let mut members: Vec<_> = pool.members.iter().collect();
+    let left = members.len().saturating_sub(MEMBERS);
+    if left > 0 {
+        members.sort_by_key(|m| member::in_service(m));
+        members.truncate(MEMBERS);
+    }
+    if !members.is_empty() {
+        let mut table = Table::new(&member::HEADINGS);
+        for one in members {
+            table.row(member::row(&now.pool, one, plan.made_at, &[]));
+        }
+        for line in table.render(style).lines() {
+            let _ = writeln!(text, "         {line}");
+        }
+    }
+    if left > 0 {
+        let _ = writeln!(text, "         and {left} more, all in service or shown by `runbook status`");
+    }
+    text
+}
+
+/// Nodes that read the same but for the host.
+struct Group<'a> {
+    first: &'a Node,
+    hosts: Vec<HostName>,
+}
+
+fn groups(plan: &Plan) -> Vec<Group<'_>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for node in &plan.nodes {
+        let same = |group: &&mut Group<'_>| {
+            let first = group.first;
+            let alone = |n: &Node| n.host.is_none() || n.diff.is_some() || !n.pool_effects.is_empty();
+            let neutral = |n: &Node, text: String| n.host.as_ref().map_or(text.clone(), |h| text.replace(h.as_str(), "\u{0}"));
+            !alone(node)
+                && !alone(first)
+                && (&node.step, &node.turns, node.section) == (&first.step, &first.turns, first.section)
+                && (&node.notes, &node.after) == (&first.notes, &first.after)
+                && sign(node) == sign(first)
+                && neutral(node, does(node)) == neutral(first, does(first))
+                && if_it_fails(node) == if_it_fails(first)
+        };
+        match groups.last_mut().filter(same) {
+            Some(group) => group.hosts.extend(node.host.clone()),
+            None => groups.push(Group {
+                first: node,
+                hosts: node.host.iter().cloned().collect(),
+            }),
+        }
+    }
+    groups
+}
+
+fn steps(plan: &Plan, style: Style) -> String {
+    let groups = groups(plan);
+    let mut rows = vec![
+        ["", "step", "on", "what it does", "if it fails"]
+            .map(|h| Cell::tinted(h, Tint::Strong))
+            .to_vec(),
+    ];
+    for group in &groups {
+        let node = group.first;
+        // Loops are named on a line of their own.
+        let id = node.id.as_str().rsplit("].").next().unwrap_or_default();
+        let id = id.split('@').next().unwrap_or_default();
+        let on = if group.hosts.len() > 1 {
+            describe::hosts(&group.hosts, 2)
+        } else {
+            place(node)
+        };
+        rows.push(vec![
+            sign(node).cell(),
+            name(id).into(),
+            on.into(),
+            does(node).into(),
+            if_it_fails(node).into(),
+        ]);
+    }
+    let widths = column_widths(&rows);
+    let mut text = indented(&block(&rows[0], &widths, style), 2);
+    let (mut section, mut turns) = (Section::Steps, &[][..]);
+    let mut last: Vec<Capacity> = plan.pools.iter().map(|p| p.now.clone()).collect();
+    for (group, row) in groups.iter().zip(&rows[1..]) {
+        let node = group.first;
+        if node.section != section || node.turns != turns {
+            (section, turns) = (node.section, &node.turns);
+            let mut line = heading(section).to_owned();
+            for turn in turns {
+                let _ = write!(line, " {} {}", name(&turn.step), name(&turn.key));
+            }
+            let _ = writeln!(text, "  {}", style.paint(Tint::Faint, &(line + ":")));
+        }
+        text.push_str(&indented(&block(row, &widths, style), 2));
+        text.push_str(&beneath(node, &mut last, style));
+    }
+    text
+}
+
+fn heading(section: Section) -> &'static str {
+    match section {
+        Section::Require => "before anything",
+        Section::Steps => "then",
+        Section::Verify => "to reach the goal",
+        Section::OnFailure => "only if the run fails",
+        Section::Finally => "always last",
+    }
+}
+
+/// The middle columns share what the outer ones leave of the line.
+fn column_widths(rows: &[Vec<Cell>]) -> Vec<usize> {
+    let mut most = widths(rows);
+    let caps = [2, 28, 15, usize::MAX, 20];
+    for (column, cap) in most.iter_mut().zip(caps) {
+        *column = (*column).min(cap);
+    }
+    // Two blanks before the first column and between all of them.
+    let others = 2 + most[0] + most[1] + most[2] + most[4] + 2 * 4;
+    most[3] = most[3].min(WIDTH.saturating_sub(others).max(24));
+    most
+}
+
+/// Capacity after the step, notes, the diff.
+fn beneath(node: &Node, last: &mut Vec<Capacity>, style: Style) -> String {
+    let mut text = String::new();
+    for after in &node.after {
+        let before = last.iter_mut().find(|c| c.pool == after.pool);
+        if before.as_ref().is_none_or(|b| **b != *after) || node.pool_effects.iter().any(|e| e.pool == after.pool) {
+            let tint = if after.serving < after.minimum { Tint::Bad } else { Tint::Faint };
+            let _ = writeln!(
+                text,
+                "        {}",
+                style.paint(tint, &format!("then {}", describe::capacity(after)))
+            );
+        }
+        match before {
+            Some(before) => before.clone_from(after),
+            None => last.push(after.clone()),
+        }
+    }
+    for note in &node.notes {
+        let _ = writeln!(text, "        note: {}", sentence(note));
+    }
+    for line in for_terminal(node.diff.as_deref().unwrap_or_default()).lines() {
+        let tint = match line.chars().next() {
+            Some('+') => Tint::Good,
+            Some('-') => Tint::Bad,
+            _ => Tint::Faint,
+        };
+        let _ = writeln!(text, "        {}", style.paint(tint, line));
+    }
+    text
+}
+
+fn refusal_block(refusal: &Refusal, style: Style) -> String {
+    let word = style.paint(Tint::Bad, "REFUSED");
+    let mut text = String::new();
+    for (i, line) in wrap(&sentence(&refusal.message), WIDTH - 9).iter().enumerate() {
+        let _ = writeln!(text, "{}  {line}", if i == 0 { word.as_str() } else { "       " });
+    }
+    for (i, line) in refusal.counterexample.iter().enumerate() {
+        let _ = writeln!(text, "         {}. {}", i + 1, sentence(line));
+    }
+    if let Some(instead) = &refusal.instead {
+        let _ = writeln!(text, "         what works instead: {}", sentence(instead));
+    }
+    text
+}
+
+fn indented(text: &str, by: usize) -> String {
+    text.lines().map(|line| format!("{}{line}\n", " ".repeat(by))).collect()
+}
+
+fn name_of_digest(digest: &str) -> String {
+    // A digest is 64 characters; a name is cut before that.
+    crate::base::sanitise::one_line(digest, 64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn a_plan_reads_at_a_hundred_columns() {
+        let shown = text(&sample::plan(), Style::PLAIN);
+        let expected = r"Runbook  recover-master
+         Take the overloaded web server out of the pool, free its memory, put it back, share load.
+Params   master=web-01 pool=web
+Hosts    3, to change: lb-01 web-01
+
+Pool     web: 1 of 2 serving, 1 enabled, minimum 1
+         MEMBER  STATE  UP    SINCE                        OWNED BY
+         web-01  ready  up    2026-11-11T03:14:07Z (10d)
+         web-02  maint  DOWN  2026-11-20T00:14:07Z (1d3h)  nobody
+
+     step                  on             what it does                            if it fails
+  before anything:
+  ?  require.1             control        looks: 200 OK
+  then return_others web-02:
+  ?  other_healthy         control        looks: 200 OK
+  ~  other_ready           lb-01          will change: web-02: maint → ready      stays
+        then web 2/2 serving (min 1)
+  then:
+  ~  drain_master          lb-01          will change: web-01: ready → drain      owes return_master
+        then web 1/2 serving (min 1)
+  ~  free_memory           web-01         will change: restart app                nothing to undo
+  ?  free_memory.verify.1  web-01         looks: 200 OK
+  ~  return_master         lb-01          will change: web-01: drain → ready      stays
+        then web 2/2 serving (min 1)
+  !  share_load            lb-01          might change, CANNOT BE UNDONE, known   no way back
+                                          at run time: the file differs when its
+                                          members do
+        note: the balancer is reloaded; member states are kept
+        @@ -12 +12 @@
+        -  balance leastconn
+        +  balance roundrobin
+  to reach the goal:
+  ?  verify.1              web-01 web-02  looks: it takes traffic: 200 OK
+  only if the run fails:
+  ~  page                  control        will change: tell oncall_web            nothing to undo
+
+warning: no watcher: nobody is told if this machine dies
+Plan: 9 steps, 2 hosts to change, 1 irreversible step, 1 known at run time.
+Plan digest  sha256:9c1eb07d4f0a52a3c1b2e97d61f0c4d2a9b8e7f6a5c4d3b2e1f0a9b8c7d6e5b0
+";
+        assert_eq!(shown, expected);
+        assert!(shown.lines().all(|l| l.chars().count() <= WIDTH), "{shown}");
+    }
+
+    #[test]
+    fn a_refusal_shows_how_it_goes_wrong_and_what_works() {
+        let mut plan = sample::plan();
+        plan.refusals.push(Refusal {
+            node: Some("drain_master".into()),
+            message: String::from("after drain_master pool `web` has 0 of 2 in service, minimum 1"),
+            counterexample: vec![
+                String::from("web-02 has been in MAINT since 2026-11-20T00:14:07Z; nobody owns that"),
+                String::from("drain_master takes web-01 out: 0 of 2 in service"),
+            ],
+            instead: Some(String::from("return web-02 first")),
+        });
+        let shown = text(&plan, Style::PLAIN);
+        let shown = &shown[shown.find("REFUSED").unwrap_or(0)..];
+        let expected = r"REFUSED  after drain_master pool `web` has 0 of 2 in service, minimum 1
+         1. web-02 has been in MAINT since 2026-11-20T00:14:07Z; nobody owns that
+         2. drain_master takes web-01 out: 0 of 2 in service
+         what works instead: return web-02 first
+
+warning: no watcher: nobody is told if this machine dies
+Plan: REFUSED for 1 reason; nothing will be done.
+Plan digest  sha256:9c1eb07d4f0a52a3c1b2e97d61f0c4d2a9b8e7f6a5c4d3b2e1f0a9b8c7d6e5b0
+";
+        assert_eq!(shown, expected);
+    }
+}
