@@ -106,7 +106,10 @@ fn readable_type(env: &mut TypeEnv, outline: &Outline<'_>, view: View, id: &str,
         View::Start | View::End | View::Over => false,
     };
     if entry.step.when.is_some() && !covered {
-        let help = format!("say `steps.{id}.ok && …` first, or give this step the same `when`");
+        let help = match entry.body {
+            Some(_) => String::from("give this step the same `when`"),
+            None => format!("say `steps.{id}.ok && …` first, or give this step the same `when`"),
+        };
         let refusal = Refusal::new(&["steps", id], "may be skipped (it has `when`), and then has no result")
             .except(BASE_FIELDS)
             .unless(&["steps", id, "skipped"], false)
@@ -122,19 +125,15 @@ fn readable_type(env: &mut TypeEnv, outline: &Outline<'_>, view: View, id: &str,
 fn result_type(outline: &Outline<'_>, at: At) -> Type {
     let entry = outline.entry(at);
     let mut fields = match (&entry.facts, &entry.step.body) {
+        (_, Body::Loop { .. }) => return Type::record([("all", Type::list(turn_type()))]),
+        (_, Body::Approve(_)) => BTreeMap::new(),
         (Some(facts), _) => match (facts.signature.results)() {
             Type::Record(fields) => fields,
             _ => BTreeMap::new(),
         },
-        (None, Body::Loop { .. } | Body::Approve(_)) => BTreeMap::new(),
         // Its action is unknown, which has been said.
         (None, _) => return Type::Dynamic,
     };
-    if let Some(body) = entry.body {
-        let inner = outline.lists[body].entries.iter().enumerate();
-        let turn = inner.map(|(index, e)| (e.step.id.value.clone(), turn_type(outline, At { list: body, index })));
-        fields.insert("all".into(), Type::list(Type::Record(turn.collect())));
-    }
     for name in BASE_FIELDS {
         let kind = match *name {
             "attempts" => Type::Int,
@@ -146,12 +145,14 @@ fn result_type(outline: &Outline<'_>, at: At) -> Type {
     Type::Record(fields)
 }
 
-fn turn_type(outline: &Outline<'_>, at: At) -> Type {
-    let kind = result_type(outline, at);
-    match outline.entry(at).single {
-        true => kind,
-        false => Type::record([("hosts", Type::Map(Box::new(kind.clone()))), ("all", Type::list(kind))]),
-    }
+/// One turn of a loop, seen from outside: `key` is its host or item.
+fn turn_type() -> Type {
+    Type::record([
+        ("key", Type::Text),
+        ("ok", Type::Bool),
+        ("failed", Type::Bool),
+        ("changed", Type::Bool),
+    ])
 }
 
 /// Whether the step at `at` is certainly over, and in sight.
@@ -202,7 +203,7 @@ fn out_of_sight(outline: &Outline<'_>, lists: &[usize], section: Section, at: At
         return match outline.lists[at.list].section {
             Section::Undo => refuse(format!("belongs to the `undo` of step `{outer}`, which need not happen")),
             _ => refuse(format!("stands inside the loop `{outer}`, so it has a result for each turn")).help(format!(
-                "`steps.{outer}.all` is the list of turns: `steps.{outer}.all.exists(t, t.{id}.changed)`"
+                "`steps.{outer}.all` is the list of turns (key, ok, failed, changed): `steps.{outer}.all.exists(t, t.changed)`"
             )),
         };
     }

@@ -83,7 +83,8 @@ fn a_loop_reads_from_outside_as_the_list_of_its_turns() {
         &file("steps.s.cpu.count > 1"),
         &["`steps.s` stands inside the loop `l`", "steps.l.all"],
     );
-    right(&file("steps.l.all.exists(t, t.s.cpu.count > 1)"));
+    right(&file("steps.l.all.exists(t, t.key == 'web-01' && t.changed)"));
+    one_mistake(&file("steps.l.ok"), &["`steps.l` has no field `ok`"]);
 }
 
 #[test]
