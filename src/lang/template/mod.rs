@@ -7,6 +7,8 @@ mod json;
 mod parse;
 mod render;
 mod shell;
+#[cfg(test)]
+mod shell_oracle;
 
 pub use check::text_type;
 pub use render::{RenderError, render, render_for_people};
