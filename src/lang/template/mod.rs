@@ -4,6 +4,8 @@
 mod check;
 mod helpers;
 mod json;
+#[cfg(test)]
+mod pages;
 mod parse;
 mod render;
 mod shell;
