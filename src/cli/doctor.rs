@@ -33,7 +33,7 @@ pub fn run(context: &Context, format: Format) -> Result<Exit, CliError> {
         Ok(inventory) => {
             findings.push(finding("inventory", true, format!("{} hosts, {} pools", inventory.hosts.len(), inventory.pools.len())));
             let hosts: Vec<HostName> = inventory.order.clone();
-            let connections = Arc::new(Connections::new(Arc::new(Connector::new()), Arc::new(inventory), context.config.ssh_options()));
+            let connections = Arc::new(Connections::new(Arc::new(Connector::new()), Arc::new(inventory), super::people::ssh_options(&context.config)));
             let observer = Observer::new(connections.clone());
             let looks: Vec<Operation> = hosts.iter().map(date).collect();
             let clock = context.clock();

@@ -26,7 +26,7 @@ pub fn run(context: &Context, only: Option<&str>, format: Format) -> Result<Exit
         let known: Vec<&str> = inventory.pools.keys().map(|p| p.as_str()).collect();
         return Err(CliError::Usage(format!("the inventory has no pool `{name}` (it has: {})", known.join(", "))));
     }
-    let connections = Arc::new(Connections::new(Arc::new(Connector::new()), Arc::new(inventory.clone()), context.config.ssh_options()));
+    let connections = Arc::new(Connections::new(Arc::new(Connector::new()), Arc::new(inventory.clone()), super::people::ssh_options(&context.config)));
     let observer = Observer::new(connections.clone());
     let obligations = context.journal()?.obligations(true)?;
     let mut pools = Vec::new();
