@@ -4,9 +4,11 @@
 
 pub mod command;
 pub mod declare;
+pub mod escalate;
 pub mod facts;
 pub mod file;
 pub mod http;
+pub mod notify;
 pub mod outcome;
 pub mod place;
 pub mod pool;
@@ -14,6 +16,7 @@ pub mod program;
 pub mod service;
 pub mod shell;
 pub mod tcp;
+pub mod tell;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
@@ -26,8 +29,13 @@ pub static CATALOG: Actions = Actions(&[OWN, pool::ALL]);
 /// The actions of this folder, sorted by name.
 const OWN: &[&dyn ActionKind] = &[
     &command::Command,
+    &escalate::Escalate,
     &facts::Facts,
+    &file::replace::Replace,
+    &file::search::Search,
+    &file::write::Write,
     &http::Http,
+    &notify::Notify,
     &service::Service,
     &shell::Shell,
     &tcp::Tcp,

@@ -1,4 +1,13 @@
-//! Actions on files.
+//! Actions on files, and what they have in common: a file as a fact, its new content, the difference.
+//!
+//! All of them share the key `file/PATH`, so that each sees in a plan what another will have written.
+
+pub mod difference;
+pub mod fact;
+pub mod put;
+pub mod replace;
+pub mod search;
+pub mod write;
 
 use sha2::{Digest, Sha256};
 
