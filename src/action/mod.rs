@@ -13,6 +13,8 @@ pub mod outcome;
 pub mod place;
 pub mod pool;
 pub mod program;
+pub mod reclaim;
+pub mod reference;
 pub mod service;
 pub mod shell;
 pub mod tcp;
@@ -35,6 +37,7 @@ const OWN: &[&dyn ActionKind] = &[
     &file::search::Search,
     &file::write::Write,
     &http::Http,
+    &reclaim::Reclaim,
     &notify::Notify,
     &service::Service,
     &shell::Shell,
