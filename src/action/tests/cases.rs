@@ -30,33 +30,7 @@ fn every_case_is_as_written() {
 
 fn play(name: &str, case: &Case) -> Result<(), String> {
     let json = &case.json;
-    for key in json.as_object().ok_or("not an object")?.keys() {
-        let known = [
-            "name",
-            "hosts",
-            "host",
-            "groups",
-            "pools",
-            "run_as",
-            "arguments",
-            "probes",
-            "probe",
-            "expect",
-            "operations",
-            "performed",
-            "verifies",
-            "verify",
-            "verdict",
-            "result",
-            "undo",
-            "notes",
-            "diff",
-            "predicted",
-        ];
-        if !known.contains(&key.as_str()) {
-            return Err(format!("unknown key `{key}`"));
-        }
-    }
+    known_keys(json)?;
     let world = World::of(json);
     let kind = CATALOG
         .all()
@@ -98,6 +72,37 @@ fn play(name: &str, case: &Case) -> Result<(), String> {
         None => fields(json.get("result"), &action.result(&before, &[])),
         Some(change) => carry_out(&world, json, action.as_ref(), &before, &change),
     }
+}
+
+fn known_keys(json: &Json) -> Result<(), String> {
+    for key in json.as_object().ok_or("not an object")?.keys() {
+        let known = [
+            "name",
+            "hosts",
+            "host",
+            "groups",
+            "pools",
+            "run_as",
+            "arguments",
+            "probes",
+            "probe",
+            "expect",
+            "operations",
+            "performed",
+            "verifies",
+            "verify",
+            "verdict",
+            "result",
+            "undo",
+            "notes",
+            "diff",
+            "predicted",
+        ];
+        if !known.contains(&key.as_str()) {
+            return Err(format!("unknown key `{key}`"));
+        }
+    }
+    Ok(())
 }
 
 fn carry_out(world: &World, json: &Json, action: &dyn Action, before: &Observation, change: &Change) -> Result<(), String> {

@@ -7,11 +7,11 @@ use std::time::Duration;
 use serde_json::{Map, Value as Json};
 
 use crate::action::CATALOG;
-use crate::base::clock::parse_duration;
 use crate::base::id::{GroupName, HostName, PoolName};
 use crate::model::action::{Action, Arguments, BindError, Catalog, Context, ParameterKind, Signature};
+use crate::model::convert;
 use crate::model::inventory::{Host, Inventory, Member, MemoryFrom, Pool, Share};
-use crate::model::operation::{Act, Identity, Operation, Output, Target, Trouble, TroubleKind};
+use crate::model::operation::{Act, Identity, Operation, Output, PutFile, Target, Trouble, TroubleKind};
 use crate::model::value::Value;
 
 /// One data file.
@@ -160,17 +160,9 @@ pub fn arguments(signature: &Signature, json: Option<&Json>) -> Arguments {
     Arguments(all)
 }
 
+/// As the compiler does it: a text where the parameter is of another kind is read as people write that kind.
 fn argument(kind: ParameterKind, json: &Json) -> Value {
-    match (kind, json.as_str()) {
-        (ParameterKind::Duration, Some(text)) => Value::Duration(parse_duration(text).unwrap()),
-        (ParameterKind::Percent, Some(text)) => Value::Percent(text.trim_end_matches('%').parse().unwrap()),
-        (ParameterKind::Size, Some(text)) => {
-            let digits = text.trim_end_matches("MiB");
-            assert_ne!(digits, text, "sizes in cases are written in MiB");
-            Value::Size(digits.parse::<u64>().unwrap() * 1024 * 1024)
-        }
-        _ => Value::from_json(json),
-    }
+    convert::argument(kind, Value::from_json(json)).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// Outputs of operations. `{"exited": {"code": 1, "stderr": "…"}}` with what is absent empty; a list of texts is lines.
@@ -247,8 +239,12 @@ pub fn describe(operation: &Operation) -> String {
         Identity::Login => String::new(),
         Identity::User(user) => format!(" as {user}"),
     };
+    format!("{place}{user}: {}", act(&operation.act))
+}
+
+fn act(act: &Act) -> String {
     let show = |argv: &[String]| crate::base::quote::show(argv.iter().map(String::as_str));
-    let act = match &operation.act {
+    match act {
         // The text of our own scripts is not what a case is about; what it is given is.
         Act::Probe { argv, .. } if argv.get(3).is_some_and(|a| a == "runbook") => {
             format!("probe script {}", show(&argv[4..])).trim_end().to_owned()
@@ -260,21 +256,7 @@ pub fn describe(operation: &Operation) -> String {
             format!("run {}{env}{place}{}", show(argv), input(stdin))
         }
         Act::ReadFile { path } => format!("read {path}"),
-        Act::PutFile(put) => {
-            let parts = [
-                ("mode", &put.mode),
-                ("owner", &put.owner),
-                ("group", &put.group),
-                ("expect", &put.expect),
-            ];
-            let parts: String = parts.iter().filter_map(|(k, v)| v.as_ref().map(|v| format!(" {k}={v}"))).collect();
-            let validate = put
-                .validate
-                .as_ref()
-                .map_or(String::new(), |argv| format!(" validate={}", show(argv)));
-            let backup = if put.backup { " backup" } else { "" };
-            format!("put {} {:?}{parts}{backup}{validate}", put.path, put.content)
-        }
+        Act::PutFile(file) => put(file),
         Act::Socket { path, request, read_only } => format!("{} {path} {request:?}", if *read_only { "ask" } else { "tell" }),
         Act::Http {
             method,
@@ -298,8 +280,22 @@ pub fn describe(operation: &Operation) -> String {
             attach,
         } => format!("notify {to} {severity} {message:?} {} attached", attach.len()),
         Act::Pause { span } => format!("pause {}", crate::base::clock::friendly(*span)),
-    };
-    format!("{place}{user}: {act}")
+    }
+}
+
+fn put(file: &PutFile) -> String {
+    let parts = [
+        ("mode", &file.mode),
+        ("owner", &file.owner),
+        ("group", &file.group),
+        ("expect", &file.expect),
+    ];
+    let parts: String = parts.iter().filter_map(|(k, v)| v.as_ref().map(|v| format!(" {k}={v}"))).collect();
+    let validate = file.validate.as_ref().map_or(String::new(), |argv| {
+        format!(" validate={}", crate::base::quote::show(argv.iter().map(String::as_str)))
+    });
+    let backup = if file.backup { " backup" } else { "" };
+    format!("put {} {:?}{parts}{backup}{validate}", file.path, file.content)
 }
 
 fn input(text: &str) -> String {
