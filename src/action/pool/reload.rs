@@ -187,10 +187,10 @@ pub fn expect_new_process(after: &mut Balancer, backend: &str) {
     let file = Config::parse(&after.file.content);
     after.process.pid = None;
     after.process.uptime_s = None;
-    for member in after.members.values_mut() {
+    for member in after.members.values_mut().filter(|m| m.state != State::Absent) {
         member.seconds_in_state = None;
         member.check = None;
-        member.health = super::state::Health::default();
+        member.health = None;
         if let Some(line) = file.server(backend, &member.server) {
             member.initial_weight = line.weight;
         }
