@@ -234,7 +234,7 @@ impl Bound {
             summary: self.summary(before, &after),
             diff: (!diffs.is_empty()).then(|| diffs.join("\n")),
             notes,
-            operations: steps.into_iter().flat_map(|step| step.operations).collect(),
+            operations: reload::in_order(steps.into_iter().flat_map(|step| step.operations).collect()),
             predicted: before.predict(&after, &self.target),
             taints: Vec::new(),
             undo: self.undo(before, edits),

@@ -92,10 +92,9 @@ impl Bound {
             Weights::Keep => {}
             Weights::Exact(exact) => {
                 for server in file.servers(backend) {
-                    if let Some((_, weight)) = exact.iter().find(|(name, _)| *name == server.name) {
-                        if *weight != server.own_weight {
-                            file.set_weight(&server, *weight);
-                        }
+                    let wanted = exact.iter().find(|(name, _)| *name == server.name);
+                    if let Some((_, weight)) = wanted.filter(|(_, weight)| *weight != server.own_weight) {
+                        file.set_weight(&server, *weight);
                     }
                 }
             }

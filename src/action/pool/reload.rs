@@ -72,6 +72,17 @@ pub fn reload(target: &Target, host: &BalancerHost, after: &Balancer) -> Vec<Ope
     operations
 }
 
+/// First every guard, then every file, then reloads and requests: what one balancer refuses must not leave another one changed.
+#[must_use]
+pub fn in_order(mut operations: Vec<Operation>) -> Vec<Operation> {
+    operations.sort_by_key(|operation| match operation.act {
+        Act::Probe { .. } | Act::Http { .. } => 0,
+        Act::PutFile(_) => 1,
+        _ => 2,
+    });
+    operations
+}
+
 /// What the running process has, a reload of this file would lose, and nobody could bring back.
 #[must_use]
 pub fn obstacles(target: &Target, running: &Balancer, after: &Balancer) -> Vec<String> {
@@ -235,7 +246,8 @@ fn moved(line: &Server, endpoint: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     // A name, a variable or a port taken from the client cannot be compared.
     match (host.parse::<IpAddr>(), port.parse::<u16>()) {
-        (Ok(host), Ok(port)) => endpoint != format!("{host}:{port}"),
+        // Empty: predicted, so it is what the file says.
+        (Ok(host), Ok(port)) => !endpoint.is_empty() && endpoint != format!("{host}:{port}"),
         _ => false,
     }
 }
