@@ -6,12 +6,11 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
-
 use super::haproxy::config::{Config, Server};
 use super::haproxy::is_name;
 use super::state::{Balancer, Pool, State};
 use super::target::{BalancerHost, Target};
+use crate::action::file::sha256;
 use crate::model::operation::{Act, Identity, Operation, PutFile};
 
 /// A new process needs a moment until it listens on the runtime socket; the second sending is for a process that needs longer.
@@ -230,12 +229,6 @@ pub fn gap(target: &Target, after: &Pool) -> Option<String> {
     out.dedup();
     let moment = "for about a second after the reload, until its state is set again";
     (!out.is_empty()).then(|| format!("{} takes traffic {moment}: HAProxy keeps no state file", out.join(", ")))
-}
-
-/// Lower-case hexadecimal SHA-256.
-#[must_use]
-pub fn sha256(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn moved(line: &Server, endpoint: &str) -> bool {
