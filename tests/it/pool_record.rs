@@ -129,7 +129,7 @@ fn a_lease_is_renewed_and_released_only_by_its_holder() {
 fn a_taken_member_belongs_to_its_run_until_adopted() {
     let home = Home::new("taken");
     let hostile = PoolRecord {
-        what: String::from("x\",\"run\":\"b\",'; touch /tmp/pwned; $(id) `id` \\ \n \u{0} ü"),
+        what: String::from("x\",\"run\":\"b\",'; touch \"$HOME/pwned\"; $(id) `id` \\ \n \u{0} ü"),
         ..record("a", 1000)
     };
     done(run(&home, &mark_taken_script("web", "web-02", &hostile, 0, false)));
@@ -151,6 +151,7 @@ fn a_taken_member_belongs_to_its_run_until_adopted() {
     done(run(&home, &clear_taken_script("web", "web-02", "b")));
     done(run(&home, &clear_taken_script("web", "web-02", "b")));
     assert_eq!(records(&home).taken.len(), 1);
+    assert!(!home.0.join("pwned").exists());
 }
 
 #[test]

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::haproxy::config::{Config, Server};
-use super::haproxy::edit::unified_diff;
-use super::state::{Balancer, Pool, State};
-use super::target::{BalancerHost, Target};
+use super::balance_step::Step;
+use super::haproxy::config::Config;
+use super::state::{Balancer, Member, Pool, State};
+use super::target::Target;
 use super::{judge, observe, reload};
 use crate::model::action::{
     Action, ActionKind, Arguments, BindError, Change, Class, Context, Decision, Observation, Parameter, ParameterKind, ReadError, RunsOn,
@@ -73,6 +73,12 @@ static SIGNATURE: Signature = Signature {
             required: false,
             docs: "The weight in the file by the balancer's name of the server, empty: none. Undo uses it.",
         },
+        Parameter {
+            name: "runtime_weights",
+            kind: ParameterKind::TextMap,
+            required: false,
+            docs: "The weight at run time by the balancer's name of the server, where it differs from the file. Undo uses it.",
+        },
     ],
     shorthand: None,
     results,
@@ -107,12 +113,7 @@ impl ActionKind for Balance {
             );
         }
         let weights = match (arguments.get("exact_weights"), arguments.text("weights")) {
-            (Some(Value::Map(exact)), _) => Weights::Exact(
-                exact
-                    .iter()
-                    .map(|(name, weight)| (name.clone(), weight.to_string().parse().ok()))
-                    .collect(),
-            ),
+            (Some(exact), _) => Weights::Exact(numbers(exact)),
             (_, Some("equal")) => Weights::Equal,
             _ => Weights::Keep,
         };
@@ -122,31 +123,34 @@ impl ActionKind for Balance {
             weights,
             keep_states: arguments.bool("keep_states", true),
             explicit: arguments.bool("explicit", true),
+            runtime_weights: arguments.get("runtime_weights").map(numbers).unwrap_or_default(),
         }))
     }
 }
 
+/// What becomes of the weights.
 #[derive(Clone, Debug)]
-enum Weights {
+pub(super) enum Weights {
     Keep,
     Equal,
     Exact(Vec<(String, Option<i64>)>),
 }
 
-struct Bound {
-    target: Target,
-    algorithm: String,
-    weights: Weights,
-    keep_states: bool,
-    explicit: bool,
+pub(super) struct Bound {
+    pub target: Target,
+    pub algorithm: String,
+    pub weights: Weights,
+    pub keep_states: bool,
+    pub explicit: bool,
+    pub runtime_weights: Vec<(String, Option<i64>)>,
 }
 
-/// What one balancer needs.
-struct Step {
-    after: Balancer,
-    operations: Vec<Operation>,
-    diff: Option<String>,
-    reloads: bool,
+/// Server names and their weights; an empty text is none.
+fn numbers(map: &Value) -> Vec<(String, Option<i64>)> {
+    let Value::Map(map) = map else { return Vec::new() };
+    map.iter()
+        .map(|(name, weight)| (name.clone(), weight.to_string().parse().ok()))
+        .collect()
 }
 
 impl Action for Bound {
@@ -211,153 +215,6 @@ impl Action for Bound {
 }
 
 impl Bound {
-    fn step(&self, host: &BalancerHost, before: &Balancer) -> Result<Step, String> {
-        let (path, backend) = (&self.target.pool.config, self.target.pool.backend.as_str());
-        let mut file = Config::parse(&before.file.content);
-        if !before.file.present || !file.has_backend(backend) {
-            return Err(format!("{path} has no section `backend {backend}`"));
-        }
-        self.edit(&mut file);
-        let mut step = Step {
-            after: before.clone(),
-            operations: Vec::new(),
-            diff: None,
-            reloads: false,
-        };
-        let text = file.text();
-        let edits = text != before.file.content;
-        if edits && !before.file.utf8 {
-            return Err(format!("{path} is not UTF-8, so it cannot be edited"));
-        }
-        let word = reload::algorithm_word(&self.algorithm);
-        step.reloads = edits || before.algorithm != word;
-        step.after.file.content.clone_from(&text);
-        word.clone_into(&mut step.after.algorithm);
-        self.weigh(&mut step.after, &file);
-        if step.reloads {
-            self.reload_step(&mut step, host, before, edits)?;
-        } else {
-            let commands = self.runtime_weights(before, &step.after);
-            if !commands.is_empty() {
-                step.operations.push(self.target.socket(host, &commands.join(";"), false));
-            }
-        }
-        Ok(step)
-    }
-
-    fn reload_step(&self, step: &mut Step, host: &BalancerHost, before: &Balancer, edits: bool) -> Result<(), String> {
-        if !self.keep_states {
-            self.forget_states(&mut step.after);
-        }
-        let obstacles = reload::obstacles(&self.target, before, &step.after);
-        if self.keep_states && !obstacles.is_empty() {
-            return Err(format!(
-                "the reload would lose what cannot be carried over: {}",
-                obstacles.join("; ")
-            ));
-        }
-        reload::expect_new_process(&mut step.after, &self.target.pool.backend);
-        if edits {
-            let (old, new) = (&before.file.content, &step.after.file.content);
-            step.diff = Some(unified_diff(&self.target.pool.config, old, new));
-            step.operations.push(reload::put_file(&self.target, host, old, new));
-        } else {
-            step.operations.push(reload::check_file(&self.target, host));
-        }
-        step.operations.extend(reload::reload(&self.target, host, &step.after));
-        Ok(())
-    }
-
-    /// Edits the algorithm and the weights of the pool's servers, those commented out too: they come back with it some day.
-    fn edit(&self, file: &mut Config) {
-        let backend = self.target.pool.backend.as_str();
-        if file.balance(backend).as_deref() != Some(self.algorithm.as_str()) {
-            file.set_balance(backend, &self.algorithm);
-        }
-        if !self.explicit {
-            file.inherit_balance(backend);
-        }
-        match &self.weights {
-            Weights::Keep => {}
-            Weights::Exact(exact) => {
-                for server in file.servers(backend) {
-                    if let Some((_, weight)) = exact.iter().find(|(name, _)| *name == server.name) {
-                        if *weight != server.own_weight {
-                            file.set_weight(&server, *weight);
-                        }
-                    }
-                }
-            }
-            Weights::Equal => self.equalise(file),
-        }
-    }
-
-    /// Numbers are changed where they stand, so that undo gives back the same text.
-    fn equalise(&self, file: &mut Config) {
-        let listed = self.listed(file);
-        if equal(&listed) {
-            return;
-        }
-        let inherited = listed.iter().find(|s| s.own_weight.is_none()).map(|s| s.weight);
-        let common = inherited.or(listed.iter().map(|s| s.weight).max()).unwrap_or(1);
-        for server in listed.iter().filter(|s| s.own_weight.is_some()) {
-            file.set_weight(server, Some(common));
-        }
-        if !equal(&self.listed(file)) {
-            for server in &listed {
-                file.set_weight(server, Some(common));
-            }
-        }
-    }
-
-    /// Server lines of the backend that are active or belong to the pool.
-    fn listed(&self, file: &Config) -> Vec<Server> {
-        let mut servers = file.servers(&self.target.pool.backend);
-        servers.retain(|s| s.active || self.target.pool.members.iter().any(|m| m.server == s.name));
-        servers
-    }
-
-    /// Weights of run time follow the file, unless they are kept. A weight of 0 takes a server out and is kept.
-    fn weigh(&self, after: &mut Balancer, file: &Config) {
-        if matches!(self.weights, Weights::Keep) {
-            return;
-        }
-        for member in after.members.values_mut().filter(|m| m.state != State::Absent && m.weight != 0) {
-            if let Some(line) = file.server(&self.target.pool.backend, &member.server) {
-                member.weight = line.weight;
-            }
-        }
-    }
-
-    fn runtime_weights(&self, before: &Balancer, after: &Balancer) -> Vec<String> {
-        let changed = after
-            .members
-            .iter()
-            .filter(|(name, m)| before.members.get(*name).is_some_and(|b| b.weight != m.weight));
-        changed
-            .map(|(_, m)| reload::weight_command(&self.target.pool.backend, &m.server, m.weight, m.initial_weight))
-            .collect()
-    }
-
-    /// States as the file gives them to a new process.
-    fn forget_states(&self, after: &mut Balancer) {
-        let file = Config::parse(&after.file.content);
-        let fresh = |backend: &str, server: &str| {
-            file.server(backend, server)
-                .map(|l| (if l.disabled { State::Maint } else { State::Ready }, l.weight))
-        };
-        for member in after.members.values_mut().filter(|m| m.state != State::Absent) {
-            if let Some(start) = fresh(&self.target.pool.backend, &member.server) {
-                (member.state, member.weight) = start;
-            }
-        }
-        for other in &mut after.elsewhere {
-            if let Some(start) = fresh(&other.backend, &other.server) {
-                (other.state, other.weight) = start;
-            }
-        }
-    }
-
     fn change(&self, before: &Pool, steps: Vec<Step>) -> Change {
         let after = Pool {
             balancers: steps.iter().map(|step| step.after.clone()).collect(),
@@ -371,15 +228,16 @@ impl Bound {
             }));
             notes.extend(reload::gap(&self.target, &after));
         }
+        let edits = steps.iter().any(|step| step.diff.is_some());
         let diffs: Vec<String> = steps.iter().filter_map(|step| step.diff.clone()).collect();
         Change {
             summary: self.summary(before, &after),
             diff: (!diffs.is_empty()).then(|| diffs.join("\n")),
             notes,
-            operations: steps.into_iter().flat_map(|step| step.operations).collect(),
+            operations: reload::in_order(steps.into_iter().flat_map(|step| step.operations).collect()),
             predicted: before.predict(&after, &self.target),
             taints: Vec::new(),
-            undo: self.undo(before),
+            undo: self.undo(before, edits),
         }
     }
 
@@ -400,29 +258,40 @@ impl Bound {
         text
     }
 
-    /// Back to what the first balancer's file said: one call cannot say more.
-    fn undo(&self, before: &Pool) -> Undo {
+    /// Back to what the first balancer said: one call cannot say more.
+    fn undo(&self, before: &Pool, edits: bool) -> Undo {
         let backend = self.target.pool.backend.as_str();
         let Some(first) = before.balancers.first() else {
             return Undo::Impossible;
         };
         let file = Config::parse(&first.file.content);
+        let said = file.balance(backend).unwrap_or_else(|| first.algorithm.clone());
+        if !edits && reload::algorithm_word(&said) != first.algorithm {
+            // The file had been changed and not loaded; what the process was started with is gone.
+            return Undo::Keep;
+        }
         let mut arguments = Arguments::from_pairs([
             ("pool", Value::text(self.target.pool.name.as_str())),
-            (
-                "algorithm",
-                Value::text(file.balance(backend).unwrap_or_else(|| first.algorithm.clone())),
-            ),
+            ("algorithm", Value::text(said)),
         ]);
+        let mut add = |name: &str, value: Value| arguments.0.insert(name.to_owned(), value);
         if !file.has_own_balance(backend) {
-            arguments.0.insert(String::from("explicit"), Value::Bool(false));
+            add("explicit", Value::Bool(false));
         }
         if !matches!(self.weights, Weights::Keep) {
-            let weights = file.servers(backend).into_iter().map(|s| {
-                let weight = s.own_weight.map(|w| w.to_string()).unwrap_or_default();
-                (s.name, Value::text(weight))
-            });
-            arguments.0.insert(String::from("exact_weights"), Value::Map(weights.collect()));
+            let written = |weight: Option<i64>| Value::text(weight.map(|w| w.to_string()).unwrap_or_default());
+            let lines = file.servers(backend).into_iter().map(|s| (s.name, written(s.own_weight)));
+            add("exact_weights", Value::Map(lines.collect()));
+            let differs = |m: &&Member| m.state != State::Absent && file.server(backend, &m.server).is_some_and(|l| l.weight != m.weight);
+            let own = first
+                .members
+                .values()
+                .filter(differs)
+                .map(|m| (m.server.clone(), written(Some(m.weight))));
+            let own: std::collections::BTreeMap<String, Value> = own.collect();
+            if !own.is_empty() {
+                add("runtime_weights", Value::Map(own));
+            }
         }
         Undo::Call {
             action: String::from(SIGNATURE.name),
@@ -452,8 +321,4 @@ impl Bound {
             .filter(|m| step.after.members.get(&m.name).is_some_and(|a| a.state == State::Ready))
             .find_map(|m| judge::not_in_service(&self.target, before, now, &m.name))
     }
-}
-
-fn equal(servers: &[Server]) -> bool {
-    servers.windows(2).all(|pair| pair[0].weight == pair[1].weight)
 }

@@ -102,23 +102,24 @@ pub fn not_in_service(target: &Target, before: &Balancer, after: &Balancer, name
         return None;
     }
     let word = check.split('/').next().unwrap_or_default();
-    let full = member.health.rise + member.health.fall - 1;
-    if member.health.value < full || !(word.ends_with("OK") || word == "L7OKC") {
-        return say(format!("is not healthy yet ({word}, {} of {full})", member.health.value));
+    let health = member.health.unwrap_or_default();
+    let full = health.rise + health.fall - 1;
+    if health.value < full || !(word.ends_with("OK") || word == "L7OKC") {
+        return say(format!("is not healthy yet ({word}, {} of {full})", health.value));
     }
     let file = Config::parse(&after.file.content);
     let backend = target.pool.backend.as_str();
     let reloaded = before.process.pid != after.process.pid;
     let was_out = before.members.get(name).is_none_or(|m| m.state >= State::Maint);
     let began_anew = if reloaded { !file.loads_state(backend) } else { was_out };
-    if began_anew && member.health.fall > 1 {
+    if began_anew && health.fall > 1 {
         return None;
     }
     let interval_ms = file.server(backend, &member.server).map_or(2000, |line| line.interval.as_millis());
     // Whole seconds are rounded, up to one second too high.
     let needed = i64::try_from(interval_ms.div_ceil(1000)).unwrap_or(i64::MAX).saturating_add(1);
     let elapsed = member.seconds_in_state.unwrap_or(0).min(after.process.uptime_s.unwrap_or(0));
-    if elapsed < needed || member.health.checking {
+    if elapsed < needed || health.checking {
         return say(String::from("waits for a health check newer than the change"));
     }
     None

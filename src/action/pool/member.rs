@@ -301,7 +301,7 @@ impl Bound {
             summary: summary(known, &now),
             diff: (!diffs.is_empty()).then(|| diffs.join("\n")),
             notes: self.notes(&after, &now, reloads),
-            operations,
+            operations: reload::in_order(operations),
             predicted: before.predict(&after, &self.target),
             taints: Vec::new(),
             undo: self.undo(known),

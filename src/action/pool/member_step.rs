@@ -149,6 +149,7 @@ impl Bound {
                 member.configured = true;
                 member.up = true;
                 member.check = None;
+                member.health = None;
                 member.sessions = None;
             }
             // Maintenance stops the checks: nobody knows any more.

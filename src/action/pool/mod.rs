@@ -4,6 +4,7 @@
 //! `haproxy -c` before a reload. It has failed when it comes to no answer, ends with another status than 0, or answers outside 2xx and 3xx.
 
 mod balance;
+mod balance_step;
 pub mod haproxy;
 mod judge;
 mod member;

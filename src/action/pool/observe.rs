@@ -172,6 +172,7 @@ fn member(name: &str, server: String, address: String, seen: (&Look, &Config, &S
         sessions: Some(0),
         seconds_in_state: Some(0),
         check: Some(String::new()),
+        health: Some(Health::default()),
         owned: record.is_some(),
         owner: record.map(|r| format!("{}: {}", r.owner, r.what)).unwrap_or_default(),
         owner_run: record.map(|r| r.run.clone()).unwrap_or_default(),
@@ -195,12 +196,12 @@ fn fill(member: &mut Member, running: &runtime::Server) {
     member.check = Some(format!("{}{code}{}", running.check, running.check_code));
     member.checked = running.is_checked();
     member.check_off = running.check_switched_off();
-    member.health = Health {
+    member.health = Some(Health {
         value: running.health,
         rise: running.rise,
         fall: running.fall,
         checking: running.check_in_progress(),
-    };
+    });
     member.endpoint = endpoint(running);
     member.resolved = running.fqdn != "-";
 }

@@ -6,12 +6,11 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
-
 use super::haproxy::config::{Config, Server};
 use super::haproxy::is_name;
 use super::state::{Balancer, Pool, State};
 use super::target::{BalancerHost, Target};
+use crate::action::file::sha256;
 use crate::model::operation::{Act, Identity, Operation, PutFile};
 
 /// A new process needs a moment until it listens on the runtime socket; the second sending is for a process that needs longer.
@@ -69,6 +68,17 @@ pub fn reload(target: &Target, host: &BalancerHost, after: &Balancer) -> Vec<Ope
             operations.push(target.socket(host, &commands.join(";"), false));
         }
     }
+    operations
+}
+
+/// First every guard, then every file, then reloads and requests: what one balancer refuses must not leave another one changed.
+#[must_use]
+pub fn in_order(mut operations: Vec<Operation>) -> Vec<Operation> {
+    operations.sort_by_key(|operation| match operation.act {
+        Act::Probe { .. } | Act::Http { .. } => 0,
+        Act::PutFile(_) => 1,
+        _ => 2,
+    });
     operations
 }
 
@@ -187,10 +197,10 @@ pub fn expect_new_process(after: &mut Balancer, backend: &str) {
     let file = Config::parse(&after.file.content);
     after.process.pid = None;
     after.process.uptime_s = None;
-    for member in after.members.values_mut() {
+    for member in after.members.values_mut().filter(|m| m.state != State::Absent) {
         member.seconds_in_state = None;
         member.check = None;
-        member.health = super::state::Health::default();
+        member.health = None;
         if let Some(line) = file.server(backend, &member.server) {
             member.initial_weight = line.weight;
         }
@@ -221,12 +231,6 @@ pub fn gap(target: &Target, after: &Pool) -> Option<String> {
     (!out.is_empty()).then(|| format!("{} takes traffic {moment}: HAProxy keeps no state file", out.join(", ")))
 }
 
-/// Lower-case hexadecimal SHA-256.
-#[must_use]
-pub fn sha256(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn moved(line: &Server, endpoint: &str) -> bool {
     let address = line.address.trim_start_matches("ipv4@").trim_start_matches("ipv6@");
     let Some((host, port)) = address.rsplit_once(':') else {
@@ -235,7 +239,8 @@ fn moved(line: &Server, endpoint: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     // A name, a variable or a port taken from the client cannot be compared.
     match (host.parse::<IpAddr>(), port.parse::<u16>()) {
-        (Ok(host), Ok(port)) => endpoint != format!("{host}:{port}"),
+        // Empty: predicted, so it is what the file says.
+        (Ok(host), Ok(port)) => !endpoint.is_empty() && endpoint != format!("{host}:{port}"),
         _ => false,
     }
 }

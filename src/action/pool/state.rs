@@ -66,8 +66,8 @@ pub struct Member {
     pub seconds_in_state: Option<i64>,
     /// `L7OK/200`, `L4CON`, `INI`; `None`: known at run time.
     pub check: Option<String>,
-    /// All zero: not checked, or known at run time.
-    pub health: Health,
+    /// All zero: not checked; `None`: known at run time.
+    pub health: Option<Health>,
     /// The balancer checks it.
     pub checked: bool,
     /// Somebody switched its checks off at run time.

@@ -5,7 +5,9 @@ mod rig;
 use std::time::Duration;
 
 use rig::{Outcome, Rig};
-use runbook::model::action::Undo;
+use runbook::action::pool::observe;
+use runbook::model::action::{Decision, Undo};
+use runbook::model::operation::Act;
 use runbook::model::value::Value;
 use serde_json::Value as Json;
 
@@ -242,4 +244,67 @@ fn traffic_is_counted_per_member() {
     let requests = result["requests"].as_i64().unwrap();
     assert!((1..=30).contains(&requests), "{result}");
     assert!(member(&result, "web-01")["share_percent"].as_f64().unwrap() > 40.0, "{result}");
+}
+
+#[test]
+fn a_later_step_is_planned_against_what_an_earlier_one_predicts() {
+    let rig = Rig::start(THREE);
+    both_up(&rig);
+    let bind = |action, more: &[(&str, Value)]| {
+        let mut arguments = vec![("pool", Value::text("web"))];
+        arguments.extend(more.iter().cloned());
+        rig.bind(action, &arguments)
+    };
+    let drain = bind("pool.member", &[("member", Value::text("web-01")), ("state", Value::text("drain"))]);
+    let add = bind("pool.member", &[("member", Value::text("web-03")), ("state", Value::text("ready"))]);
+    let balance = bind("pool.balance", &[("algorithm", Value::text("roundrobin"))]);
+    let mut facts = rig.look(drain.as_ref(), &drain.probe());
+    let mut last = Vec::new();
+    for action in [&drain, &add, &balance] {
+        let Decision::Change(change) = action.decide(&facts) else {
+            panic!("{:?}", action.decide(&facts))
+        };
+        change.predicted.into_iter().for_each(|(key, value)| facts.set(key, value));
+        last = change.operations;
+    }
+    let Act::PutFile(put) = &last[0].act else { panic!("{last:?}") };
+    assert!(put.content.contains("\n    server web-03") && put.content.contains("\n    balance roundrobin"));
+    let kept = |operation: &Act| matches!(operation, Act::Socket { request, .. } if request.contains("web/web-01 state drain"));
+    assert!(
+        last.iter().any(|operation| kept(&operation.act)),
+        "the reload keeps the drain: {last:?}"
+    );
+    let status = bind("pool.status", &[]).result(&facts, &[]).to_json();
+    assert_eq!(
+        (&status["algorithm"], &status["serving"]),
+        (&Json::from("roundrobin"), &Json::from(2))
+    );
+}
+
+#[test]
+fn who_took_a_member_out_is_asked_first_unless_it_was_this_run() {
+    let rig = Rig::start(THREE);
+    both_up(&rig);
+    rig.member("web-02", "maint", &[]).done();
+    let folder = rig.dir.join(".local/state/runbook/pools/web");
+    std::fs::create_dir_all(&folder).unwrap();
+    let record = r#"{"owner":"anna","run":"r-7","what":"a test","since_ms":1,"until_ms":2,"fence":1}"#;
+    std::fs::write(folder.join("taken.web-02"), record).unwrap();
+    assert_eq!(member(&rig.status(), "web-02")["owner"], "anna: a test");
+    let refused = rig.member("web-02", "ready", &[]);
+    assert!(
+        matches!(&refused, Outcome::Refused(why) if why.contains("anna: a test")),
+        "{refused:?}"
+    );
+    let arguments = [
+        ("pool", Value::text("web")),
+        ("member", Value::text("web-02")),
+        ("state", Value::text("ready")),
+    ];
+    let action = rig.bind("pool.member", &arguments);
+    let mut seen = rig.look(action.as_ref(), &action.probe());
+    observe::forget_own(&mut seen, "r-8");
+    assert!(matches!(action.decide(&seen), Decision::Refused(_)));
+    observe::forget_own(&mut seen, "r-7");
+    assert!(matches!(action.decide(&seen), Decision::Change(_)));
 }

@@ -404,10 +404,8 @@ fn put_file(home: &Path, put: &PutFile) -> Output {
     let new = format!("{}.new", put.path);
     std::fs::write(&new, &put.content).unwrap();
     let argv: Vec<String> = put.validate.iter().flatten().map(|word| word.replace("{{file}}", &new)).collect();
-    if let Output::Exited { code, stderr, .. } = program(home, &argv, "") {
-        if code != 0 {
-            return failed(TroubleKind::Invalid, format!("haproxy refuses the new file: {stderr}"));
-        }
+    if let Output::Exited { code: 1.., stderr, .. } = program(home, &argv, "") {
+        return failed(TroubleKind::Invalid, format!("haproxy refuses the new file: {stderr}"));
     }
     std::fs::rename(&new, &put.path).unwrap();
     Output::Put {
