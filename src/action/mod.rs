@@ -4,6 +4,7 @@
 
 pub mod command;
 pub mod declare;
+pub mod facts;
 pub mod file;
 pub mod http;
 pub mod outcome;
@@ -23,7 +24,14 @@ use crate::model::action::{ActionKind, Catalog};
 pub static CATALOG: Actions = Actions(&[OWN, pool::ALL]);
 
 /// The actions of this folder, sorted by name.
-const OWN: &[&dyn ActionKind] = &[&command::Command, &http::Http, &service::Service, &shell::Shell, &tcp::Tcp];
+const OWN: &[&dyn ActionKind] = &[
+    &command::Command,
+    &facts::Facts,
+    &http::Http,
+    &service::Service,
+    &shell::Shell,
+    &tcp::Tcp,
+];
 
 /// The one catalogue; see [`CATALOG`].
 pub struct Actions(&'static [&'static [&'static dyn ActionKind]]);

@@ -36,7 +36,7 @@ pub fn run(context: &Context, arguments: &AnswerArguments, granted: bool) -> Res
     let answer = ApprovalAnswer { granted, by: me.clone(), digest, at: context.clock().now(), reason: arguments.reason.clone() };
     match journal.answer(arguments.run, &request.gate, answer) {
         Ok(()) => {}
-        Err(JournalError::Refused { reason, .. }) => return Err(CliError::Refused(reason)),
+        Err(JournalError::Refused(reason)) => return Err(CliError::Refused(reason)),
         Err(error) => return Err(error.into()),
     }
     let word = if granted { "approved" } else { "denied" };
@@ -71,7 +71,7 @@ pub fn cancel(context: &Context, run: RunId) -> Result<Exit, CliError> {
     let journal = context.journal()?;
     match journal.request_cancel(run, &system::person(), context.clock().now()) {
         Ok(()) => {}
-        Err(JournalError::Refused { reason, .. }) => return Err(CliError::Refused(reason)),
+        Err(JournalError::Refused(reason)) => return Err(CliError::Refused(reason)),
         Err(error) => return Err(error.into()),
     }
     out(&format!("run {run} was asked to stop; it gives back what it has taken (runbook show {})\n", run.0));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::arguments::Global;
 use super::exit::CliError;
 use super::output::Colors;
+use super::people;
 use crate::action::CATALOG;
 use crate::base::clock::Clock;
 use crate::config::{self, Config};
@@ -16,7 +17,6 @@ use crate::journal::{Journal, SqliteJournal};
 use crate::lang;
 use crate::model::inventory::Inventory;
 use crate::model::runbook::Runbook;
-use crate::notify::Channel;
 use crate::run::supervisor::Supervisor;
 use crate::run::system::SystemClock;
 use crate::transport::Connector;
@@ -107,10 +107,11 @@ impl Context {
     }
 
     fn inventory_files(&self) -> Result<Vec<PathBuf>, CliError> {
-        let named: Vec<PathBuf> = match (&self.global.inventory, &self.config.inventory) {
-            (flags, _) if !flags.is_empty() => flags.clone(),
-            (_, configured) if !configured.is_empty() => configured.iter().map(PathBuf::from).collect(),
-            _ => vec![PathBuf::from("inventory")],
+        let configured = self.config.inventory.as_deref().unwrap_or_default();
+        let named: Vec<PathBuf> = match (self.global.inventory.as_slice(), configured) {
+            ([], []) => vec![PathBuf::from("inventory")],
+            ([], configured) => configured.iter().map(|p| PathBuf::from(&p.value)).collect(),
+            (flags, _) => flags.to_vec(),
         };
         let mut files = Vec::new();
         for path in named {
@@ -133,7 +134,7 @@ impl Context {
     /// # Errors
     /// When there is no place for it.
     pub fn journal_path(&self) -> Result<PathBuf, CliError> {
-        if let Some(path) = self.global.journal.clone().or_else(|| self.config.journal.as_ref().map(PathBuf::from)) {
+        if let Some(path) = self.global.journal.clone().or_else(|| self.config.journal.as_ref().map(|p| PathBuf::from(&p.value))) {
             return Ok(path);
         }
         let state = std::env::var_os("XDG_STATE_HOME").filter(|v| !v.is_empty()).map(PathBuf::from);
@@ -160,8 +161,8 @@ impl Context {
             clock: self.clock(),
             transport: Arc::new(Connector::new()),
             catalog: &CATALOG,
-            channels: Arc::new(self.channels()),
-            ssh_options: self.config.ssh_options(),
+            channels: Arc::new(people::channels(&self.config)?),
+            ssh_options: people::ssh_options(&self.config),
         })
     }
 
@@ -169,10 +170,6 @@ impl Context {
     #[must_use]
     pub fn clock(&self) -> Arc<dyn Clock> {
         Arc::new(SystemClock)
-    }
-
-    fn channels(&self) -> BTreeMap<String, Vec<Channel>> {
-        self.config.recipients_by_name()
     }
 }
 

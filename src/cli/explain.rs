@@ -2,7 +2,7 @@
 
 use super::exit::{CliError, Exit, TABLE};
 use super::output::out;
-use crate::action::{CATALOG, reference};
+use crate::action::CATALOG;
 use crate::diagnostic::{code, nearest};
 use crate::model::action::Catalog;
 
@@ -36,7 +36,7 @@ pub fn run(topic: &str, name: Option<&str>) -> Result<Exit, CliError> {
 
 fn action(name: &str) -> Result<String, CliError> {
     match CATALOG.get(name) {
-        Some(kind) => Ok(reference::reference(kind.signature())),
+        Some(kind) => Ok(format!("{}\n", kind.signature().docs)),
         None => {
             let near = nearest(name, CATALOG.names()).map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
             Err(CliError::Usage(format!("there is no action `{name}`{near} (`runbook explain action` lists them)")))

@@ -24,8 +24,8 @@ pub fn run(context: &Context, runbook: &Path, params: &[String], format: GraphFo
     };
     let made = plan::make(context, &arguments)?;
     out(&match format {
-        GraphFormat::Dot => diagram::dot(&made.plan),
-        GraphFormat::Mermaid => diagram::mermaid(&made.plan),
+        GraphFormat::Dot => diagram::plan_dot(&made.plan),
+        GraphFormat::Mermaid => diagram::plan_mermaid(&made.plan),
     });
     Ok(Exit::Done)
 }

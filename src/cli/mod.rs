@@ -12,6 +12,7 @@ pub mod graph;
 pub mod inventory;
 pub mod obligations;
 pub mod output;
+pub mod people;
 pub mod plan;
 pub mod progress;
 pub mod resume;

@@ -53,8 +53,8 @@ pub fn run(context: &Context, arguments: &PlanArguments) -> Result<Exit, CliErro
 pub fn print(context: &Context, plan: &Plan, format: Format) {
     match format {
         Format::Text => out(&report::plan::text(plan, Style { color: context.colors.out })),
-        Format::Json => output::json(&report::plan_json::document(plan)),
-        Format::Ndjson => out(&format!("{}\n{}\n", report::live::version_line(), report::plan_json::document(plan))),
+        Format::Json => output::json(&report::plan_json::json(plan)),
+        Format::Ndjson => out(&format!("{}\n{}\n", report::live::version_line(), report::plan_json::json(plan))),
         Format::Github => out(&report::plan_markdown::text(plan)),
     }
 }
@@ -81,11 +81,11 @@ pub fn make(context: &Context, arguments: &PlanArguments) -> Result<Made, CliErr
         params: &values,
         catalog: &CATALOG,
         limit: limit.as_deref(),
-        max_hosts: context.config.limits.max_hosts,
+        max_hosts: context.config.limits.max_hosts.as_ref().map(|m| m.value),
         offline: arguments.offline,
         now: context.clock().now(),
     };
-    let connections = Arc::new(Connections::new(Arc::new(Connector::new()), Arc::new(inventory.clone()), context.config.ssh_options()));
+    let connections = Arc::new(Connections::new(Arc::new(Connector::new()), Arc::new(inventory.clone()), super::people::ssh_options(&context.config)));
     // The planner is given eyes only: an observer has no way to change anything.
     let observer = Observer::new(connections.clone());
     let planned = super::runtime()?.block_on(async {

@@ -420,3 +420,177 @@ fn data(text: &str) -> String {
 fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    const FILE: &str = "runbook: drain\nsteps:\n  - id: drain\n    needs: [cordn]\n    run: rm -rf \"/srv/{{ app }}/cache\"\n";
+
+    fn sources() -> Sources {
+        let mut sources = Sources::new();
+        sources.add("drain.yaml", FILE);
+        sources
+    }
+
+    fn span(word: &str) -> Span {
+        let start = FILE.find(word).unwrap();
+        Span::new(SourceId(0), start, start + word.len())
+    }
+
+    fn two() -> Diagnostics {
+        let mut all = Diagnostics::new();
+        all.push(
+            Diagnostic::error("RB0310", span("{{ app }}"), "placeholder inside quotes")
+                .label("inside quotes that breaks out")
+                .also(span("rm -rf"), "this command")
+                .help("use argv"),
+        );
+        all.push(
+            Diagnostic::error("RB0102", span("cordn"), "step `drain` needs unknown step `cordn`")
+                .label("not a step")
+                .replacement("cordon"),
+        );
+        all
+    }
+
+    #[test]
+    fn it_looks_like_rustc_and_counts_at_the_end() {
+        let expected = "\
+error[RB0102]: step `drain` needs unknown step `cordn`
+ --> drain.yaml:4:13
+  |
+4 |     needs: [cordn]
+  |             ^^^^^ not a step
+  |
+help: did you mean `cordon`?
+  |
+4 |     needs: [cordon]
+  |                 +
+
+error[RB0310]: placeholder inside quotes
+ --> drain.yaml:5:23
+  |
+5 |     run: rm -rf \"/srv/{{ app }}/cache\"
+  |          ------       ^^^^^^^^^ inside quotes that breaks out
+  |          |
+  |          this command
+  |
+  = help: use argv
+
+drain.yaml: 2 errors, 0 warnings.   runbook explain RB0102   for the long story
+";
+        let shown = render(&two(), &sources(), false);
+        assert_eq!(shown, expected, "\n{shown}");
+        let coloured = render(&two(), &sources(), true);
+        assert!(coloured.contains("\u{1b}["));
+        assert_eq!(render(&Diagnostics::new(), &sources(), false), "");
+    }
+
+    #[test]
+    fn hostile_characters_become_visible_and_the_place_stays_right() {
+        let mut sources = Sources::new();
+        let text = "a: \u{1b}[31m\u{202e}bad wrong\r\nb: 1\r\n";
+        sources.add("x\u{1b}[2J.yaml", text);
+        let start = text.find("wrong").unwrap();
+        let span = Span::new(SourceId(0), start, start + 5);
+        let problem = Diagnostic::error("RB0001", span, "no \u{1b}]0;title\u{7}")
+            .label("here\u{202e}")
+            .help("h\u{1b}c")
+            .replacement("\u{1b}x");
+        let shown = render(&Diagnostics::from(problem.clone()), &sources, false);
+        assert!(!shown.contains(['\u{1b}', '\u{202e}', '\u{7}', '\r']), "{shown:?}");
+        let lines: Vec<&str> = shown.lines().collect();
+        let at = lines.iter().position(|l| l.contains("bad wrong")).unwrap();
+        assert_eq!(lines[at].find("wrong"), lines[at + 1].find('^'), "{shown}");
+        assert!(!to_github(&Diagnostics::from(problem), &sources).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn lying_spans_and_long_lines_do_no_harm() {
+        let mut sources = Sources::new();
+        sources.add("empty", "");
+        sources.add("é", "é\né");
+        sources.add("long", format!("{}wrong{}", "é".repeat(200_000), "x".repeat(400_000)));
+        sources.add("many", "line\n".repeat(50_000));
+        let ends = [0, 1, 2, 3, 4, 5, 400_000, 400_005, 400_006, 249_999, u32::MAX - 1, u32::MAX];
+        for source in 0..5 {
+            for start in ends {
+                for end in ends {
+                    let span = Span {
+                        source: SourceId(source),
+                        start,
+                        end,
+                    };
+                    let problem = Diagnostic::error("RB0001", span, "m").label("l").replacement("r").also(
+                        Span {
+                            start: end,
+                            end: start,
+                            ..span
+                        },
+                        "o",
+                    );
+                    let all = Diagnostics::from(problem);
+                    assert!(render(&all, &sources, false).len() < 60_000);
+                    let _ = (to_json(&all, &sources), to_github(&all, &sources));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nowhere_and_several_files() {
+        let mut sources = sources();
+        let other = sources.add("b.yaml", "x: 1\n");
+        let mut all = two();
+        all.push(
+            Diagnostic::error("RB0500", Span::new(other, 0, 1), "no `x`")
+                .warning()
+                .also(span("cordn"), "named here"),
+        );
+        all.push(Diagnostic::nowhere("RB0600", "the flag is wrong").help("leave it out"));
+        let shown = render(&all, &sources, false);
+        assert!(shown.starts_with("error[RB0600]: the flag is wrong\n"), "{shown}");
+        assert!(shown.contains("help: leave it out"), "{shown}");
+        assert!(shown.contains("warning[RB0500]") && shown.contains("named here"), "{shown}");
+        assert!(
+            shown.ends_with("2 files: 3 errors, 1 warning.   runbook explain RB0600   for the long story\n"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn machines_get_places_in_lines_columns_and_bytes() {
+        let json = to_json(&two(), &sources());
+        assert_eq!(json["errors"], 2);
+        let first = &json["diagnostics"][0];
+        assert_eq!((&first["code"], &first["replacement"]), (&json!("RB0102"), &json!("cordon")));
+        assert_eq!(
+            first["place"],
+            json!({ "file": "drain.yaml", "line": 4, "column": 13, "end_line": 4, "end_column": 18, "start": 48, "end": 53 })
+        );
+    }
+
+    #[test]
+    fn github_gets_escaped_annotations_and_no_more_than_it_shows() {
+        let first = to_github(&two(), &sources());
+        assert_eq!(
+            first.lines().next().unwrap(),
+            "::error file=drain.yaml,line=4,endLine=4,col=13,endColumn=18,title=RB0102::step `drain` needs unknown step `cordn` (did you mean `cordon`?)"
+        );
+        let mut many = Diagnostics::new();
+        for i in 0..25 {
+            many.push(Diagnostic::error("RB0001", Span::new(SourceId(0), i, i + 1), "100%\nbad"));
+            many.push(Diagnostic::error("RB0002", Span::new(SourceId(0), i, i + 1), "odd").warning());
+        }
+        let shown = to_github(&many, &sources());
+        assert_eq!(shown.matches("::error ").count(), 10);
+        assert_eq!(shown.matches("::warning ").count(), 10);
+        assert!(
+            shown.contains("::100%25%0Abad\n") && shown.contains("::notice::and 15 more errors\n"),
+            "{shown}"
+        );
+    }
+}

@@ -57,6 +57,7 @@ pub(super) fn undo(undo: &Undo) -> String {
         Undo::Nothing => String::from("nothing to undo"),
         Undo::Keep => String::from("stays"),
         Undo::Impossible => String::from("no way back"),
+        Undo::Steps => String::from("undo: the steps given under `undo:`"),
         Undo::Call { action, arguments } => {
             let which = ["pool", "member", "name", "path"];
             let shown = arguments.0.iter().filter(|(key, _)| !which.contains(&key.as_str()));

@@ -184,7 +184,14 @@ fn entities(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::diagnostic::{Span, Spanned};
+    use crate::model::action::Class;
+    use crate::model::inventory::Share;
+    use crate::model::runbook::{Call, Loop, LoopOver, Owes, Pace, Retry, UndoRule};
+    use crate::model::text::Text;
     use crate::report::sample;
 
     fn small() -> Plan {
@@ -230,5 +237,93 @@ mod tests {
              \x20 n1 --> n2\n\
              \x20 n2 --> n3\n"
         );
+    }
+
+    fn step(id: &str, needs: &[&str], body: Body) -> Step {
+        Step {
+            id: id.into(),
+            name: Text::literal("", Span::default()),
+            span: Span::default(),
+            body,
+            hosts: None,
+            run_as: None,
+            needs: needs.iter().map(|n| (*n).into()).collect(),
+            when: None,
+            that: None,
+            within: None,
+            every: Duration::from_secs(1),
+            retry: Retry {
+                attempts: 1,
+                delay: Duration::ZERO,
+                backoff: 1.0,
+                when: None,
+            },
+            timeout: Duration::from_secs(60),
+            verify: Vec::new(),
+            owes: None,
+            leave: None,
+            undo: UndoRule::Auto,
+            allow_failure: None,
+            allow_empty: false,
+            pool_effect_none: false,
+            changed: None,
+            class: Class::Reversible,
+        }
+    }
+
+    fn call(action: &str) -> Body {
+        Body::Action(Call {
+            action: Spanned::new(action.to_owned(), Span::default()),
+            arguments: BTreeMap::new(),
+        })
+    }
+
+    #[test]
+    fn a_runbook_is_drawn_through_its_loops_to_its_goal() {
+        let inner = Loop {
+            variable: String::from("web"),
+            over: LoopOver::Hosts(Text::literal("", Span::default())),
+            pace: Pace::Parallel(1),
+            max_failures: Share::Count(0),
+            pause: Duration::ZERO,
+            steps: vec![step("one", &[], call("http")), step("two", &["one"], call("service"))],
+        };
+        let mut drain = step("drain", &["each"], call("pool.member"));
+        drain.owes = Some(Owes {
+            step: Spanned::new("back".into(), Span::default()),
+            guard: Vec::new(),
+        });
+        let runbook = Runbook {
+            name: String::from("roll"),
+            description: String::new(),
+            params: Vec::new(),
+            hosts: None,
+            run_as: None,
+            lock: Vec::new(),
+            deadline: Duration::from_secs(60),
+            require: Vec::new(),
+            steps: vec![
+                step("each", &[], Body::Loop(Box::new(inner))),
+                drain,
+                step("back", &["drain"], call("pool.member")),
+            ],
+            verify: vec![step("verify.1", &[], call("pool.status"))],
+            on_failure: vec![step("page", &[], call("escalate"))],
+            finally: Vec::new(),
+            notify: None,
+            triggers: Vec::new(),
+        };
+        let shown = runbook_mermaid(&runbook);
+        let edges: Vec<&str> = shown
+            .lines()
+            .filter(|l| l.contains("-> ") || l.contains("--> "))
+            .map(str::trim)
+            .collect();
+        assert_eq!(
+            edges,
+            ["n0 --> n1", "n1 --> n2", "n2 --> n3", "n3 --> n4", "n3 -. owes .-> n4", "n4 --> n5"]
+        );
+        assert!(shown.contains("n0[\"each<br/>for each web\"]\n"), "{shown}");
+        assert!(runbook_dot(&runbook).contains("n6 [label=\"page\\nescalate\", style=bold];"));
     }
 }

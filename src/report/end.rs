@@ -191,7 +191,7 @@ fn not_undone(story: &Story<'_>) -> Vec<String> {
             (None, _) if owed => continue,
             (None, Undo::Keep) => String::from("meant to stay, as planned"),
             (None, Undo::Impossible) => String::from("irreversible, as planned"),
-            (None, Undo::Call { .. }) => format!("not taken back; {}", describe::undo(undo)),
+            (None, Undo::Call { .. } | Undo::Steps) => format!("not taken back; {}", describe::undo(undo)),
         };
         pairs.push((where_it_was(story, id), why));
     }

@@ -67,6 +67,7 @@ fn undo(undo: &Undo) -> Json {
         Undo::Nothing => json!({ "kind": "nothing" }),
         Undo::Keep => json!({ "kind": "keep" }),
         Undo::Impossible => json!({ "kind": "impossible" }),
+        Undo::Steps => json!({ "kind": "steps" }),
         Undo::Call { action, arguments } => json!({ "kind": "call", "action": action, "arguments": values(&arguments.0) }),
     }
 }

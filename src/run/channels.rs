@@ -10,7 +10,8 @@ use tokio::io::AsyncWriteExt;
 use super::observe::{Observer, failed};
 use crate::base::sanitise;
 use crate::model::operation::{Act, Operation, Output, Target, TroubleKind};
-use crate::notify::{Channel, Delivery, Message, deliveries};
+use crate::base::id::RunId;
+use crate::notify::{Channel, Delivery, Message, Severity, deliveries};
 
 /// A channel's command may take so long.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(20);
@@ -21,16 +22,18 @@ pub struct Channels {
     by_name: Arc<BTreeMap<String, Vec<Channel>>>,
     observer: Observer,
     runbook: Arc<str>,
+    run: Option<RunId>,
 }
 
 impl Channels {
     /// Channels of a run of that runbook. A name that is not configured goes to the terminal.
     #[must_use]
-    pub fn new(by_name: Arc<BTreeMap<String, Vec<Channel>>>, observer: Observer, runbook: &str) -> Channels {
+    pub fn new(by_name: Arc<BTreeMap<String, Vec<Channel>>>, observer: Observer, runbook: &str, run: Option<RunId>) -> Channels {
         Channels {
             by_name,
             observer,
             runbook: Arc::from(runbook),
+            run,
         }
     }
 
@@ -47,9 +50,9 @@ impl Channels {
         };
         let message = Message {
             to: to.clone(),
-            severity: severity.clone(),
+            severity: Severity::from_word(severity),
             text: message.clone(),
-            run: String::new(),
+            run: self.run,
             runbook: self.runbook.to_string(),
             attach: attach.clone(),
         };
@@ -78,16 +81,16 @@ impl Channels {
                 Ok(String::from("shown at the terminal"))
             }
             Delivery::Command { argv, stdin } => command(&argv, &stdin).await,
-            Delivery::Webhook {
+            Delivery::Http {
                 method,
                 url,
                 headers,
                 body,
             } => {
                 let act = Act::Http {
-                    method,
+                    method: method.to_owned(),
                     url,
-                    headers,
+                    headers: headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
                     body,
                     read_only: false,
                 };

@@ -47,7 +47,7 @@ impl Performer {
     pub async fn perform(&self, operations: &[Operation], identity: &Identity) -> Vec<Output> {
         let mut outputs = Vec::with_capacity(operations.len());
         for (i, operation) in operations.iter().enumerate() {
-            let output = self.one(operation, identity, i).await;
+            let output = guarded(operation, self.one(operation, identity, i).await);
             let stop = matches!(output, Output::Failed(_));
             outputs.push(output);
             if stop {
@@ -274,5 +274,23 @@ fn written(path: &str, result: Result<PutOutcome, FileError>) -> Output {
             failed(TroubleKind::Conflict, &message, false)
         }
         Err(error) => observe::file_trouble(&error),
+    }
+}
+
+/// A look that stands among the operations of a change is a guard: what does not hold stops the change before its next operation.
+fn guarded(operation: &Operation, output: Output) -> Output {
+    if !operation.act.reads() {
+        return output;
+    }
+    match (&operation.act, output) {
+        (Act::Http { url, .. }, Output::Http { status, .. }) if !(200..400).contains(&status) => {
+            failed(TroubleKind::Invalid, &format!("{url} answered {status}; nothing after it was done"), false)
+        }
+        (Act::Probe { argv, .. }, Output::Exited { code, stdout, stderr, .. }) if code != 0 => {
+            let words = if stderr.trim().is_empty() { stdout } else { stderr };
+            let program = argv.first().map_or("", String::as_str);
+            failed(TroubleKind::Invalid, &format!("{program} ended with {code}; nothing after it was done: {}", words.trim()), false)
+        }
+        (_, output) => output,
     }
 }

@@ -115,7 +115,7 @@ impl Supervisor {
             self.ssh_options.clone(),
         ));
         let observer = Observer::new(connections.clone());
-        let channels = Channels::new(self.channels.clone(), observer.clone(), &created.runbook);
+        let channels = Channels::new(self.channels.clone(), observer.clone(), &created.runbook, Some(state.id));
         let what = format!("run {} {} on {}", state.id, created.runbook, system::hostname());
         let pools = Pools::new(observer.clone(), inventory, self.clock.clone(), &created.by, &created.uid, &what);
         let shared = Arc::new(Shared {

@@ -15,8 +15,6 @@ mod status;
 pub mod target;
 mod traffic;
 
-pub mod haproxy;
-
 use crate::model::action::ActionKind;
 
 /// The actions of this folder, sorted by name.

@@ -270,9 +270,9 @@ fn size(value: &Value) -> Result<Value, String> {
 fn int(value: &Value) -> Result<Value, String> {
     match value {
         Value::Int(n) => Ok(Value::Int(*n)),
-        // -2^63 is a float, 2^63 is the first float beyond; the cast inside that range cannot go wrong.
+        // Strictly between -2^63 and 2^63, as CEL has it; inside, the cast cannot go wrong.
         #[allow(clippy::cast_possible_truncation)]
-        Value::Float(n) if *n >= -9_223_372_036_854_775_808.0 && *n < 9_223_372_036_854_775_808.0 => Ok(Value::Int(*n as i64)),
+        Value::Float(n) if *n > -9_223_372_036_854_775_808.0 && *n < 9_223_372_036_854_775_808.0 => Ok(Value::Int(*n as i64)),
         Value::Float(n) => Err(format!("{n} does not fit into a whole number")),
         Value::Text(text) => text
             .parse()

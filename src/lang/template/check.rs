@@ -370,6 +370,12 @@ fn dangerous(danger: Danger, span: Span) -> Diagnostic {
             "the shell evaluates what stands here, quoted or not",
             "compute with an expression, or compare with `[ {{path}} -gt 3 ]`",
         ),
+        Danger::Evaluated => (
+            "RB0313",
+            "placeholder that becomes code",
+            "`eval` and `let` read the value as a program",
+            "leave them out: call the command itself, or compute with an expression",
+        ),
         Danger::AfterDollar => (
             "RB0313",
             "placeholder right after `$`",

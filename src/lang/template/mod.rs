@@ -4,9 +4,13 @@
 mod check;
 mod helpers;
 mod json;
+#[cfg(test)]
+mod pages;
 mod parse;
 mod render;
 mod shell;
+#[cfg(test)]
+mod shell_oracle;
 
 pub use check::text_type;
 pub use render::{RenderError, render, render_for_people};

@@ -13,8 +13,10 @@ pub(super) enum Danger {
     QuotedSubstitution,
     /// `${…}`
     Parameter,
-    /// `$((…))`, `((…))`
+    /// `$((…))`, `((…))`, `[[ … ]]`
     Arithmetic,
+    /// After `eval` or `let`.
+    Evaluated,
     Heredoc,
     /// The word after `<<`.
     HeredocMark,
@@ -52,6 +54,10 @@ pub(super) struct Scanner {
     word_start: bool,
     comment: bool,
     lost: bool,
+    /// Inside `[[ … ]]`.
+    brackets: bool,
+    /// After `eval` or `let`, up to the end of the command.
+    evaluated: bool,
     /// The word after `<<` is being read: the mark and its open quote; blanks before it are skipped.
     reading: Option<(Mark, Option<char>)>,
     /// Heredocs announced on this line.
@@ -72,6 +78,8 @@ impl Scanner {
             word_start: true,
             comment: false,
             lost: false,
+            brackets: false,
+            evaluated: false,
             reading: None,
             announced: Vec::new(),
             bodies: Vec::new(),
@@ -125,6 +133,8 @@ impl Scanner {
             Some(Frame::Backtick) => Some(Danger::Backticks),
             Some(Frame::Brace) => Some(Danger::Parameter),
             Some(Frame::Arithmetic(_)) => Some(Danger::Arithmetic),
+            _ if self.brackets => Some(Danger::Arithmetic),
+            _ if self.evaluated => Some(Danger::Evaluated),
             _ if self.escaped => Some(Danger::AfterBackslash),
             _ if self.dollar => Some(Danger::AfterDollar),
             _ => None,
@@ -313,16 +323,23 @@ impl Scanner {
         1
     }
 
-    /// `case` inside a substitution inside quotes has unbalanced parentheses, which only a shell parser could follow.
+    /// Words that change how what follows is read.
     fn follow_word(&mut self, c: char) {
         if !is_break(c) {
             self.word.push(c);
             return;
         }
-        if self.word == "case" && self.frames.iter().any(|f| *f != Frame::Code) {
-            self.lost = true;
+        match std::mem::take(&mut self.word).as_str() {
+            // Its parentheses are unbalanced: inside a substitution inside quotes only a shell parser could follow them.
+            "case" if self.frames.iter().any(|f| *f != Frame::Code) => self.lost = true,
+            "[[" => self.brackets = true,
+            "]]" => self.brackets = false,
+            "eval" | "let" => self.evaluated = true,
+            _ => {}
         }
-        self.word.clear();
+        if !matches!(c, ' ' | '\t' | '<' | '>') {
+            self.evaluated = false;
+        }
     }
 
     /// A character of the word after `<<`.
@@ -414,6 +431,8 @@ mod tests {
             "echo \\\\\\\\ @",
             "f() { ls @; }; if [ @ = x ]; then :; fi",
             "echo @#@",
+            "[[ -e /x ]] && ls @",
+            "eval \"$x\"; ls @",
         ] {
             for verdict in verdicts(script) {
                 assert_eq!(verdict, None, "{script}");
@@ -424,7 +443,7 @@ mod tests {
     #[test]
     fn everything_else_is_refused() {
         use Danger::{
-            AfterBackslash, AfterDollar, Arithmetic, Backticks, Comment, DoubleQuotes, Heredoc, HeredocMark, Lost, Parameter,
+            AfterBackslash, AfterDollar, Arithmetic, Backticks, Comment, DoubleQuotes, Evaluated, Heredoc, HeredocMark, Lost, Parameter,
             QuotedSubstitution, SingleQuotes,
         };
         for (script, danger) in [
@@ -444,6 +463,8 @@ mod tests {
             ("ls \"${x:-@}\"", Parameter),
             ("echo $((@ + 1))", Arithmetic),
             ("(( x = @ ))", Arithmetic),
+            ("[[ @ -gt 3 ]] && ls", Arithmetic),
+            ("eval ls @", Evaluated),
             ("cat <<EOF\n@\nEOF", Heredoc),
             ("cat <<'EOF'\n@\nEOF", Heredoc),
             ("cat <<EOF >out; ls\na\n EOF\n@", Heredoc),

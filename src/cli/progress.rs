@@ -1,0 +1,263 @@
+//! Drives a run before somebody's eyes: rows on a terminal, one line per change elsewhere, NDJSON for programs; asks for approvals;
+//! turns Ctrl-C into a wish.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use tokio::sync::mpsc;
+
+use super::arguments::Format;
+use super::context::Context;
+use super::exit::{CliError, Exit};
+use super::output::{err, interactive, out};
+use crate::base::id::RunId;
+use crate::base::sanitise;
+use crate::engine::Input;
+use crate::journal::Journal;
+use crate::model::approval::{ApprovalAnswer, ApprovalRequest};
+use crate::model::event::{Event, Record, RunCreated};
+use crate::report::{self, Story, Style};
+use crate::run::dispatcher::INBOX;
+use crate::run::supervisor::Supervisor;
+use crate::run::system;
+
+/// How to drive.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Take the run from a controller that seems to be alive.
+    pub force: bool,
+    /// Leave when an approval is asked for.
+    pub detach: bool,
+    /// Shape of what is printed.
+    pub format: Format,
+}
+
+/// Drives a run to its end and prints it.
+///
+/// # Errors
+/// The run is somebody else's, a pool is not to be had, the journal fails.
+pub fn drive(context: &Context, supervisor: &Supervisor, run: RunId, options: Options) -> Result<Exit, CliError> {
+    let exit = super::runtime()?.block_on(watch(context, supervisor, run, options))?;
+    let records = supervisor.journal.events(run)?;
+    let story = Story::of(&records);
+    match (options.format, &story) {
+        (Format::Ndjson, story) => out(&format!("{}\n", report::live::summary_line(exit as u8, story.as_ref()))),
+        (_, Some(story)) if exit != Exit::Waiting => out(&report::end::text(story, Style { color: context.colors.out })),
+        _ => {}
+    }
+    Ok(exit)
+}
+
+async fn watch(context: &Context, supervisor: &Supervisor, run: RunId, options: Options) -> Result<Exit, CliError> {
+    let (news, mut records) = mpsc::channel::<Record>(INBOX);
+    let before = supervisor.journal.events(run)?;
+    let mut screen = Screen::new(context, options, &before);
+    let (handle, wished) = tokio::sync::oneshot::channel();
+    let driving = supervisor.drive(run, options.force, news, move |sender| {
+        let _ = handle.send(sender);
+    });
+    tokio::pin!(driving);
+    let mut wished = Some(wished);
+    let mut wishes: Option<mpsc::Sender<Input>> = None;
+    let mut interrupts = 0u32;
+    let mut heartbeat = tokio::time::interval(Duration::from_secs(30));
+    heartbeat.tick().await;
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    let driven = loop {
+        tokio::select! {
+            biased;
+            record = records.recv() => if let Some(record) = record {
+                let asks = screen.show(&record);
+                if let (Some(request), true) = (asks, options.detach) {
+                    screen.clear();
+                    err(&format!("run {run} waits for approval: runbook approve {} {}; then: runbook resume {}\n", run.0, request.gate, run.0));
+                    return Ok(Exit::Waiting);
+                }
+            },
+            driven = &mut driving => break driven,
+            sender = async { wished.take().expect("polled only while it is there").await }, if wished.is_some() => wishes = sender.ok(),
+            _ = tokio::signal::ctrl_c() => interrupts += 1,
+            _ = terminate.recv() => interrupts += 1,
+            _ = heartbeat.tick() => screen.beat(context.clock().now()),
+        }
+        if interrupts == 1 && let Some(sender) = &wishes {
+            screen.note("stopping: steps under way end, what was taken is given back; press Ctrl-C again to leave at once");
+            let _ = sender.send(Input::CancelRequested { by: system::person() }).await;
+            interrupts = 2;
+        } else if interrupts > 2 {
+            screen.clear();
+            err(&format!("left run {run} as it is; its journal is whole. Go on with: runbook resume {}\n", run.0));
+            return Ok(Exit::Lost);
+        }
+    };
+    while let Ok(record) = records.try_recv() {
+        screen.show(&record);
+    }
+    screen.clear();
+    Ok(driven?.outcome.into())
+}
+
+/// What the run looks like while it goes on.
+struct Screen {
+    run: RunId,
+    format: Format,
+    color: bool,
+    created: Option<Box<RunCreated>>,
+    done: usize,
+    failed: usize,
+    lines: report::live::Lines,
+    running: Vec<(crate::base::id::NodeId, crate::base::clock::Timestamp)>,
+    bars: Option<Bars>,
+    asker: Option<Asker>,
+}
+
+struct Bars {
+    all: MultiProgress,
+    rows: std::collections::BTreeMap<crate::base::id::NodeId, ProgressBar>,
+}
+
+/// Asks at the terminal, on a thread of its own: a blocked prompt must not hold the run.
+#[derive(Clone)]
+struct Asker {
+    journal: Arc<dyn Journal>,
+}
+
+impl Screen {
+    fn new(context: &Context, options: Options, before: &[Record]) -> Screen {
+        let created = before.first().and_then(|r| match &r.event {
+            Event::RunCreated(created) => Some(created),
+            _ => None,
+        });
+        let people = interactive(context.global.no_input) && options.format == Format::Text;
+        let rows = options.format == Format::Text && std::io::IsTerminal::is_terminal(&std::io::stderr());
+        if options.format == Format::Ndjson {
+            out(&format!("{}\n", report::live::version_line()));
+            before.iter().for_each(|r| out(&format!("{}\n", report::live::record_line(r))));
+        }
+        let run = before.first().map_or(RunId(0), |r| r.run);
+        if options.format == Format::Text {
+            err(&format!("run {run} {}\n", created.map_or("", |c| c.runbook.as_str())));
+        }
+        let asker = people.then(|| context.journal().ok().map(|journal| Asker { journal })).flatten();
+        Screen {
+            run,
+            format: options.format,
+            color: context.colors.err,
+            created: created.cloned(),
+            done: 0,
+            failed: 0,
+            lines: report::live::Lines::new(),
+            running: Vec::new(),
+            bars: rows.then(|| Bars { all: MultiProgress::new(), rows: Default::default() }),
+            asker,
+        }
+    }
+
+    /// Shows one record; gives the question, if it asks one.
+    fn show(&mut self, record: &Record) -> Option<ApprovalRequest> {
+        if self.format == Format::Ndjson {
+            out(&format!("{}\n", report::live::record_line(record)));
+        }
+        let line = self.created.as_ref().filter(|_| self.format == Format::Text).and_then(|c| self.lines.line(record, &c.plan));
+        if let Some(line) = line {
+            self.note(&line);
+        }
+        match &record.event {
+            Event::StepSucceeded { .. } => self.done += 1,
+            Event::StepFailed { .. } | Event::StepLost { .. } => self.failed += 1,
+            _ => {}
+        }
+        self.rows(record);
+        let Event::ApprovalRequested { request } = &record.event else { return None };
+        if self.format == Format::Text {
+            self.ask(request);
+        }
+        Some(request.clone())
+    }
+
+    fn so_far(&self) -> String {
+        format!("{} steps ok, {} failed", self.done, self.failed)
+    }
+
+    fn note(&self, line: &str) {
+        match &self.bars {
+            Some(bars) => bars.all.suspend(|| err(&format!("{line}\n"))),
+            None => err(&format!("{line}\n")),
+        }
+    }
+
+    fn rows(&mut self, record: &Record) {
+        match &record.event {
+            Event::StepStarted { node, .. } | Event::UndoStarted { node, .. } => {
+                self.running.push((node.clone(), record.at));
+                // More rows than fit garble a terminal.
+                let room = usize::from(rustix::termios::tcgetwinsize(std::io::stderr()).map_or(24, |w| w.ws_row)).saturating_sub(6).min(12);
+                if let Some(bars) = self.bars.as_mut().filter(|b| b.rows.len() < room) {
+                    let style = ProgressStyle::with_template("  {spinner} {msg} running {elapsed}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+                    let bar = bars.all.add(ProgressBar::new_spinner().with_style(style).with_message(sanitise::one_line(node.as_str(), 60)));
+                    bar.enable_steady_tick(Duration::from_millis(200));
+                    bars.rows.insert(node.clone(), bar);
+                }
+            }
+            event => {
+                let ended = match event {
+                    Event::UndoSucceeded { node, .. } | Event::UndoFailed { node, .. } => Some(node),
+                    Event::ChangeIntended { .. } => None,
+                    other => crate::engine::step::node_of(other),
+                };
+                if let Some(node) = ended {
+                    self.running.retain(|(n, _)| n != node);
+                    if let Some(bar) = self.bars.as_mut().and_then(|b| b.rows.remove(node)) {
+                        bar.finish_and_clear();
+                    }
+                }
+            }
+        }
+    }
+
+    fn beat(&self, now: crate::base::clock::Timestamp) {
+        if self.bars.is_none() && self.format == Format::Text && !self.running.is_empty() {
+            err(&format!("{}\n", report::live::heartbeat(self.run, &self.running, now)));
+        }
+    }
+
+    fn clear(&mut self) {
+        if let Some(bars) = self.bars.take() {
+            let _ = bars.all.clear();
+        }
+    }
+
+    fn ask(&mut self, request: &ApprovalRequest) {
+        let text = self.created.as_ref().map(|c| report::approval::text(request, c, &self.so_far(), system_now(), Style { color: self.color })).unwrap_or_default();
+        self.note(text.trim_end());
+        let Some(asker) = self.asker.clone() else {
+            self.note(&format!("waiting for an answer from another shell: runbook approve {} {}   (or: runbook deny …)", request.run.0, request.gate));
+            return;
+        };
+        // A spinner would overwrite what the person types.
+        self.clear();
+        let request = request.clone();
+        std::thread::spawn(move || asker.ask(&request));
+    }
+}
+
+impl Asker {
+    fn ask(&self, request: &ApprovalRequest) {
+        let choice = dialoguer::Select::new().with_prompt("Your answer").items(["approve", "deny"]).default(1).interact_opt();
+        let granted = match choice {
+            Ok(Some(0)) => true,
+            Ok(Some(_)) => false,
+            Ok(None) | Err(_) => return,
+        };
+        let at = system_now();
+        let answer = ApprovalAnswer { granted, by: system::person(), digest: request.digest.clone(), at, reason: None };
+        if let Err(error) = self.journal.answer(request.run, &request.gate, answer) {
+            err(&format!("the answer was not taken: {error}\n"));
+        }
+    }
+}
+
+fn system_now() -> crate::base::clock::Timestamp {
+    crate::base::clock::Clock::now(&system::SystemClock)
+}

@@ -1,0 +1,98 @@
+//! The `ssh` section. Options are let through by a closed list: whatever is not on it could run a program or drop a check.
+
+use crate::base::sanitise::one_line;
+use crate::config::Ssh;
+use crate::diagnostic::{Diagnostic, Diagnostics, Spanned};
+use crate::yaml::fields::{Fields, suggest, text};
+use crate::yaml::{Entry, Node};
+
+/// Options that only tune a connection.
+const ALLOWED: &[&str] = &[
+    "AddressFamily",
+    "BindAddress",
+    "BindInterface",
+    "CertificateFile",
+    "CheckHostIP",
+    "Ciphers",
+    "Compression",
+    "ConnectionAttempts",
+    "GSSAPIAuthentication",
+    "GlobalKnownHostsFile",
+    "HashKnownHosts",
+    "HostKeyAlgorithms",
+    "HostKeyAlias",
+    "IPQoS",
+    "IdentitiesOnly",
+    "IdentityAgent",
+    "IdentityFile",
+    "KexAlgorithms",
+    "LogLevel",
+    "MACs",
+    "Port",
+    "PreferredAuthentications",
+    "ProxyJump",
+    "PubkeyAcceptedAlgorithms",
+    "PubkeyAuthentication",
+    "RekeyLimit",
+    "RequiredRSASize",
+    "ServerAliveCountMax",
+    "ServerAliveInterval",
+    "StrictHostKeyChecking",
+    "TCPKeepAlive",
+    "UpdateHostKeys",
+    "User",
+    "UserKnownHostsFile",
+    "VerifyHostKeyDNS",
+];
+
+/// Reads the section into `ssh`, without replacing what a file of higher precedence said.
+pub(super) fn read(node: &Node, ssh: &mut Ssh, diagnostics: &mut Diagnostics) {
+    let d = diagnostics;
+    // `key_exchange` has been refused before, in words of its own
+    let fields = Fields::of(node, &["connect_timeout", "max_connects", "options", "key_exchange"], "ssh", d);
+    let timeout = fields.duration("connect_timeout", d);
+    if let Some(zero) = timeout.as_ref().filter(|t| t.value.is_zero()) {
+        d.push(Diagnostic::error(
+            "RB0605",
+            zero.span,
+            "`connect_timeout` must be longer than nothing",
+        ));
+    }
+    ssh.connect_timeout = ssh.connect_timeout.take().or(timeout);
+    let most = fields.int("max_connects", 1..=1024, d);
+    let most = most.map(|m| Spanned::new(usize::try_from(m.value).unwrap_or(usize::MAX), m.span));
+    ssh.max_connects = ssh.max_connects.take().or(most);
+    for entry in fields.map("options", d).unwrap_or_default() {
+        if let Some((name, value)) = option(entry, d) {
+            ssh.options.entry(name.to_owned()).or_insert(value);
+        }
+    }
+}
+
+fn option(entry: &Entry, diagnostics: &mut Diagnostics) -> Option<(&'static str, Spanned<String>)> {
+    let key = &entry.key;
+    let Some(name) = ALLOWED.iter().find(|a| a.eq_ignore_ascii_case(&key.value)) else {
+        let message = format!("the ssh option `{}` is not allowed here", one_line(&key.value, 60));
+        let mistake = Diagnostic::error("RB0604", key.span, message);
+        let help = "only options that neither run a program nor weaken a check; others belong into your own ssh configuration";
+        let mistake = suggest(mistake.help(help), &key.value, ALLOWED);
+        diagnostics.push(mistake);
+        return None;
+    };
+    let value = text(&entry.value, name, diagnostics)?;
+    let plain = !value.value.trim().is_empty() && !value.value.chars().any(char::is_control);
+    if !plain {
+        diagnostics.push(Diagnostic::error(
+            "RB0605",
+            value.span,
+            format!("`{name}` needs a value on one line"),
+        ));
+        return None;
+    }
+    if *name == "StrictHostKeyChecking" && !matches!(value.value.as_str(), "yes" | "accept-new") {
+        let message = format!("`{name}` may be `yes` or `accept-new`, found `{}`", one_line(&value.value, 20));
+        diagnostics.push(Diagnostic::error("RB0604", value.span, message).help("a host whose key changed must never be trusted"));
+        return None;
+    }
+    Some((name, value))
+}
