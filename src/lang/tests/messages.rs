@@ -351,7 +351,7 @@ fn a_thousand_steps_compile_in_a_moment() {
     let started = std::time::Instant::now();
     let runbook = right(&format!("steps:\n  - {{ id: s0, pool.status: {{ pool: web }} }}\n{steps}"));
     assert_eq!(runbook.steps.len(), 1000);
-    assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
+    assert!(started.elapsed().as_secs() < 30, "{:?}", started.elapsed());
 }
 
 #[test]
