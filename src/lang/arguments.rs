@@ -327,7 +327,7 @@ fn unknown_parameter(signature: &Signature, name: &Written) -> Diagnostic {
 
 fn wrong(signature: &Signature, parameter: &Parameter, span: Span, message: &str) -> Diagnostic {
     let message = format!("parameter `{}` of `{}`: {message}", parameter.name, signature.name);
-    let label = format!("expected {}", expected(parameter.kind));
+    let label = format!("not possible for `{}`", parameter.name);
     with_example(Diagnostic::error("RB0109", span, message).label(label), signature)
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::check_step::Around;
+use super::mentions::Mentions;
 use super::outline::Outline;
 use super::scope::{View, names};
 use super::site::Site;
@@ -67,7 +68,9 @@ type Text = crate::model::text::Text;
 impl<'a> Checker<'a> {
     /// Hosts, identity and locks of the whole runbook see parameters only.
     fn defaults(&self, d: &mut Diagnostics) -> (Option<Text>, Option<Text>, Vec<Text>) {
-        let mut site = Site::new(names(&self.outline, &self.params, View::Start, &[]), d);
+        let texts = [&self.file.hosts, &self.file.run_as].into_iter().flatten().chain(&self.file.lock);
+        let mentions = Mentions::in_text(&texts.map(|t| t.value.as_str()).collect::<Vec<_>>().join("\n"));
+        let mut site = Site::new(names(&self.outline, &self.params, View::Start, &[], &mentions), d);
         let hosts = self.file.hosts.as_ref().and_then(|t| site.text(t));
         let run_as = self.file.run_as.as_ref().and_then(|t| site.text(t));
         let lock = self.file.lock.iter().filter_map(|t| site.text(t)).collect();
@@ -76,7 +79,8 @@ impl<'a> Checker<'a> {
 
     fn notify(&self, d: &mut Diagnostics) -> Option<NotifyRule> {
         let written = self.file.notify.as_ref()?;
-        let mut site = Site::new(names(&self.outline, &self.params, View::Over, &[]), d);
+        let mentions = Mentions::in_text(written.message.as_ref().map_or("", |m| &m.value));
+        let mut site = Site::new(names(&self.outline, &self.params, View::Over, &[], &mentions), d);
         Some(NotifyRule {
             to: written.to.clone(),
             events: written.events.clone(),

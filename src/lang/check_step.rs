@@ -7,6 +7,7 @@ use super::arguments::{self, Compiled};
 use super::check::Checker;
 use super::convert::ticked;
 use super::effects::Facts;
+use super::mentions::Mentions;
 use super::outline::At;
 use super::scope::{RESERVED, Variable, View, names};
 use super::site::Site;
@@ -95,7 +96,7 @@ impl<'a> Checker<'a> {
         d: &mut Diagnostics,
     ) -> (Option<Step>, BTreeSet<String>) {
         unfitting_keys(written, d);
-        let env = names(&self.outline, &self.params, view, &around.variables);
+        let env = names(&self.outline, &self.params, view, &around.variables, &Mentions::of(written));
         let mut site = Site::new(env, d);
         let when = written.when.as_ref().and_then(|w| site.expression(w, Some(&Type::Bool)));
         if let Some(when) = &when {

@@ -14,6 +14,7 @@ mod check;
 mod check_step;
 mod effects;
 mod keys;
+mod mentions;
 mod needs;
 mod outline;
 mod owes;
@@ -56,11 +57,13 @@ pub fn compile(sources: &Sources, id: SourceId, file_stem: Option<&str>, catalog
     (runbook, without_echoes(sources, &d))
 }
 
-/// A text cut apart by YAML (RB0011) leaves half a text and a senseless key on its line; only the cut is worth saying.
+/// Drops what only follows from another mistake: a text cut apart by YAML (RB0011) leaves half a text and a senseless key on its
+/// line; an unknown action or a wrong declaration leaves results and parameters of unknown type (RB0206).
 fn without_echoes(sources: &Sources, found: &Diagnostics) -> Diagnostics {
     let line = |d: &Diagnostic| d.span.and_then(|s| sources.position(s)).map(|(line, _)| line);
     let cuts: Vec<_> = found.iter().filter(|d| d.code == "RB0011").map(line).collect();
-    let echoes = |d: &&Diagnostic| d.code != "RB0011" && cuts.contains(&line(d));
+    let untyped = found.iter().any(|d| ["RB0106", "RB0110", "RB0111", "RB0114"].contains(&d.code));
+    let echoes = |d: &&Diagnostic| (d.code != "RB0011" && cuts.contains(&line(d))) || (untyped && d.code == "RB0206");
     let mut rest = Diagnostics::new();
     found.iter().filter(|d| !echoes(d)).for_each(|d| rest.push(d.clone()));
     rest

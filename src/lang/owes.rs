@@ -157,7 +157,12 @@ fn nobody_gives_back(outline: &Outline<'_>, at: At, step: &Step, facts: &Facts) 
         Body::Action { name, .. } => name.span,
         _ => step.id.span,
     };
-    let leave = "leave: { until: 24h, reason: \"…\" }";
+    // A stopped service takes nothing where no pool has the host; only the inventory knows.
+    let harmless = match facts.effect {
+        PoolEffect::TakesMember => "",
+        _ => "\n  # or, if no pool needs the host:\n    pool_effect: none",
+    };
+    let leave = format!("leave: {{ until: 24h, reason: \"…\" }}{harmless}");
     let escape = "  # or, if it is meant to stay out after this run:";
     let diagnostic = Diagnostic::error("RB0401", place, message).label("takes, and owes nothing");
     let returning = returning_step(outline, at);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::mentions::Mentions;
 use super::outline::{At, Outline, Section};
 use super::syntax::Body;
 use super::types::{Refusal, TypeEnv};
@@ -38,13 +39,13 @@ pub(super) struct Variable<'a> {
     pub over_hosts: bool,
 }
 
-/// The names at one place. `params` is the type of `params`.
-pub(super) fn names(outline: &Outline<'_>, params: &Type, view: View, variables: &[Variable<'_>]) -> TypeEnv {
+/// The names at one place. `params` is the type of `params`; `mentions` are the steps that are spoken of there.
+pub(super) fn names(outline: &Outline<'_>, params: &Type, view: View, variables: &[Variable<'_>], mentions: &Mentions) -> TypeEnv {
     let mut env = TypeEnv::new();
     env.set("params", params.clone());
     env.set("groups", Type::Map(Box::new(Type::list(Type::Text))));
     run(&mut env, outline, view);
-    steps(&mut env, outline, view);
+    steps(&mut env, outline, view, mentions);
     for variable in variables {
         env.set(variable.name, variable.kind.clone());
     }
@@ -75,9 +76,12 @@ fn run(env: &mut TypeEnv, outline: &Outline<'_>, view: View) {
     }
 }
 
-fn steps(env: &mut TypeEnv, outline: &Outline<'_>, view: View) {
+/// Only the steps that are spoken of; all names where one of them is unknown, so that the nearest can be named.
+fn steps(env: &mut TypeEnv, outline: &Outline<'_>, view: View, mentions: &Mentions) {
+    let all = mentions.any || mentions.ids.iter().any(|id| outline.find(id).is_none());
     let mut types = BTreeMap::new();
-    for (id, at) in outline.ids() {
+    let known = outline.ids().filter(|(id, _)| all || mentions.ids.contains(*id));
+    for (id, at) in known {
         let readable = match readable(outline, view, at) {
             Ok(()) => readable_type(env, outline, view, id, at),
             Err(refusal) => {

@@ -36,6 +36,14 @@ fn a_text_cut_apart_by_a_comma_is_one_mistake() {
 }
 
 #[test]
+fn an_unknown_action_leaves_no_echo() {
+    one_mistake(
+        "steps:\n  - { id: a, pool.stats: { pool: web }, that: result.serving > 1 }\n  - { id: b, when: steps.a.serving > 1, pool.status: { pool: web } }\n",
+        &["RB0106 5:14"],
+    );
+}
+
+#[test]
 fn wrong_shapes_say_expected_and_found() {
     one_mistake("steps: none\n", &["RB0022 4:8", "expected a list", "found `none`"]);
     one_mistake(
@@ -329,6 +337,21 @@ fn keys_that_mean_nothing_are_refused() {
         "steps:\n  - id: l\n    timeout: 1m\n    for_each: { as: web, hosts: a }\n    steps:\n      - { id: s, facts: [cpu] }\n",
         &["RB0118", "`timeout` means nothing for a loop"],
     );
+}
+
+#[test]
+fn a_thousand_steps_compile_in_a_moment() {
+    let one = |i: usize| {
+        format!(
+            "  - {{ id: s{i}, pool.status: {{ pool: web }}, that: steps.s{}.serving <= result.serving }}\n",
+            i - 1
+        )
+    };
+    let steps: String = (1..1000).map(one).collect();
+    let started = std::time::Instant::now();
+    let runbook = right(&format!("steps:\n  - {{ id: s0, pool.status: {{ pool: web }} }}\n{steps}"));
+    assert_eq!(runbook.steps.len(), 1000);
+    assert!(started.elapsed().as_secs() < 30, "{:?}", started.elapsed());
 }
 
 #[test]
