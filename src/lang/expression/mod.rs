@@ -12,6 +12,7 @@ mod operators;
 mod oracle;
 mod parse;
 mod paths;
+mod relations;
 
 pub use eval::{EvalError, NOW, eval};
 pub use paths::paths;

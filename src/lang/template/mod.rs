@@ -1,7 +1,9 @@
 //! Texts: strings with `{{placeholders}}`. Handlebars parses; we walk what it parsed, refuse most of it, and render the rest ourselves,
 //! so that a value keeps its type, is quoted for its destination, and is never read as a template again.
 
+mod braces;
 mod check;
+mod danger;
 mod helpers;
 mod json;
 #[cfg(test)]
