@@ -30,7 +30,16 @@ pub fn run(context: &Context, arguments: &ApplyArguments) -> Result<Exit, CliErr
     confirm(context, arguments, &made.plan)?;
     let supervisor = context.supervisor()?;
     let run = supervisor.create(created(arguments, made))?;
-    progress::drive(context, &supervisor, run, progress::Options { force: false, detach: arguments.detach, format })
+    progress::drive(
+        context,
+        &supervisor,
+        run,
+        progress::Options {
+            force: false,
+            detach: arguments.detach,
+            format,
+        },
+    )
 }
 
 fn created(arguments: &ApplyArguments, made: Made) -> RunCreated {
@@ -52,12 +61,17 @@ fn confirm(context: &Context, arguments: &ApplyArguments, plan: &Plan) -> Result
     if let Some(wanted) = &arguments.digest {
         let wanted = wanted.strip_prefix("sha256:").unwrap_or(wanted);
         if wanted.len() < 8 {
-            return Err(CliError::Usage(format!("--plan expects at least eight digits of the digest, found `{wanted}`")));
+            return Err(CliError::Usage(format!(
+                "--plan expects at least eight digits of the digest, found `{wanted}`"
+            )));
         }
         if plan.digest.starts_with(wanted) {
             return Ok(());
         }
-        let words = format!("the plan is no longer the one with digest {wanted}: it is now {}. Nothing was changed; look at the new plan", &plan.digest[..12]);
+        let words = format!(
+            "the plan is no longer the one with digest {wanted}: it is now {}. Nothing was changed; look at the new plan",
+            &plan.digest[..12]
+        );
         return Err(CliError::Refused(words));
     }
     if arguments.yes || plan.nothing_to_do() {
@@ -65,7 +79,9 @@ fn confirm(context: &Context, arguments: &ApplyArguments, plan: &Plan) -> Result
     }
     if !interactive(context.global.no_input) || arguments.plan.output != Format::Text {
         let short = plan.digest.get(..12).unwrap_or(&plan.digest);
-        return Err(CliError::Usage(format!("nobody can be asked here: confirm with --yes, or run exactly this plan with --plan {short}")));
+        return Err(CliError::Usage(format!(
+            "nobody can be asked here: confirm with --yes, or run exactly this plan with --plan {short}"
+        )));
     }
     err(&format!("{}\n", report::plan::total(plan)));
     let yes = dialoguer::Confirm::new().with_prompt("Run this plan?").default(false).interact();

@@ -8,7 +8,13 @@ use crate::lab::LabCommand;
 
 /// Remediation runbooks: checked, previewed, approved, recorded and reversible changes over plain SSH
 #[derive(Debug, Parser)]
-#[command(name = "runbook", version, about, max_term_width = 110, after_help = "Exit codes: `runbook explain exit-codes`.")]
+#[command(
+    name = "runbook",
+    version,
+    about,
+    max_term_width = 110,
+    after_help = "Exit codes: `runbook explain exit-codes`."
+)]
 pub struct Arguments {
     #[command(flatten)]
     pub global: Global,

@@ -116,7 +116,10 @@ impl Context {
         let mut files = Vec::new();
         for path in named {
             if path.is_dir() {
-                let mut inside: Vec<PathBuf> = std::fs::read_dir(&path)?.filter_map(|e| e.ok().map(|e| e.path())).filter(|p| is_inventory(p)).collect();
+                let mut inside: Vec<PathBuf> = std::fs::read_dir(&path)?
+                    .filter_map(|e| e.ok().map(|e| e.path()))
+                    .filter(|p| is_inventory(p))
+                    .collect();
                 inside.sort();
                 if inside.is_empty() {
                     return Err(no_text("inventory", &path, "the folder holds no file that ends in .yaml or .yml"));
@@ -134,12 +137,21 @@ impl Context {
     /// # Errors
     /// When there is no place for it.
     pub fn journal_path(&self) -> Result<PathBuf, CliError> {
-        if let Some(path) = self.global.journal.clone().or_else(|| self.config.journal.as_ref().map(|p| PathBuf::from(&p.value))) {
+        if let Some(path) = self
+            .global
+            .journal
+            .clone()
+            .or_else(|| self.config.journal.as_ref().map(|p| PathBuf::from(&p.value)))
+        {
             return Ok(path);
         }
         let state = std::env::var_os("XDG_STATE_HOME").filter(|v| !v.is_empty()).map(PathBuf::from);
-        let home = std::env::var_os("HOME").filter(|v| !v.is_empty()).map(|home| PathBuf::from(home).join(".local/state"));
-        let folder = state.or(home).map_or_else(|| PathBuf::from("/var/lib/runbook"), |base| base.join("runbook"));
+        let home = std::env::var_os("HOME")
+            .filter(|v| !v.is_empty())
+            .map(|home| PathBuf::from(home).join(".local/state"));
+        let folder = state
+            .or(home)
+            .map_or_else(|| PathBuf::from("/var/lib/runbook"), |base| base.join("runbook"));
         Ok(folder.join("journal.sqlite3"))
     }
 
@@ -180,7 +192,9 @@ impl Context {
 pub fn params(flags: &[String]) -> Result<BTreeMap<String, String>, CliError> {
     let mut given = BTreeMap::new();
     for flag in flags {
-        let (name, value) = flag.split_once('=').ok_or_else(|| CliError::Usage(format!("--param expects NAME=VALUE, found `{flag}`")))?;
+        let (name, value) = flag
+            .split_once('=')
+            .ok_or_else(|| CliError::Usage(format!("--param expects NAME=VALUE, found `{flag}`")))?;
         if given.insert(name.trim().to_owned(), value.to_owned()).is_some() {
             return Err(CliError::Usage(format!("--param {} is given twice", name.trim())));
         }
@@ -228,7 +242,11 @@ fn decode(bytes: &[u8], path: &Path) -> Result<String, CliError> {
 /// Configuration files, the most telling first.
 fn config_files(global: &Global) -> Result<Vec<PathBuf>, CliError> {
     if let Some(path) = &global.config {
-        return if path.is_file() { Ok(vec![path.clone()]) } else { Err(no_text("configuration", path, "given by --config or RUNBOOK_CONFIG")) };
+        return if path.is_file() {
+            Ok(vec![path.clone()])
+        } else {
+            Err(no_text("configuration", path, "given by --config or RUNBOOK_CONFIG"))
+        };
     }
     let mut files = Vec::new();
     let mut folder = std::env::current_dir().ok();
@@ -239,7 +257,11 @@ fn config_files(global: &Global) -> Result<Vec<PathBuf>, CliError> {
             break;
         }
         // The repository's root ends the search: a file above it belongs to somebody else.
-        folder = if here.join(".git").exists() { None } else { here.parent().map(Path::to_owned) };
+        folder = if here.join(".git").exists() {
+            None
+        } else {
+            here.parent().map(Path::to_owned)
+        };
     }
     let user = std::env::var_os("XDG_CONFIG_HOME").filter(|v| !v.is_empty()).map(PathBuf::from);
     let user = user.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")));

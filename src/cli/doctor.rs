@@ -31,9 +31,17 @@ pub fn run(context: &Context, format: Format) -> Result<Exit, CliError> {
     let mut findings = vec![ssh(), journal(context)];
     match context.inventory() {
         Ok(inventory) => {
-            findings.push(finding("inventory", true, format!("{} hosts, {} pools", inventory.hosts.len(), inventory.pools.len())));
+            findings.push(finding(
+                "inventory",
+                true,
+                format!("{} hosts, {} pools", inventory.hosts.len(), inventory.pools.len()),
+            ));
             let hosts: Vec<HostName> = inventory.order.clone();
-            let connections = Arc::new(Connections::new(Arc::new(Connector::new()), Arc::new(inventory), super::people::ssh_options(&context.config)));
+            let connections = Arc::new(Connections::new(
+                Arc::new(Connector::new()),
+                Arc::new(inventory),
+                super::people::ssh_options(&context.config),
+            ));
             let observer = Observer::new(connections.clone());
             let looks: Vec<Operation> = hosts.iter().map(date).collect();
             let clock = context.clock();
@@ -59,7 +67,10 @@ pub fn run(context: &Context, format: Format) -> Result<Exit, CliError> {
             }
         }
         Format::Json | Format::Ndjson => {
-            let list: Vec<_> = findings.iter().map(|f| serde_json::json!({ "what": f.what, "ok": f.ok, "words": f.words })).collect();
+            let list: Vec<_> = findings
+                .iter()
+                .map(|f| serde_json::json!({ "what": f.what, "ok": f.ok, "words": f.words }))
+                .collect();
             json(&serde_json::json!({ "schema": "runbook.doctor/1", "ok": ok, "findings": list }));
         }
     }
@@ -67,20 +78,32 @@ pub fn run(context: &Context, format: Format) -> Result<Exit, CliError> {
 }
 
 fn finding(what: &str, ok: bool, words: impl Into<String>) -> Finding {
-    Finding { what: what.to_owned(), ok, words: sanitise::one_line(&words.into(), 300) }
+    Finding {
+        what: what.to_owned(),
+        ok,
+        words: sanitise::one_line(&words.into(), 300),
+    }
 }
 
 fn ssh() -> Finding {
     match Command::new("ssh").arg("-V").output() {
         Ok(done) => finding("ssh", done.status.success(), String::from_utf8_lossy(&done.stderr)),
-        Err(error) => finding("ssh", false, format!("{error}; install the OpenSSH client (Debian: openssh-client)")),
+        Err(error) => finding(
+            "ssh",
+            false,
+            format!("{error}; install the OpenSSH client (Debian: openssh-client)"),
+        ),
     }
 }
 
 fn journal(context: &Context) -> Finding {
     let path = context.journal_path().map(|p| p.display().to_string()).unwrap_or_default();
     match context.journal().and_then(|j| Ok(j.verify_chain()?)) {
-        Ok(report) => finding("journal", true, format!("{path}: {} runs, {} records, chain whole", report.runs, report.records)),
+        Ok(report) => finding(
+            "journal",
+            true,
+            format!("{path}: {} runs, {} records, chain whole", report.runs, report.records),
+        ),
         Err(error) => finding("journal", false, error.words(false)),
     }
 }
@@ -89,7 +112,10 @@ fn date(host: &HostName) -> Operation {
     Operation {
         target: Target::Host(host.clone()),
         run_as: Default::default(),
-        act: Act::Probe { argv: vec![String::from("date"), String::from("+%s")], stdin: String::new() },
+        act: Act::Probe {
+            argv: vec![String::from("date"), String::from("+%s")],
+            stdin: String::new(),
+        },
         timeout: std::time::Duration::from_secs(15),
     }
 }
@@ -98,8 +124,16 @@ fn reached(host: &HostName, output: Output, now_s: i64) -> Finding {
     match output {
         Output::Exited { code: 0, stdout, .. } => match stdout.trim().parse::<i64>() {
             Ok(theirs) if (theirs - now_s).abs() <= MOST_SKEW_S => finding(host.as_str(), true, "reached"),
-            Ok(theirs) => finding(host.as_str(), false, format!("reached, but its clock differs by {} s", theirs - now_s)),
-            Err(_) => finding(host.as_str(), false, format!("reached, but `date` answered {}", sanitise::one_line(&stdout, 60))),
+            Ok(theirs) => finding(
+                host.as_str(),
+                false,
+                format!("reached, but its clock differs by {} s", theirs - now_s),
+            ),
+            Err(_) => finding(
+                host.as_str(),
+                false,
+                format!("reached, but `date` answered {}", sanitise::one_line(&stdout, 60)),
+            ),
         },
         Output::Failed(trouble) => finding(host.as_str(), false, trouble.message),
         other => finding(host.as_str(), false, format!("unexpected answer: {other:?}")),

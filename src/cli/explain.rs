@@ -25,11 +25,19 @@ pub fn run(topic: &str, name: Option<&str>) -> Result<Exit, CliError> {
             None if CATALOG.get(code_or_action).is_some() => out(&action(code_or_action)?),
             None => {
                 let codes: Vec<&str> = code::pages().iter().map(|(c, _)| *c).collect();
-                let near = nearest(code_or_action, codes.iter().copied()).map(|n| format!("; did you mean {n}?")).unwrap_or_default();
-                return Err(CliError::Usage(format!("there is no page for `{code_or_action}`{near} (a code such as RB0102, `action NAME`, or `exit-codes`)")));
+                let near = nearest(code_or_action, codes.iter().copied())
+                    .map(|n| format!("; did you mean {n}?"))
+                    .unwrap_or_default();
+                return Err(CliError::Usage(format!(
+                    "there is no page for `{code_or_action}`{near} (a code such as RB0102, `action NAME`, or `exit-codes`)"
+                )));
             }
         },
-        (other, Some(_)) => return Err(CliError::Usage(format!("`runbook explain {other} …` is not known; try `runbook explain action NAME`"))),
+        (other, Some(_)) => {
+            return Err(CliError::Usage(format!(
+                "`runbook explain {other} …` is not known; try `runbook explain action NAME`"
+            )));
+        }
     }
     Ok(Exit::Done)
 }
@@ -38,8 +46,12 @@ fn action(name: &str) -> Result<String, CliError> {
     match CATALOG.get(name) {
         Some(kind) => Ok(format!("{}\n", kind.signature().docs)),
         None => {
-            let near = nearest(name, CATALOG.names()).map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
-            Err(CliError::Usage(format!("there is no action `{name}`{near} (`runbook explain action` lists them)")))
+            let near = nearest(name, CATALOG.names())
+                .map(|n| format!("; did you mean `{n}`?"))
+                .unwrap_or_default();
+            Err(CliError::Usage(format!(
+                "there is no action `{name}`{near} (`runbook explain action` lists them)"
+            )))
         }
     }
 }

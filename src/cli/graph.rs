@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::arguments::{GraphFormat, PlanArguments, Format};
+use super::arguments::{Format, GraphFormat, PlanArguments};
 use super::context::Context;
 use super::exit::{CliError, Exit};
 use super::output::out;

@@ -26,10 +26,15 @@ pub fn run(context: &Context, command: InventoryCommand) -> Result<Exit, CliErro
         },
         InventoryCommand::Hosts { pattern, output } => {
             let hosts = pattern::select(&pattern, &inventory).map_err(|message| {
-                CliError::Texts(Diagnostic::nowhere("RB0705", format!("hosts `{pattern}`: {message}")).into(), Box::default())
+                CliError::Texts(
+                    Diagnostic::nowhere("RB0705", format!("hosts `{pattern}`: {message}")).into(),
+                    Box::default(),
+                )
             })?;
             match output {
-                Format::Json | Format::Ndjson => json(&serde_json::json!({ "schema": "runbook.hosts/1", "pattern": pattern, "hosts": hosts })),
+                Format::Json | Format::Ndjson => {
+                    json(&serde_json::json!({ "schema": "runbook.hosts/1", "pattern": pattern, "hosts": hosts }))
+                }
                 Format::Text | Format::Github => hosts.iter().for_each(|h| out(&format!("{h}\n"))),
             }
         }
@@ -41,9 +46,20 @@ fn list(inventory: &Inventory) -> String {
     let mut text = String::new();
     text.push_str("HOST             ADDRESS                GROUPS\n");
     for host in inventory.order.iter().filter_map(|n| inventory.hosts.get(n)) {
-        let groups: Vec<&str> = inventory.groups.iter().filter(|(_, hosts)| hosts.contains(&host.name)).map(|(g, _)| g.as_str()).collect();
-        let address = host.port.map_or_else(|| host.address().to_owned(), |p| format!("{}:{p}", host.address()));
-        let maintenance = host.maintenance.as_ref().map(|why| format!("  MAINTENANCE: {why}")).unwrap_or_default();
+        let groups: Vec<&str> = inventory
+            .groups
+            .iter()
+            .filter(|(_, hosts)| hosts.contains(&host.name))
+            .map(|(g, _)| g.as_str())
+            .collect();
+        let address = host
+            .port
+            .map_or_else(|| host.address().to_owned(), |p| format!("{}:{p}", host.address()));
+        let maintenance = host
+            .maintenance
+            .as_ref()
+            .map(|why| format!("  MAINTENANCE: {why}"))
+            .unwrap_or_default();
         text.push_str(&format!("{:<16} {address:<22} {}{maintenance}\n", host.name, groups.join(", ")));
     }
     for pool in inventory.pools.values() {
@@ -54,7 +70,11 @@ fn list(inventory: &Inventory) -> String {
             Share::Percent(p) => format!("{p}%"),
         };
         let (name, kind) = (&pool.name, &pool.kind);
-        text.push_str(&format!("\npool {name} ({kind})\n  balancers       {}\n  members         {}\n  min_in_service  {minimum}\n", balancers.join(", "), members.join(", ")));
+        text.push_str(&format!(
+            "\npool {name} ({kind})\n  balancers       {}\n  members         {}\n  min_in_service  {minimum}\n",
+            balancers.join(", "),
+            members.join(", ")
+        ));
     }
     text
 }

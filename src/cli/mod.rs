@@ -1,8 +1,8 @@
 //! Floor 9: one file per command; the only place that assembles the parts.
 
+pub mod apply;
 pub mod approve;
 pub mod arguments;
-pub mod apply;
 pub mod context;
 pub mod demo;
 pub mod doctor;
@@ -37,12 +37,19 @@ pub fn run() -> ExitCode {
         Err(error) => {
             let _ = error.print();
             // clap says 2 for usage, which here means "there is something to do".
-            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+            return if error.use_stderr() {
+                Exit::Usage.into()
+            } else {
+                Exit::Done.into()
+            };
         }
     };
     log(arguments.global.verbose);
     let colors = Colors::new(arguments.global.color);
-    let quiet = matches!(arguments.command, Command::Lab(_) | Command::Completions { .. } | Command::Explain { .. } | Command::Schema);
+    let quiet = matches!(
+        arguments.command,
+        Command::Lab(_) | Command::Completions { .. } | Command::Explain { .. } | Command::Schema
+    );
     let result = dispatch(arguments, quiet);
     match result {
         Ok(exit) => exit.into(),
@@ -118,5 +125,9 @@ fn log(verbose: u8) {
         1 => tracing::Level::INFO,
         _ => tracing::Level::DEBUG,
     };
-    tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
 }

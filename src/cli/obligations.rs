@@ -29,7 +29,11 @@ pub fn run(context: &Context, command: Option<ObligationCommand>, format: Format
         ObligationCommand::Show { id } => {
             let one = find(journal.as_ref(), &id)?;
             match format {
-                Format::Text => out(&report::obligations::show(&one, context.clock().now(), Style { color: context.colors.out })),
+                Format::Text => out(&report::obligations::show(
+                    &one,
+                    context.clock().now(),
+                    Style { color: context.colors.out },
+                )),
                 _ => show(context, &[one], format),
             }
             Ok(Exit::Done)
@@ -47,7 +51,11 @@ pub fn run(context: &Context, command: Option<ObligationCommand>, format: Format
 
 fn show(context: &Context, list: &[Obligation], format: Format) {
     match format {
-        Format::Text | Format::Github => out(&report::obligations::text(list, context.clock().now(), Style { color: context.colors.out })),
+        Format::Text | Format::Github => out(&report::obligations::text(
+            list,
+            context.clock().now(),
+            Style { color: context.colors.out },
+        )),
         Format::Json => json(&serde_json::json!({ "schema": "runbook.obligations/1", "obligations": list })),
         Format::Ndjson => list.iter().for_each(|o| out(&format!("{}\n", serde_json::json!(o)))),
     }
@@ -57,7 +65,10 @@ fn find(journal: &dyn Journal, id: &str) -> Result<Obligation, CliError> {
     let all = journal.obligations(false)?;
     all.iter().find(|o| o.id.0 == id).cloned().ok_or_else(|| {
         let open: Vec<&str> = all.iter().filter(|o| o.is_open()).map(|o| o.id.0.as_str()).collect();
-        CliError::Usage(format!("there is no obligation `{id}`; open are: {}", if open.is_empty() { String::from("none") } else { open.join(", ") }))
+        CliError::Usage(format!(
+            "there is no obligation `{id}`; open are: {}",
+            if open.is_empty() { String::from("none") } else { open.join(", ") }
+        ))
     })
 }
 
@@ -68,10 +79,22 @@ fn waive(context: &Context, journal: &dyn Journal, id: &str, reason: &str) -> Re
     }
     let state = replay(one.run, &journal.events(one.run)?).map_err(|e| CliError::Internal(e.to_string()))?;
     if !matches!(state.phase, Phase::Finished(_)) {
-        return Err(CliError::Refused(format!("run {} has not ended; resume or cancel it first (runbook resume {})", one.run, one.run.0)));
+        return Err(CliError::Refused(format!(
+            "run {} has not ended; resume or cancel it first (runbook resume {})",
+            one.run, one.run.0
+        )));
     }
     let (by, at) = (system::person(), context.clock().now());
-    journal.append(one.run, state.sequence, &[Event::ObligationWaived { id: one.id.clone(), by: by.clone(), reason: reason.to_owned() }], at)?;
+    journal.append(
+        one.run,
+        state.sequence,
+        &[Event::ObligationWaived {
+            id: one.id.clone(),
+            by: by.clone(),
+            reason: reason.to_owned(),
+        }],
+        at,
+    )?;
     out(&format!("waived by {by}: {} ({})\n", one.what, one.id));
     Ok(Exit::Done)
 }
@@ -90,12 +113,18 @@ pub fn remind(context: &Context) {
         err(&format!("{line}\n"));
     }
     let interrupted = |r: &crate::model::run::RunSummary| {
-        let dead = r.claim.as_ref().is_none_or(|c| c.expires_at <= now || system::controller_is_dead(&c.controller));
+        let dead = r
+            .claim
+            .as_ref()
+            .is_none_or(|c| c.expires_at <= now || system::controller_is_dead(&c.controller));
         r.outcome().is_none() && dead
     };
     // The newest fifty: an interrupted run older than that has been seen by somebody.
     for run in journal.runs(50).unwrap_or_default().iter().filter(|r| interrupted(r)) {
         let RunId(number) = run.id;
-        err(&format!("run {} {} was interrupted: runbook resume {number}\n", run.id, run.runbook));
+        err(&format!(
+            "run {} {} was interrupted: runbook resume {number}\n",
+            run.id, run.runbook
+        ));
     }
 }

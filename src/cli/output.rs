@@ -40,7 +40,10 @@ impl Colors {
             ColorWhen::Never => Colors { out: false, err: false },
             ColorWhen::Auto => {
                 let wanted = |choice| choice != anstream::ColorChoice::Never;
-                Colors { out: wanted(anstream::AutoStream::choice(&std::io::stdout())), err: wanted(anstream::AutoStream::choice(&std::io::stderr())) }
+                Colors {
+                    out: wanted(anstream::AutoStream::choice(&std::io::stdout())),
+                    err: wanted(anstream::AutoStream::choice(&std::io::stderr())),
+                }
             }
         }
     }

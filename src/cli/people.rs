@@ -31,7 +31,10 @@ fn channel(name: &str, channel: &config::Channel) -> Result<Channel, CliError> {
                 Template::Slack => WebhookStyle::Slack,
                 Template::Plain => WebhookStyle::Plain,
             };
-            Channel::Webhook { url: secret(name, url)?, style }
+            Channel::Webhook {
+                url: secret(name, url)?,
+                style,
+            }
         }
     })
 }
@@ -40,7 +43,9 @@ fn secret(channel: &str, secret: &Secret) -> Result<String, CliError> {
     let missing = |what: String| CliError::Internal(format!("the URL of channel `{channel}` cannot be read: {what}"));
     match secret {
         Secret::Plain(text) => Ok(text.clone()),
-        Secret::File(path) => std::fs::read_to_string(path).map(|t| t.trim().to_owned()).map_err(|e| missing(format!("{path}: {e}"))),
+        Secret::File(path) => std::fs::read_to_string(path)
+            .map(|t| t.trim().to_owned())
+            .map_err(|e| missing(format!("{path}: {e}"))),
         Secret::Env(name) => std::env::var(name).map_err(|_| missing(format!("the environment variable {name} is not set"))),
     }
 }

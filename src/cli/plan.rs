@@ -85,7 +85,11 @@ pub fn make(context: &Context, arguments: &PlanArguments) -> Result<Made, CliErr
         offline: arguments.offline,
         now: context.clock().now(),
     };
-    let connections = Arc::new(Connections::new(Arc::new(Connector::new()), Arc::new(inventory.clone()), super::people::ssh_options(&context.config)));
+    let connections = Arc::new(Connections::new(
+        Arc::new(Connector::new()),
+        Arc::new(inventory.clone()),
+        super::people::ssh_options(&context.config),
+    ));
     // The planner is given eyes only: an observer has no way to change anything.
     let observer = Observer::new(connections.clone());
     let planned = super::runtime()?.block_on(async {
@@ -94,7 +98,12 @@ pub fn make(context: &Context, arguments: &PlanArguments) -> Result<Made, CliErr
         planned
     });
     match planned {
-        Ok(plan) => Ok(Made { plan, compiled, inventory, params: values }),
+        Ok(plan) => Ok(Made {
+            plan,
+            compiled,
+            inventory,
+            params: values,
+        }),
         Err(diagnostics) => Err(CliError::Texts(diagnostics, Box::new(compiled.sources))),
     }
 }
@@ -115,8 +124,15 @@ fn ask_missing(context: &Context, compiled: &Compiled, given: &mut BTreeMap<Stri
         if given.contains_key(&param.name) {
             continue;
         }
-        let prompt = if param.description.is_empty() { param.name.clone() } else { format!("{} ({})", param.name, param.description) };
-        let answer: String = dialoguer::Input::new().with_prompt(prompt).interact_text().map_err(|e| CliError::Usage(format!("no answer: {e}")))?;
+        let prompt = if param.description.is_empty() {
+            param.name.clone()
+        } else {
+            format!("{} ({})", param.name, param.description)
+        };
+        let answer: String = dialoguer::Input::new()
+            .with_prompt(prompt)
+            .interact_text()
+            .map_err(|e| CliError::Usage(format!("no answer: {e}")))?;
         given.insert(param.name.clone(), answer);
     }
     Ok(())

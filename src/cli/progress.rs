@@ -81,13 +81,18 @@ async fn watch(context: &Context, supervisor: &Supervisor, run: RunId, options: 
             _ = terminate.recv() => interrupts += 1,
             _ = heartbeat.tick() => screen.beat(context.clock().now()),
         }
-        if interrupts == 1 && let Some(sender) = &wishes {
+        if interrupts == 1
+            && let Some(sender) = &wishes
+        {
             screen.note("stopping: steps under way end, what was taken is given back; press Ctrl-C again to leave at once");
             let _ = sender.send(Input::CancelRequested { by: system::person() }).await;
             interrupts = 2;
         } else if interrupts > 2 {
             screen.clear();
-            err(&format!("left run {run} as it is; its journal is whole. Go on with: runbook resume {}\n", run.0));
+            err(&format!(
+                "left run {run} as it is; its journal is whole. Go on with: runbook resume {}\n",
+                run.0
+            ));
             return Ok(Exit::Lost);
         }
     };
@@ -149,7 +154,10 @@ impl Screen {
             failed: 0,
             lines: report::live::Lines::new(),
             running: Vec::new(),
-            bars: rows.then(|| Bars { all: MultiProgress::new(), rows: Default::default() }),
+            bars: rows.then(|| Bars {
+                all: MultiProgress::new(),
+                rows: Default::default(),
+            }),
             asker,
         }
     }
@@ -159,7 +167,11 @@ impl Screen {
         if self.format == Format::Ndjson {
             out(&format!("{}\n", report::live::record_line(record)));
         }
-        let line = self.created.as_ref().filter(|_| self.format == Format::Text).and_then(|c| self.lines.line(record, &c.plan));
+        let line = self
+            .created
+            .as_ref()
+            .filter(|_| self.format == Format::Text)
+            .and_then(|c| self.lines.line(record, &c.plan));
         if let Some(line) = line {
             self.note(&line);
         }
@@ -169,7 +181,9 @@ impl Screen {
             _ => {}
         }
         self.rows(record);
-        let Event::ApprovalRequested { request } = &record.event else { return None };
+        let Event::ApprovalRequested { request } = &record.event else {
+            return None;
+        };
         if self.format == Format::Text {
             self.ask(request);
         }
@@ -192,10 +206,17 @@ impl Screen {
             Event::StepStarted { node, .. } | Event::UndoStarted { node, .. } => {
                 self.running.push((node.clone(), record.at));
                 // More rows than fit garble a terminal.
-                let room = usize::from(rustix::termios::tcgetwinsize(std::io::stderr()).map_or(24, |w| w.ws_row)).saturating_sub(6).min(12);
+                let room = usize::from(rustix::termios::tcgetwinsize(std::io::stderr()).map_or(24, |w| w.ws_row))
+                    .saturating_sub(6)
+                    .min(12);
                 if let Some(bars) = self.bars.as_mut().filter(|b| b.rows.len() < room) {
-                    let style = ProgressStyle::with_template("  {spinner} {msg} running {elapsed}").unwrap_or_else(|_| ProgressStyle::default_spinner());
-                    let bar = bars.all.add(ProgressBar::new_spinner().with_style(style).with_message(sanitise::one_line(node.as_str(), 60)));
+                    let style = ProgressStyle::with_template("  {spinner} {msg} running {elapsed}")
+                        .unwrap_or_else(|_| ProgressStyle::default_spinner());
+                    let bar = bars.all.add(
+                        ProgressBar::new_spinner()
+                            .with_style(style)
+                            .with_message(sanitise::one_line(node.as_str(), 60)),
+                    );
                     bar.enable_steady_tick(Duration::from_millis(200));
                     bars.rows.insert(node.clone(), bar);
                 }
@@ -229,10 +250,17 @@ impl Screen {
     }
 
     fn ask(&mut self, request: &ApprovalRequest) {
-        let text = self.created.as_ref().map(|c| report::approval::text(request, c, &self.so_far(), system_now(), Style { color: self.color })).unwrap_or_default();
+        let text = self
+            .created
+            .as_ref()
+            .map(|c| report::approval::text(request, c, &self.so_far(), system_now(), Style { color: self.color }))
+            .unwrap_or_default();
         self.note(text.trim_end());
         let Some(asker) = self.asker.clone() else {
-            self.note(&format!("waiting for an answer from another shell: runbook approve {} {}   (or: runbook deny …)", request.run.0, request.gate));
+            self.note(&format!(
+                "waiting for an answer from another shell: runbook approve {} {}   (or: runbook deny …)",
+                request.run.0, request.gate
+            ));
             return;
         };
         // A spinner would overwrite what the person types.
@@ -244,14 +272,24 @@ impl Screen {
 
 impl Asker {
     fn ask(&self, request: &ApprovalRequest) {
-        let choice = dialoguer::Select::new().with_prompt("Your answer").items(["approve", "deny"]).default(1).interact_opt();
+        let choice = dialoguer::Select::new()
+            .with_prompt("Your answer")
+            .items(["approve", "deny"])
+            .default(1)
+            .interact_opt();
         let granted = match choice {
             Ok(Some(0)) => true,
             Ok(Some(_)) => false,
             Ok(None) | Err(_) => return,
         };
         let at = system_now();
-        let answer = ApprovalAnswer { granted, by: system::person(), digest: request.digest.clone(), at, reason: None };
+        let answer = ApprovalAnswer {
+            granted,
+            by: system::person(),
+            digest: request.digest.clone(),
+            at,
+            reason: None,
+        };
         if let Err(error) = self.journal.answer(request.run, &request.gate, answer) {
             err(&format!("the answer was not taken: {error}\n"));
         }

@@ -18,8 +18,20 @@ pub fn run(context: &Context, run: RunId, force: bool, format: Format) -> Result
     if let Some(outcome) = summary.outcome()
         && !matches!(outcome, RunOutcome::Stuck | RunOutcome::Lost)
     {
-        err(&format!("run {run} has ended and owes nothing; there is nothing to resume (runbook show {})\n", run.0));
+        err(&format!(
+            "run {run} has ended and owes nothing; there is nothing to resume (runbook show {})\n",
+            run.0
+        ));
         return Ok(outcome.into());
     }
-    progress::drive(context, &supervisor, run, progress::Options { force, detach: false, format })
+    progress::drive(
+        context,
+        &supervisor,
+        run,
+        progress::Options {
+            force,
+            detach: false,
+            format,
+        },
+    )
 }

@@ -16,7 +16,11 @@ use crate::report::{self, Story, Style};
 pub fn list(context: &Context, limit: usize, format: Format) -> Result<Exit, CliError> {
     let runs = context.journal()?.runs(limit)?;
     match format {
-        Format::Text | Format::Github => out(&report::runs::text(&runs, context.clock().now(), Style { color: context.colors.out })),
+        Format::Text | Format::Github => out(&report::runs::text(
+            &runs,
+            context.clock().now(),
+            Style { color: context.colors.out },
+        )),
         Format::Json => json(&serde_json::json!({ "schema": "runbook.runs/1", "runs": runs })),
         Format::Ndjson => runs.iter().for_each(|r| out(&format!("{}\n", serde_json::json!(r)))),
     }
@@ -33,7 +37,10 @@ pub fn show(context: &Context, run: RunId, format: Format) -> Result<Exit, CliEr
         Format::Text => {
             if let Some(story) = Story::of(&records) {
                 out(&report::end::text(&story, Style { color: context.colors.out }));
-                out(&format!("\nTIMELINE\n{}", report::timeline::text(&records, Style { color: context.colors.out })));
+                out(&format!(
+                    "\nTIMELINE\n{}",
+                    report::timeline::text(&records, Style { color: context.colors.out })
+                ));
             }
         }
         Format::Github => {

@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 
 use super::observe::{Observer, failed};
+use crate::base::id::RunId;
 use crate::base::sanitise;
 use crate::model::operation::{Act, Operation, Output, Target, TroubleKind};
-use crate::base::id::RunId;
 use crate::notify::{Channel, Delivery, Message, Severity, deliveries};
 
 /// A channel's command may take so long.

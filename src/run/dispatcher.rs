@@ -300,7 +300,13 @@ impl Dispatcher {
 
     fn wake_in(&self) -> Duration {
         let (shared, at) = self.now();
-        let now = Now { knowledge: Knowledge { runbook: &shared.runbook, catalog: shared.catalog }, at };
+        let now = Now {
+            knowledge: Knowledge {
+                runbook: &shared.runbook,
+                catalog: shared.catalog,
+            },
+            at,
+        };
         // With nothing to wait for, the poll ticks anyway; an hour is as good as never.
         wake_at(&self.state, now).map_or(Duration::from_secs(3600), |wake| wake.since(at))
     }

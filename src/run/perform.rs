@@ -283,13 +283,19 @@ fn guarded(operation: &Operation, output: Output) -> Output {
         return output;
     }
     match (&operation.act, output) {
-        (Act::Http { url, .. }, Output::Http { status, .. }) if !(200..400).contains(&status) => {
-            failed(TroubleKind::Invalid, &format!("{url} answered {status}; nothing after it was done"), false)
-        }
+        (Act::Http { url, .. }, Output::Http { status, .. }) if !(200..400).contains(&status) => failed(
+            TroubleKind::Invalid,
+            &format!("{url} answered {status}; nothing after it was done"),
+            false,
+        ),
         (Act::Probe { argv, .. }, Output::Exited { code, stdout, stderr, .. }) if code != 0 => {
             let words = if stderr.trim().is_empty() { stdout } else { stderr };
             let program = argv.first().map_or("", String::as_str);
-            failed(TroubleKind::Invalid, &format!("{program} ended with {code}; nothing after it was done: {}", words.trim()), false)
+            failed(
+                TroubleKind::Invalid,
+                &format!("{program} ended with {code}; nothing after it was done: {}", words.trim()),
+                false,
+            )
         }
         (_, output) => output,
     }

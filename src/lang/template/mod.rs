@@ -12,6 +12,8 @@ mod parse;
 mod render;
 mod shell;
 #[cfg(test)]
+mod shell_cases;
+#[cfg(test)]
 mod shell_oracle;
 
 pub use check::text_type;
@@ -373,7 +375,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { cases: std::env::var("RUNBOOK_FUZZ_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(3000), failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
         fn no_text_panics(source in "(\\{\\{|\\}\\}|\\{|#if |#each |/if|/each|else|params\\.name|steps| as |\\||\\(|\\)|\\[|'|\"|~|&|>|\\*|!|--|\\\\|\\.\\.|/|@|this|é|\n| |=|x){0,24}", wide in any::<bool>()) {
             for destination in [Destination::Plain, Destination::Shell, Destination::Json] {
