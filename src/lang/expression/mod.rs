@@ -12,6 +12,7 @@ mod operators;
 mod oracle;
 mod parse;
 mod paths;
+mod relations;
 
 pub use eval::{EvalError, NOW, eval};
 pub use paths::paths;
@@ -98,6 +99,7 @@ mod tests {
     use crate::lang::types::Refusal;
     use crate::model::text::Scope;
     use crate::model::value::Value;
+    use proptest::prelude::*;
 
     fn at(source: &str) -> Span {
         Span::new(SourceId(0), 100, 100 + source.len())
@@ -387,5 +389,86 @@ mod tests {
         let tree = parse::parse(source, Place::new(source, at(source))).unwrap();
         let found: Vec<String> = paths(&tree).iter().map(|p| p.join("/")).collect();
         assert_eq!(found, ["steps/check/members", "params/master/name", "steps/check/hosts/web-01/ok"]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: cases(2000), failure_persistence: None, ..ProptestConfig::default() })]
+        #[test]
+        fn no_expression_panics(
+            pieces in prop::collection::vec(prop::sample::select(PIECES), 0..16),
+            noise in "\\PC{0,4}",
+            wide in any::<bool>(),
+        ) {
+            let source = pieces.concat() + &noise;
+            let span = Span::new(SourceId(0), 0, source.len() + usize::from(wide));
+            if let (Some(expression), _) = compile(&source, span, &env(), None) {
+                let _ = eval(&expression, &scope(Value::Unknown, Value::Null));
+                let _ = eval(&expression, &scope(Value::Int(0), Value::Unknown));
+                let _ = eval(&expression, &Scope::new());
+                let _ = paths(&expression.root);
+            }
+        }
+    }
+
+    const PIECES: &[&str] = &[
+        "steps.check",
+        ".members",
+        ".json",
+        ".count",
+        ".free_percent",
+        "params",
+        ".age",
+        ".seconds",
+        ".forced",
+        ".x",
+        "[",
+        "]",
+        "(",
+        ")",
+        "'a'",
+        "\"",
+        "'",
+        "\\",
+        "0",
+        "1",
+        "9223372036854775808",
+        "1.5",
+        "1e400",
+        "-",
+        "!",
+        "==",
+        "<",
+        " in ",
+        "&&",
+        "||",
+        "+",
+        "*",
+        "/",
+        "%",
+        "?",
+        ":",
+        ",",
+        ".exists(m, ",
+        ".map(m, ",
+        ".filter(m, ",
+        "m",
+        "size(",
+        "has(",
+        "int(",
+        "string(",
+        "now()",
+        "true",
+        "null",
+        "é",
+        " ",
+        "duration(",
+        ".matches(",
+    ];
+
+    fn cases(normal: u32) -> u32 {
+        std::env::var("RUNBOOK_FUZZ_CASES")
+            .ok()
+            .and_then(|n| n.parse().ok())
+            .unwrap_or(normal)
     }
 }

@@ -5,10 +5,9 @@ use crate::lang::types::{Fact, Segment, TypeEnv, is_scalar, short};
 use crate::model::text::{Destination, Operand, Part, Text};
 use crate::model::types::Type;
 
+use super::danger::{in_json, in_shell};
 use super::helpers::{HELPERS, Helper};
-use super::json;
 use super::parse::{Argument, Node, Tag};
-use super::shell::{self, Danger};
 
 /// Reports everything that is wrong with a text.
 pub(super) fn check(nodes: &[Node], destination: Destination, env: &TypeEnv, blocks_allowed: bool, problems: &mut Diagnostics) {
@@ -283,117 +282,4 @@ fn unknown_helper(name: &str, at: Span) -> Diagnostic {
             problem.help(format!("there are: {}", known.join(", ")))
         }
     }
-}
-
-fn in_shell(nodes: &[Node], problems: &mut Diagnostics) {
-    let mut scanner = shell::Scanner::new();
-    for node in nodes {
-        match node {
-            Node::Literal(text) => scanner.literal(text),
-            Node::Placeholder(tag) => {
-                if let Some(danger) = scanner.placeholder() {
-                    problems.push(dangerous(danger, tag.span));
-                }
-            }
-            // Blocks are refused in a script.
-            Node::If { .. } | Node::Each { .. } => {}
-        }
-    }
-}
-
-fn in_json(nodes: &[Node], problems: &mut Diagnostics) {
-    let mut scanner = json::Scanner::default();
-    for node in nodes {
-        match node {
-            Node::Literal(text) => scanner.literal(text),
-            Node::Placeholder(tag) if scanner.in_string() => {
-                let problem = Diagnostic::error("RB0314", tag.span, "placeholder inside a JSON string");
-                problems.push(
-                    problem
-                        .label("runbook writes the quotes itself")
-                        .help("make the placeholder the whole value: `{\"host\": {{params.master.name}}}`"),
-                );
-            }
-            _ => {}
-        }
-    }
-}
-
-fn dangerous(danger: Danger, span: Span) -> Diagnostic {
-    const OUT: &str = "move the placeholder out of the quotes (`--dir={{path}}/cache` is quoted as a whole), or use `command` with `argv`";
-    let (code, message, label, help) = match danger {
-        Danger::SingleQuotes | Danger::DoubleQuotes => (
-            "RB0310",
-            "placeholder inside quotes",
-            "runbook quotes the value itself; inside quotes that breaks out",
-            OUT,
-        ),
-        Danger::Backticks => (
-            "RB0310",
-            "placeholder inside backticks",
-            "inside backticks the value would be read twice",
-            "write `$(…)`, not in quotes",
-        ),
-        Danger::QuotedSubstitution => (
-            "RB0310",
-            "placeholder inside quotes",
-            "`\"$(…)\"` stands in quotes",
-            "assign it first: `found=$(cmd {{path}})` without quotes, then use `\"$found\"`",
-        ),
-        Danger::Parameter => (
-            "RB0310",
-            "placeholder inside `${…}`",
-            "quotes mean something else here",
-            "assign it first: `value={{path}}`, then use `\"${other:-$value}\"`",
-        ),
-        Danger::Heredoc => (
-            "RB0311",
-            "placeholder inside a heredoc",
-            "the shell does not read quotes here",
-            "use `file.write`, or `stdin:` with the text",
-        ),
-        Danger::HeredocMark => (
-            "RB0311",
-            "placeholder as the end mark of a heredoc",
-            "a value must not decide where the script goes on",
-            "write a fixed word",
-        ),
-        Danger::Comment => (
-            "RB0312",
-            "placeholder inside a comment",
-            "a value with a new line would end the comment",
-            "say it in `name:`, or without the placeholder",
-        ),
-        Danger::Arithmetic => (
-            "RB0313",
-            "placeholder inside arithmetic",
-            "the shell evaluates what stands here, quoted or not",
-            "compute with an expression, or compare with `[ {{path}} -gt 3 ]`",
-        ),
-        Danger::Evaluated => (
-            "RB0313",
-            "placeholder that becomes code",
-            "`eval` and `let` read the value as a program",
-            "leave them out: call the command itself, or compute with an expression",
-        ),
-        Danger::AfterDollar => (
-            "RB0313",
-            "placeholder right after `$`",
-            "`$` changes what the quotes mean",
-            "values are not names of variables; write `{{path}}`",
-        ),
-        Danger::AfterBackslash => (
-            "RB0313",
-            "placeholder right after a backslash",
-            "it would take the quote's meaning away",
-            "leave the backslash out",
-        ),
-        Danger::Lost => (
-            "RB0313",
-            "it cannot be told how this place is quoted",
-            "the quoting before it differs between shells",
-            "assign the value at the top of the script, `value={{path}}`, and use `\"$value\"` here",
-        ),
-    };
-    Diagnostic::error(code, span, message).label(label).help(help)
 }

@@ -1,7 +1,9 @@
 //! Texts: strings with `{{placeholders}}`. Handlebars parses; we walk what it parsed, refuse most of it, and render the rest ourselves,
 //! so that a value keeps its type, is quoted for its destination, and is never read as a template again.
 
+mod braces;
 mod check;
+mod danger;
 mod helpers;
 mod json;
 #[cfg(test)]
@@ -9,6 +11,8 @@ mod pages;
 mod parse;
 mod render;
 mod shell;
+#[cfg(test)]
+mod shell_cases;
 #[cfg(test)]
 mod shell_oracle;
 
@@ -371,7 +375,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { cases: std::env::var("RUNBOOK_FUZZ_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(3000), failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
         fn no_text_panics(source in "(\\{\\{|\\}\\}|\\{|#if |#each |/if|/each|else|params\\.name|steps| as |\\||\\(|\\)|\\[|'|\"|~|&|>|\\*|!|--|\\\\|\\.\\.|/|@|this|é|\n| |=|x){0,24}", wide in any::<bool>()) {
             for destination in [Destination::Plain, Destination::Shell, Destination::Json] {

@@ -90,6 +90,8 @@ fn every_code_in_the_source_has_a_page() {
         include_str!("../expression/parse.rs"),
         include_str!("../expression/check.rs"),
         include_str!("../expression/functions.rs"),
+        include_str!("../expression/relations.rs"),
+        include_str!("danger.rs"),
         include_str!("parse.rs"),
         include_str!("check.rs"),
     ];

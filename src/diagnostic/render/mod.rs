@@ -3,24 +3,19 @@
 //!
 //! Texts and file contents are hostile: whatever a terminal would obey is made visible. Spans may lie: they are clipped to the text.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::ops::Range;
+mod excerpt;
+mod machine;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Patch, Renderer, Snippet};
-use serde_json::json;
+pub use machine::{to_github, to_json};
+
+use std::fmt::Write as _;
+
+use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Patch, Renderer, Snippet};
 
 use crate::base::sanitise::for_terminal;
-use crate::diagnostic::span::Source;
-use crate::diagnostic::{Diagnostic, Diagnostics, Severity, SourceId, Sources, Span};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Sources};
 
-/// Annotations of each severity that GitHub shows per step.
-const GITHUB_MOST: usize = 10;
-/// Lines of one excerpt; a longer mistake shows its beginning.
-const EXCERPT_LINES: usize = 12;
-/// Bytes of a line that are shown around a mistake.
-const LINE_BYTES: usize = 2000;
+use excerpt::{Clean, Excerpt, Found, Index};
 
 /// For people: every mistake at its place, sorted, and a last line that counts them. Empty when there are none.
 #[must_use]
@@ -38,121 +33,6 @@ pub fn render(diagnostics: &Diagnostics, sources: &Sources, colour: bool) -> Str
         let _ = writeln!(out, "{line}");
     }
     out
-}
-
-/// For machines: one document with every mistake, its place in lines and columns (from 1, in characters) and in bytes.
-#[must_use]
-pub fn to_json(diagnostics: &Diagnostics, sources: &Sources) -> serde_json::Value {
-    let index = Index::new(sources);
-    let sorted = diagnostics.sorted();
-    let list: Vec<serde_json::Value> = sorted
-        .iter()
-        .map(|d| {
-            let others: Vec<serde_json::Value> = d
-                .others
-                .iter()
-                .map(|o| json!({ "place": place(&index, Some(o.span)), "message": o.message }))
-                .collect();
-            json!({
-                "code": d.code,
-                "severity": word(d.severity),
-                "message": d.message,
-                "place": place(&index, d.span),
-                "label": d.label,
-                "others": others,
-                "help": d.help,
-                "replacement": d.replacement,
-            })
-        })
-        .collect();
-    let (errors, warnings) = count(&sorted);
-    json!({ "schema": "runbook.diagnostics/1", "errors": errors, "warnings": warnings, "diagnostics": list })
-}
-
-/// For GitHub: `::error file=…,line=…::…`, at most ten errors and ten warnings, the rest counted.
-#[must_use]
-pub fn to_github(diagnostics: &Diagnostics, sources: &Sources) -> String {
-    let index = Index::new(sources);
-    let sorted = diagnostics.sorted();
-    let mut out = String::new();
-    for severity in [Severity::Error, Severity::Warning] {
-        let all: Vec<&Diagnostic> = sorted.iter().filter(|d| d.severity == severity).collect();
-        for diagnostic in all.iter().take(GITHUB_MOST) {
-            let _ = writeln!(out, "{}", annotation(diagnostic, &index));
-        }
-        if all.len() > GITHUB_MOST {
-            let _ = writeln!(out, "::notice::and {} more {}s", all.len() - GITHUB_MOST, word(severity));
-        }
-    }
-    out
-}
-
-/// The texts with the beginnings of their lines, so that a place is found without reading the text again.
-struct Index<'a> {
-    sources: &'a Sources,
-    lines: std::cell::RefCell<BTreeMap<SourceId, std::rc::Rc<[usize]>>>,
-}
-
-/// A span clipped to its text.
-struct Found<'a> {
-    source: &'a Source,
-    lines: std::rc::Rc<[usize]>,
-    range: Range<usize>,
-}
-
-impl<'a> Index<'a> {
-    fn new(sources: &'a Sources) -> Index<'a> {
-        Index {
-            sources,
-            lines: std::cell::RefCell::default(),
-        }
-    }
-
-    fn find(&self, span: Span) -> Option<Found<'a>> {
-        let source = self.sources.get(span.source)?;
-        let lines = self
-            .lines
-            .borrow_mut()
-            .entry(span.source)
-            .or_insert_with(|| {
-                std::iter::once(0)
-                    .chain(source.text.match_indices('\n').map(|(i, _)| i + 1))
-                    .collect()
-            })
-            .clone();
-        let clip = |at: u32| {
-            let mut at = (at as usize).min(source.text.len());
-            while !source.text.is_char_boundary(at) {
-                at -= 1;
-            }
-            at
-        };
-        let (start, end) = (clip(span.start), clip(span.end));
-        Some(Found {
-            source,
-            lines,
-            range: start..end.max(start),
-        })
-    }
-}
-
-impl Found<'_> {
-    /// Index of the line of a byte.
-    fn line(&self, at: usize) -> usize {
-        self.lines.partition_point(|start| *start <= at).saturating_sub(1)
-    }
-
-    /// Line and column from 1, columns in characters.
-    fn position(&self, at: usize) -> (usize, usize) {
-        let line = self.line(at);
-        (line + 1, self.source.text[self.lines[line]..at].chars().count() + 1)
-    }
-
-    /// Where the lines `first..=last` stand.
-    fn bytes(&self, first: usize, last: usize) -> Range<usize> {
-        let end = self.lines.get(last + 1).map_or(self.source.text.len(), |next| next - 1);
-        self.lines[first]..end.max(self.lines[first])
-    }
 }
 
 fn report(diagnostic: &Diagnostic, index: &Index<'_>) -> Vec<Group<'static>> {
@@ -185,11 +65,7 @@ fn report(diagnostic: &Diagnostic, index: &Index<'_>) -> Vec<Group<'static>> {
 }
 
 /// The place at fault and the others, an excerpt for each stretch of lines.
-fn snippets(
-    diagnostic: &Diagnostic,
-    primary: &Found<'_>,
-    index: &Index<'_>,
-) -> Vec<Snippet<'static, annotate_snippets::Annotation<'static>>> {
+fn snippets(diagnostic: &Diagnostic, primary: &Found<'_>, index: &Index<'_>) -> Vec<Snippet<'static, Annotation<'static>>> {
     let mut excerpt = Excerpt::around(primary);
     let mut marks = vec![(primary.range.clone(), AnnotationKind::Primary, diagnostic.label.as_str())];
     let mut apart = Vec::new();
@@ -222,120 +98,6 @@ fn patch(text: &str, found: &Found<'_>) -> Option<Snippet<'static, Patch<'static
             .line_start(excerpt.first + 1)
             .patch(Patch::new(range, for_terminal(text))),
     )
-}
-
-/// Lines of a text that are shown.
-struct Excerpt {
-    first: usize,
-    last: usize,
-}
-
-impl Excerpt {
-    fn around(found: &Found<'_>) -> Excerpt {
-        let first = found.line(found.range.start);
-        // A span that ends with a line break does not mean the next line.
-        let end = if found.range.end > found.range.start {
-            found.range.end - 1
-        } else {
-            found.range.end
-        };
-        let last = found.lines.partition_point(|start| *start <= end).saturating_sub(1);
-        Excerpt {
-            first,
-            last: last.clamp(first, first + EXCERPT_LINES),
-        }
-    }
-
-    /// Takes in another place of the same text if it is near.
-    fn widen(&mut self, primary: &Found<'_>, other: &Found<'_>) -> bool {
-        let around = Excerpt::around(other);
-        let (first, last) = (self.first.min(around.first), self.last.max(around.last));
-        let bytes = primary.bytes(first, last);
-        if last - first > 40 || bytes.len() > LINE_BYTES {
-            return false;
-        }
-        (self.first, self.last) = (first, last);
-        true
-    }
-
-    /// The bytes shown. Of a very long line, what stands around the mistake; the columns then count from there.
-    fn window(&self, found: &Found<'_>) -> Range<usize> {
-        let bytes = found.bytes(self.first, self.last);
-        if bytes.len() <= 4 * LINE_BYTES {
-            return bytes;
-        }
-        let text = &found.source.text;
-        let boundary = |mut at: usize| {
-            while !text.is_char_boundary(at) {
-                at -= 1;
-            }
-            at
-        };
-        let start = boundary(found.range.start.saturating_sub(LINE_BYTES / 2).max(bytes.start));
-        start..boundary((found.range.start + LINE_BYTES).min(bytes.end)).max(start)
-    }
-
-    fn snippet(
-        &self,
-        found: &Found<'_>,
-        marks: &[(Range<usize>, AnnotationKind, &str)],
-    ) -> Snippet<'static, annotate_snippets::Annotation<'static>> {
-        let window = self.window(found);
-        let clean = Clean::of(&found.source.text[window.clone()], window.start);
-        let annotations: Vec<_> = marks
-            .iter()
-            .map(|(range, kind, label)| {
-                let label = (!label.is_empty()).then(|| for_terminal(label));
-                kind.span(clean.map(range.start)..clean.map(range.end)).label(label.map(Cow::Owned))
-            })
-            .collect();
-        Snippet::source(clean.text)
-            .line_start(self.first + 1)
-            .path(for_terminal(&found.source.name).replace('\n', "\\n"))
-            .annotations(annotations)
-    }
-}
-
-/// A piece of a text made harmless, and where its bytes went.
-struct Clean {
-    text: String,
-    start: usize,
-    /// Byte in the text (from `start`) and in the clean one, at every place where the two part.
-    shifts: Vec<(usize, usize)>,
-}
-
-impl Clean {
-    fn of(piece: &str, start: usize) -> Clean {
-        let mut clean = Clean {
-            text: String::with_capacity(piece.len()),
-            start,
-            shifts: vec![(0, 0)],
-        };
-        let mut chars = piece.char_indices().peekable();
-        while let Some((at, c)) = chars.next() {
-            let before = clean.text.len();
-            // The carriage return of a line that ends the Windows way is no attack.
-            let line_end = c == '\r' && chars.peek().is_none_or(|(_, next)| *next == '\n');
-            if !line_end {
-                clean.text.push_str(&for_terminal(c.encode_utf8(&mut [0; 4])));
-            }
-            if clean.text.len() - before != c.len_utf8() {
-                clean.shifts.push((at + c.len_utf8(), clean.text.len()));
-            }
-        }
-        clean
-    }
-
-    /// A byte of the text, in the clean piece.
-    fn map(&self, at: usize) -> usize {
-        let at = at.saturating_sub(self.start);
-        let (from, to) = self.shifts[self.shifts.partition_point(|(from, _)| *from <= at).saturating_sub(1)];
-        let mut mapped = (to + (at - from)).min(self.text.len());
-        while !self.text.is_char_boundary(mapped) {
-            mapped -= 1;
-        }
-        mapped
-    }
 }
 
 fn summary(sorted: &[Diagnostic], sources: &Sources) -> Option<String> {
@@ -372,60 +134,13 @@ fn word(severity: Severity) -> &'static str {
     }
 }
 
-fn place(index: &Index<'_>, span: Option<Span>) -> serde_json::Value {
-    let Some(found) = span.and_then(|span| index.find(span)) else {
-        return serde_json::Value::Null;
-    };
-    let ((line, column), (end_line, end_column)) = (found.position(found.range.start), found.position(found.range.end));
-    json!({
-        "file": found.source.name,
-        "line": line,
-        "column": column,
-        "end_line": end_line,
-        "end_column": end_column,
-        "start": found.range.start,
-        "end": found.range.end,
-    })
-}
-
-fn annotation(diagnostic: &Diagnostic, index: &Index<'_>) -> String {
-    let mut properties = Vec::new();
-    if let Some(found) = diagnostic.span.and_then(|span| index.find(span)) {
-        let ((line, column), (end_line, end_column)) = (found.position(found.range.start), found.position(found.range.end));
-        properties.push(format!("file={}", property(&found.source.name)));
-        properties.push(format!("line={line}"));
-        properties.push(format!("endLine={end_line}"));
-        properties.push(format!("col={column}"));
-        // GitHub refuses an end column that lies in another line.
-        if line == end_line {
-            properties.push(format!("endColumn={end_column}"));
-        }
-    }
-    properties.push(format!("title={}", property(diagnostic.code)));
-    let advice = diagnostic
-        .help
-        .clone()
-        .or_else(|| diagnostic.replacement.as_ref().map(|r| format!("did you mean `{r}`?")));
-    let message = match advice {
-        Some(advice) => format!("{} ({advice})", diagnostic.message),
-        None => diagnostic.message.clone(),
-    };
-    format!("::{} {}::{}", word(diagnostic.severity), properties.join(","), data(&message))
-}
-
-fn data(text: &str) -> String {
-    for_terminal(text).replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
-}
-
-fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::diagnostic::{SourceId, Span};
+    use serde_json::json;
 
     const FILE: &str = "runbook: drain\nsteps:\n  - id: drain\n    needs: [cordn]\n    run: rm -rf \"/srv/{{ app }}/cache\"\n";
 
