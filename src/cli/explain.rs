@@ -2,7 +2,7 @@
 
 use super::exit::{CliError, Exit, TABLE};
 use super::output::out;
-use crate::action::CATALOG;
+use crate::action::{CATALOG, reference};
 use crate::diagnostic::{code, nearest};
 use crate::model::action::Catalog;
 
@@ -44,7 +44,7 @@ pub fn run(topic: &str, name: Option<&str>) -> Result<Exit, CliError> {
 
 fn action(name: &str) -> Result<String, CliError> {
     match CATALOG.get(name) {
-        Some(kind) => Ok(format!("{}\n", kind.signature().docs)),
+        Some(kind) => Ok(reference::reference(kind.signature())),
         None => {
             let near = nearest(name, CATALOG.names())
                 .map(|n| format!("; did you mean `{n}`?"))

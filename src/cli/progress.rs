@@ -67,14 +67,14 @@ async fn watch(context: &Context, supervisor: &Supervisor, run: RunId, options: 
     let driven = loop {
         tokio::select! {
             biased;
-            record = records.recv() => if let Some(record) = record {
+            Some(record) = records.recv() => {
                 let asks = screen.show(&record);
                 if let (Some(request), true) = (asks, options.detach) {
                     screen.clear();
                     err(&format!("run {run} waits for approval: runbook approve {} {}; then: runbook resume {}\n", run.0, request.gate, run.0));
                     return Ok(Exit::Waiting);
                 }
-            },
+            }
             driven = &mut driving => break driven,
             sender = async { wished.take().expect("polled only while it is there").await }, if wished.is_some() => wishes = sender.ok(),
             _ = tokio::signal::ctrl_c() => interrupts += 1,

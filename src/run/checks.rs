@@ -54,10 +54,17 @@ pub(super) async fn look(shared: &Shared, action: &dyn Action) -> Result<Observa
 
 pub(super) async fn look_with(shared: &Shared, action: &dyn Action, operations: &[Operation]) -> Result<Observation, Failure> {
     let outputs = shared.performer.observer().observe(operations).await;
-    action.read(&outputs).map_err(|e| Failure {
-        kind: e.trouble.map_or(FailureKind::Unexpected, FailureKind::from),
-        message: sanitise::for_terminal(&e.message),
-    })
+    match action.read(&outputs) {
+        Ok(mut seen) => {
+            // What this run took out itself is no obstacle to this run.
+            crate::action::pool::observe::forget_own(&mut seen, &shared.created.uid);
+            Ok(seen)
+        }
+        Err(e) => Err(Failure {
+            kind: e.trouble.map_or(FailureKind::Unexpected, FailureKind::from),
+            message: sanitise::for_terminal(&e.message),
+        }),
+    }
 }
 
 /// Looks at each host until the condition holds, at most `within`; without a condition, once.
