@@ -87,7 +87,7 @@ pub fn friendly(span: Duration) -> String {
     if ms < 1000 {
         return format!("{ms}ms");
     }
-    if ms < 10_000 && ms % 1000 != 0 {
+    if ms < 10_000 && !ms.is_multiple_of(1000) {
         return format!("{}.{}s", ms / 1000, ms % 1000 / 100);
     }
     let s = ms / 1000;

@@ -235,7 +235,7 @@ fn decode(bytes: &[u8], path: &Path) -> Result<String, CliError> {
     yaml::decode(bytes).map_err(|d| {
         let mut sources = Sources::new();
         sources.add(path.display().to_string(), String::new());
-        CliError::Texts(d.into(), Box::new(sources))
+        CliError::Texts(d, Box::new(sources))
     })
 }
 

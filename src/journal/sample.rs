@@ -34,6 +34,8 @@ fn node(step: &str, host: &str) -> Node {
         needs: Vec::new(),
         name: step.to_owned(),
         action: String::from("service"),
+        arguments: Default::default(),
+        pause: None,
         class: Class::Reversible,
         forecast: Forecast::WillChange {
             summary: String::from("stop it"),
@@ -163,6 +165,7 @@ pub(super) fn groups(run: RunId) -> Vec<Vec<Event>> {
                 attempt: 1,
                 summary: String::from("web-01: ready → drain"),
                 undo: Undo::Keep,
+                before: Vec::new(),
             },
             Event::ObligationOpened {
                 obligation: obligation(run, 1),

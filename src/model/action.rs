@@ -62,6 +62,9 @@ pub trait Action: Send + Sync {
     fn result(&self, seen: &Observation, performed: &[Output]) -> Value;
 }
 
+/// The arguments that are known, by name.
+pub type Literals<'a> = &'a dyn Fn(&str) -> Option<Value>;
+
 /// The declaration of an action.
 #[derive(Debug)]
 pub struct Signature {
@@ -80,13 +83,13 @@ pub struct Signature {
     /// probe, passing, reversible, destructive. Some parameters change it: see `class_of`.
     pub class: Class,
     /// The class for given literal arguments (`http` with POST, `command` with `read_only`); `None`: `class`.
-    pub class_of: Option<fn(&dyn Fn(&str) -> Option<Value>) -> Class>,
+    pub class_of: Option<fn(Literals<'_>) -> Class>,
     /// Where it runs.
     pub runs_on: RunsOn,
     /// A second performance changes nothing more; such a step may be repeated when its outcome is lost.
     pub repeatable: bool,
     /// What it takes from or returns to pools, for given literal arguments; `None`: nothing ever.
-    pub pool_effect: Option<fn(&dyn Fn(&str) -> Option<Value>) -> PoolEffect>,
+    pub pool_effect: Option<fn(Literals<'_>) -> PoolEffect>,
     /// A step in YAML, complete but for the runbook around it.
     pub example: &'static str,
 }
@@ -244,6 +247,12 @@ impl Arguments {
             .iter()
             .map(Value::to_string)
             .collect()
+    }
+
+    /// True when there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// True when some argument is known only at run time.

@@ -32,6 +32,8 @@ pub struct Record {
 }
 
 /// A fact.
+// Facts are made one at a time and go to disk; boxing the larger ones would only cost clarity.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Event {
@@ -72,7 +74,7 @@ pub enum Event {
         /// How to restore what was observed.
         undo: Undo,
         /// What was observed: from it a resumed run derives the same operations again.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         before: Vec<(ResourceKey, Value)>,
     },
     /// A debt, on disk before the change is sent.

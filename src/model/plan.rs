@@ -87,10 +87,10 @@ pub struct Node {
     /// The action's name; `approve` for a question.
     pub action: String,
     /// Its arguments, rendered; what only the run can tell is unknown.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Arguments::is_empty")]
     pub arguments: Arguments,
     /// To wait after what it needs has ended (`pause` of a loop).
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause: Option<Duration>,
     /// How dangerous.
     pub class: Class,

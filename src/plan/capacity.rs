@@ -162,10 +162,9 @@ impl<'a> Proof<'a> {
                 .iter()
                 .filter(|e| e.pool == self.pool.pool && e.kind != EffectKind::Returns)
             {
-                if let Some(m) = self.pool.members.iter().position(|m| m.host == effect.member) {
-                    if effect.kind == EffectKind::Takes || !self.drained_around(m, n) {
-                        takes.push((n, m, effect.kind));
-                    }
+                let member = self.pool.members.iter().position(|m| m.host == effect.member);
+                if let Some(m) = member.filter(|m| effect.kind == EffectKind::Takes || !self.drained_around(*m, n)) {
+                    takes.push((n, m, effect.kind));
                 }
             }
         }

@@ -12,7 +12,7 @@ use crate::base::id::{HostName, PoolName};
 use crate::diagnostic::Diagnostic;
 use crate::lang::template;
 use crate::model::action::{
-    Action, Arguments, Change, Class, Context, Decision, Observation, PoolEffect, ResourceKey, RunsOn, Scope as Around, Undo,
+    Action, Arguments, Change, Class, Context, Decision, Literals, Observation, PoolEffect, ResourceKey, RunsOn, Scope as Around, Undo,
 };
 use crate::model::inventory::Pool;
 use crate::model::operation::{Identity, Output};
@@ -276,7 +276,7 @@ impl Planner<'_> {
         self.input.inventory.pools.get(arguments.text("pool")?)
     }
 
-    fn effects(&self, step: &Step, effect: Option<fn(&dyn Fn(&str) -> Option<Value>) -> PoolEffect>, node: &Node) -> Vec<NodeEffect> {
+    fn effects(&self, step: &Step, effect: Option<fn(Literals<'_>) -> PoolEffect>, node: &Node) -> Vec<NodeEffect> {
         let Some(effect) = effect else { return Vec::new() };
         let arguments = node.arguments.clone();
         let effect = effect(&|name| arguments.get(name).cloned());

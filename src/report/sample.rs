@@ -62,6 +62,8 @@ pub(super) fn node(id: &str, section: Section, host: Option<&str>) -> Node {
         needs: Vec::new(),
         name: step.to_owned(),
         action: String::from("http"),
+        arguments: Default::default(),
+        pause: None,
         class: Class::Probe,
         forecast: Forecast::Reads {
             summary: String::from("200 OK"),
@@ -280,6 +282,7 @@ fn intended(id: &str, summary: &str, undo: Undo) -> Event {
         attempt: 1,
         summary: summary.to_owned(),
         undo,
+        before: Vec::new(),
     }
 }
 

@@ -164,7 +164,7 @@ impl Attempt {
             arguments,
             scope: &self.scope,
         };
-        let result = checks::poll(&site, &hosts).await.map_err(|f| Ending::Failed(f))?;
+        let result = checks::poll(&site, &hosts).await.map_err(Ending::Failed)?;
         self.afterwards(step).await?;
         let summary = step.that.as_ref().map_or_else(
             || String::from("looked"),
