@@ -143,6 +143,17 @@ impl Config {
         from.iter().any(|f| f == "*" || f == person || roles.contains(f) || in_group(f))
     }
 
+    /// What ssh gets as `-o NAME=VALUE` on every connection: the options, and the timeout in whole seconds.
+    #[must_use]
+    pub fn ssh_options(&self) -> Vec<(String, String)> {
+        let timeout = self.ssh.connect_timeout.map(|t| {
+            let seconds = t.as_secs() + u64::from(t.subsec_nanos() > 0);
+            (String::from("ConnectTimeout"), seconds.to_string())
+        });
+        let options = self.ssh.options.iter().map(|(name, value)| (name.clone(), value.clone()));
+        timeout.into_iter().chain(options).collect()
+    }
+
     /// Every name that [`Config::recipients`] knows.
     pub fn recipient_names(&self) -> impl Iterator<Item = &str> {
         self.channels

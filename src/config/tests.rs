@@ -56,6 +56,16 @@ fn every_section_is_read() {
     assert_eq!(config.ssh.connect_timeout, Some(Duration::from_secs(10)));
     assert_eq!(config.ssh.max_connects, Some(8));
     assert_eq!(config.ssh.options["ServerAliveInterval"], "15");
+    let options = config.ssh_options();
+    let options: Vec<_> = options.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    assert_eq!(
+        options,
+        [
+            ("ConnectTimeout", "10"),
+            ("ServerAliveInterval", "15"),
+            ("StrictHostKeyChecking", "yes")
+        ]
+    );
     let webhook = Channel::Webhook {
         url: Secret::File("etc/ops_chat_url".into()),
         template: Template::Slack,
