@@ -31,7 +31,7 @@ pub enum Channel {
 pub enum Secret {
     /// Written in the configuration.
     Plain(String),
-    /// `secret:file:NAME`: the content of a file.
+    /// `secret:file:PATH`: the content of a file.
     File(String),
     /// `secret:env:NAME`: an environment variable.
     Env(String),

@@ -1,7 +1,7 @@
 //! Floor 3: the configuration: what must never stand in a runbook (people, channels, keys, limits), merged from several files.
 //!
-//! Every value keeps its place, so `config show --origin` can say where it came from. Secrets are named here, never held. Relative
-//! paths stay as written; they start from the folder of the file that [`Spanned::span`] names. Knows nothing of runbooks.
+//! Every value's place is kept, so `config show --origin` can say where it came from. Secrets are best named here and not held.
+//! Relative paths start from the folder of the file they stand in, and have been joined with it. Knows nothing of runbooks.
 
 mod channel;
 mod read;
@@ -16,27 +16,40 @@ use std::time::Duration;
 pub use channel::{Channel, Secret, Template};
 pub use read::parse;
 
-use crate::diagnostic::{Span, Spanned};
+use crate::diagnostic::Span;
 
-/// The configuration; what no file says is absent, and the one who uses it knows the default.
+/// The configuration; what no file says is absent or empty, and the one who uses it knows the default.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
-    /// Files and folders, as `-i` takes them.
-    pub inventory: Option<Vec<Spanned<String>>>,
+    /// Files and folders, as `-i` takes them; empty: the default.
+    pub inventory: Vec<String>,
     /// Who "we" are when a run is recorded; absent: the user of the operating system.
-    pub identity: Option<Spanned<String>>,
+    pub identity: Option<String>,
     /// File of the journal.
-    pub journal: Option<Spanned<String>>,
+    pub journal: Option<String>,
     /// People by their short names.
-    pub people: BTreeMap<String, Spanned<Person>>,
+    pub people: BTreeMap<String, Person>,
     /// Groups of people.
-    pub groups: BTreeMap<String, Spanned<Group>>,
+    pub groups: BTreeMap<String, Group>,
     /// Ways to reach people.
-    pub channels: BTreeMap<String, Spanned<Channel>>,
+    pub channels: BTreeMap<String, Channel>,
     /// What no run may exceed.
     pub limits: Limits,
     /// How we connect.
     pub ssh: Ssh,
+    /// Where each value was written, in the order read.
+    pub origins: Vec<Origin>,
+}
+
+/// One value that some file gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// `ssh.max_connects`, `people.mira`
+    pub key: String,
+    /// The value for people; of a URL no more than its host.
+    pub value: String,
+    /// Where it stands.
+    pub span: Span,
 }
 
 /// A person.
@@ -58,21 +71,21 @@ pub struct Group {
 }
 
 /// What no run may exceed.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// Hosts that one run may change.
-    pub max_hosts: Option<Spanned<usize>>,
+    pub max_hosts: Option<usize>,
 }
 
 /// How we connect.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ssh {
     /// Until an attempt is given up.
-    pub connect_timeout: Option<Spanned<Duration>>,
+    pub connect_timeout: Option<Duration>,
     /// Connections that may be opened at the same time.
-    pub max_connects: Option<Spanned<usize>>,
+    pub max_connects: Option<usize>,
     /// `-o NAME=VALUE`; only options that cannot run anything or weaken the check of host keys.
-    pub options: BTreeMap<String, Spanned<String>>,
+    pub options: BTreeMap<String, String>,
 }
 
 /// Whom a name in `notify: { to: … }` means.
@@ -102,17 +115,17 @@ impl Config {
         let (kind, names): (_, Vec<&str>) = if let Some((name, _)) = self.channels.get_key_value(name) {
             (RecipientKind::Channel, vec![name])
         } else if let Some(person) = self.people.get(name) {
-            (RecipientKind::Person, person.value.notify.iter().map(String::as_str).collect())
+            (RecipientKind::Person, person.notify.iter().map(String::as_str).collect())
         } else {
-            let members = self.groups.get(name)?.value.members.iter().filter_map(|m| self.people.get(m));
-            let channels = members.flat_map(|p| p.value.notify.iter().map(String::as_str)).collect();
+            let members = self.groups.get(name)?.members.iter().filter_map(|m| self.people.get(m));
+            let channels = members.flat_map(|p| p.notify.iter().map(String::as_str)).collect();
             (RecipientKind::Group, channels)
         };
         let mut seen = BTreeSet::new();
         let each_once = names.into_iter().filter(|n| seen.insert(*n));
         let channels = each_once
             .filter_map(|n| self.channels.get_key_value(n))
-            .map(|(n, c)| (n.as_str(), &c.value));
+            .map(|(n, c)| (n.as_str(), c));
         Some(Recipient {
             kind,
             channels: channels.collect(),
@@ -122,61 +135,31 @@ impl Config {
     /// True if `person` may answer a question to one of `from`: short names, groups, roles of `approve`, or `*` for anybody.
     #[must_use]
     pub fn may_approve(&self, person: &str, from: &[String]) -> bool {
-        let roles = self.people.get(person).map(|p| p.value.approve.as_slice()).unwrap_or_default();
+        let roles = self.people.get(person).map(|p| p.approve.as_slice()).unwrap_or_default();
         let in_group = |name: &str| {
             let group = self.groups.get(name);
-            group.is_some_and(|g| g.value.members.iter().any(|m| m == person))
+            group.is_some_and(|g| g.members.iter().any(|m| m == person))
         };
         from.iter().any(|f| f == "*" || f == person || roles.contains(f) || in_group(f))
     }
 
-    /// Every value that some file gives: its key, the value as text (secrets by reference only), and where it was written.
+    /// What ssh gets as `-o NAME=VALUE` on every connection: the options, and the timeout in whole seconds.
     #[must_use]
-    pub fn origins(&self) -> Vec<(String, String, Span)> {
-        let mut all = Vec::new();
-        let mut add = |key: String, value: String, span: Span| all.push((key, value, span));
-        for path in self.inventory.iter().flatten() {
-            add("inventory".into(), path.value.clone(), path.span);
-        }
-        for (key, value) in [("identity", &self.identity), ("journal", &self.journal)] {
-            if let Some(value) = value {
-                add(key.into(), value.value.clone(), value.span);
-            }
-        }
-        for (name, person) in &self.people {
-            let shown = format!(
-                "approve [{}], notify [{}]",
-                person.value.approve.join(", "),
-                person.value.notify.join(", ")
-            );
-            add(format!("people.{name}"), shown, person.span);
-        }
-        for (name, group) in &self.groups {
-            add(
-                format!("groups.{name}"),
-                format!("[{}]", group.value.members.join(", ")),
-                group.span,
-            );
-        }
-        for (name, channel) in &self.channels {
-            add(format!("channels.{name}"), channel.value.to_string(), channel.span);
-        }
-        if let Some(most) = &self.limits.max_hosts {
-            add("limits.max_hosts".into(), most.value.to_string(), most.span);
-        }
-        if let Some(timeout) = &self.ssh.connect_timeout {
-            add(
-                "ssh.connect_timeout".into(),
-                crate::base::clock::friendly(timeout.value),
-                timeout.span,
-            );
-        }
-        if let Some(most) = &self.ssh.max_connects {
-            add("ssh.max_connects".into(), most.value.to_string(), most.span);
-        }
-        for (name, value) in &self.ssh.options {
-            add(format!("ssh.options.{name}"), value.value.clone(), value.span);
-        }
-        all
+    pub fn ssh_options(&self) -> Vec<(String, String)> {
+        let timeout = self.ssh.connect_timeout.map(|t| {
+            let seconds = t.as_secs() + u64::from(t.subsec_nanos() > 0);
+            (String::from("ConnectTimeout"), seconds.to_string())
+        });
+        let options = self.ssh.options.iter().map(|(name, value)| (name.clone(), value.clone()));
+        timeout.into_iter().chain(options).collect()
+    }
+
+    /// Every name that [`Config::recipients`] knows.
+    pub fn recipient_names(&self) -> impl Iterator<Item = &str> {
+        self.channels
+            .keys()
+            .chain(self.people.keys())
+            .chain(self.groups.keys())
+            .map(String::as_str)
     }
 }

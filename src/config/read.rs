@@ -1,9 +1,10 @@
 //! Reads the files of a configuration and merges them: named things by name, everything else as a whole.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use crate::base::sanitise::one_line;
-use crate::config::{Config, Group, Person, channel, ssh};
+use crate::config::{Channel, Config, Group, Origin, Person, Secret, channel, ssh};
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceId, Sources, Span, Spanned, nearest};
 use crate::yaml::fields::Fields;
 use crate::yaml::{self, Entry, Node};
@@ -31,7 +32,13 @@ pub fn parse(sources: &Sources, files: &[SourceId]) -> (Option<Config>, Diagnost
             diagnostics.extend(mistakes);
         }
         if let Some(node) = node {
-            file(&node, &mut config, &mut references, &mut diagnostics);
+            let folder = sources.get(*id).and_then(|s| Path::new(&s.name).parent()).unwrap_or(Path::new(""));
+            let mut merge = Merge {
+                config: &mut config,
+                references: &mut references,
+                folder,
+            };
+            file(&node, &mut merge, &mut diagnostics);
         }
     }
     check(&config, &references, &mut diagnostics);
@@ -51,49 +58,122 @@ struct Reference {
     name: Spanned<String>,
 }
 
-fn file(node: &Node, config: &mut Config, references: &mut Vec<Reference>, diagnostics: &mut Diagnostics) {
+/// Puts the values of one file where no file of higher precedence has put one.
+pub(super) struct Merge<'m> {
+    config: &'m mut Config,
+    references: &'m mut Vec<Reference>,
+    /// Of the file being read.
+    folder: &'m Path,
+}
+
+impl Merge<'_> {
+    /// A value that counts as a whole.
+    pub fn value<T>(
+        &mut self,
+        key: &str,
+        value: Option<Spanned<T>>,
+        shown: impl Fn(&T) -> String,
+        slot: impl Fn(&mut Config) -> &mut Option<T>,
+    ) {
+        let Some(value) = value.filter(|_| slot(self.config).is_none()) else {
+            return;
+        };
+        self.origin(key, shown(&value.value), value.span);
+        *slot(self.config) = Some(value.value);
+    }
+
+    /// A value of a section of named things.
+    pub fn named<T>(
+        &mut self,
+        key: &str,
+        name: &str,
+        value: Spanned<T>,
+        shown: String,
+        section: impl Fn(&mut Config) -> &mut BTreeMap<String, T>,
+    ) {
+        if !section(self.config).contains_key(name) {
+            self.origin(key, shown, value.span);
+            section(self.config).insert(name.to_owned(), value.value);
+        }
+    }
+
+    fn origin(&mut self, key: &str, value: String, span: Span) {
+        let key = key.to_owned();
+        self.config.origins.push(Origin { key, value, span });
+    }
+
+    fn path(&self, written: &str) -> String {
+        // `~` is the shell's and ssh's; `join` leaves absolute paths alone
+        let home = written == "~" || written.starts_with("~/");
+        let whole = if home {
+            Path::new(written).to_owned()
+        } else {
+            self.folder.join(written)
+        };
+        whole.to_string_lossy().into_owned()
+    }
+
+    fn refer(&mut self, wanted: Wanted, names: &[Spanned<String>]) {
+        self.references.extend(names.iter().map(|name| Reference {
+            wanted,
+            name: name.clone(),
+        }));
+    }
+}
+
+/// A number that [`Fields::int`] has found positive.
+pub(super) fn count(number: Spanned<i64>) -> Spanned<usize> {
+    Spanned::new(usize::try_from(number.value).unwrap_or(usize::MAX), number.span)
+}
+
+fn file(node: &Node, merge: &mut Merge<'_>, diagnostics: &mut Diagnostics) {
     let d = diagnostics;
     let known: Vec<&str> = SECTIONS.iter().chain(PLANNED).copied().collect();
     let top = Fields::of(node, &known, "the configuration", d);
     planned(node, PLANNED, d);
-    let inventory = top.texts("inventory", d);
-    config.inventory = config.inventory.take().or(inventory);
-    let identity = identity(&top, d);
-    config.identity = config.identity.take().or(identity);
-    let journal = journal(&top, d);
-    config.journal = config.journal.take().or(journal);
+    inventory(&top, merge, d);
+    merge.value("identity", identity(&top, d), String::clone, |config| &mut config.identity);
+    let journal = journal(&top, d).map(|j| Spanned::new(merge.path(&j.value), j.span));
+    merge.value("journal", journal, String::clone, |config| &mut config.journal);
     for entry in named(&top, "people", d) {
-        let person = person(entry, references, d);
-        config
-            .people
-            .entry(entry.key.value.clone())
-            .or_insert(Spanned::new(person, entry.key.span));
+        person(entry, merge, d);
     }
     for entry in named(&top, "groups", d) {
-        let group = group(entry, references, d);
-        config
-            .groups
-            .entry(entry.key.value.clone())
-            .or_insert(Spanned::new(group, entry.key.span));
+        group(entry, merge, d);
     }
     for entry in named(&top, "channels", d) {
-        if let Some(channel) = channel::read(entry, d) {
-            config
-                .channels
-                .entry(entry.key.value.clone())
-                .or_insert(Spanned::new(channel, entry.key.span));
+        let Some(mut channel) = channel::read(entry, d) else { continue };
+        if let Channel::Webhook {
+            url: Secret::File(path), ..
+        } = &mut channel
+        {
+            *path = merge.path(path);
         }
+        let (name, shown) = (&entry.key.value, channel.to_string());
+        let channel = Spanned::new(channel, entry.key.span);
+        merge.named(&format!("channels.{name}"), name, channel, shown, |config| &mut config.channels);
     }
     if let Some(limits) = top.get("limits") {
         planned(limits, PLANNED_LIMITS, d);
         let fields = Fields::of(limits, &["max_hosts", PLANNED_LIMITS[0], PLANNED_LIMITS[1]], "limits", d);
-        let most = fields.int("max_hosts", 1..=1_000_000, d);
-        let most = most.map(|m| Spanned::new(usize::try_from(m.value).unwrap_or(usize::MAX), m.span));
-        config.limits.max_hosts = config.limits.max_hosts.take().or(most);
+        let most = fields.int("max_hosts", 1..=1_000_000, d).map(count);
+        merge.value("limits.max_hosts", most, usize::to_string, |config| &mut config.limits.max_hosts);
     }
     if let Some(section) = top.get("ssh") {
         planned(section, PLANNED_SSH, d);
-        ssh::read(section, &mut config.ssh, d);
+        ssh::read(section, merge, d);
+    }
+}
+
+fn inventory(top: &Fields<'_>, merge: &mut Merge<'_>, diagnostics: &mut Diagnostics) {
+    let paths = top.texts("inventory", diagnostics).unwrap_or_default();
+    if !merge.config.inventory.is_empty() {
+        return;
+    }
+    for path in paths {
+        let joined = merge.path(&path.value);
+        merge.origin("inventory", joined.clone(), path.span);
+        merge.config.inventory.push(joined);
     }
 }
 
@@ -158,51 +238,60 @@ fn named<'n>(top: &Fields<'n>, key: &str, diagnostics: &mut Diagnostics) -> Vec<
     good
 }
 
-fn person(entry: &Entry, references: &mut Vec<Reference>, diagnostics: &mut Diagnostics) -> Person {
-    let what = format!("person `{}`", entry.key.value);
-    let fields = Fields::of(&entry.value, &["name", "approve", "notify"], &what, diagnostics);
+fn person(entry: &Entry, merge: &mut Merge<'_>, diagnostics: &mut Diagnostics) {
+    let short = &entry.key.value;
+    let fields = Fields::of(
+        &entry.value,
+        &["name", "approve", "notify"],
+        &format!("person `{short}`"),
+        diagnostics,
+    );
     let name = fields.text("name", diagnostics).map(|n| n.value);
     let approve = fields.texts("approve", diagnostics).unwrap_or_default();
     let notify = fields.texts("notify", diagnostics).unwrap_or_default();
-    references.extend(notify.iter().map(|c| Reference {
-        wanted: Wanted::Channel,
-        name: c.clone(),
-    }));
-    let texts = |list: Vec<Spanned<String>>| list.into_iter().map(|t| t.value).collect();
-    Person {
-        name,
-        approve: texts(approve),
-        notify: texts(notify),
-    }
+    merge.refer(Wanted::Channel, &notify);
+    let (approve, notify) = (values(approve), values(notify));
+    let shown = format!("approve [{}], notify [{}]", approve.join(", "), notify.join(", "));
+    let person = Person { name, approve, notify };
+    let key = format!("people.{short}");
+    merge.named(&key, short, Spanned::new(person, entry.key.span), shown, |config| {
+        &mut config.people
+    });
 }
 
-fn group(entry: &Entry, references: &mut Vec<Reference>, diagnostics: &mut Diagnostics) -> Group {
-    let what = format!("group `{}`", entry.key.value);
+fn group(entry: &Entry, merge: &mut Merge<'_>, diagnostics: &mut Diagnostics) {
+    let name = &entry.key.value;
     planned(&entry.value, PLANNED_GROUP, diagnostics);
+    let what = format!("group `{name}`");
     let fields = Fields::of(&entry.value, &["members", PLANNED_GROUP[0], PLANNED_GROUP[1]], &what, diagnostics);
     let members = match fields.required("members", diagnostics) {
         Some(_) => fields.texts("members", diagnostics).unwrap_or_default(),
         None => Vec::new(),
     };
-    references.extend(members.iter().map(|m| Reference {
-        wanted: Wanted::Person,
-        name: m.clone(),
-    }));
-    Group {
-        members: members.into_iter().map(|m| m.value).collect(),
-    }
+    merge.refer(Wanted::Person, &members);
+    let members = values(members);
+    let shown = format!("[{}]", members.join(", "));
+    let group = Spanned::new(Group { members }, entry.key.span);
+    merge.named(&format!("groups.{name}"), name, group, shown, |config| &mut config.groups);
+}
+
+fn values(list: Vec<Spanned<String>>) -> Vec<String> {
+    list.into_iter().map(|t| t.value).collect()
 }
 
 /// Names that mean two things, and names that mean nothing.
 fn check(config: &Config, references: &[Reference], diagnostics: &mut Diagnostics) {
     let mut names: BTreeMap<&str, (&str, Span)> = BTreeMap::new();
-    let people = config.people.iter().map(|(n, p)| ("person", n, p.span));
-    let groups = config.groups.iter().map(|(n, g)| ("group", n, g.span));
-    let channels = config.channels.iter().map(|(n, c)| ("channel", n, c.span));
-    for (what, name, span) in people.chain(groups).chain(channels) {
-        if let Some((other, first)) = names.insert(name, (what, span)) {
+    for origin in &config.origins {
+        let (what, name) = match origin.key.split_once('.') {
+            Some(("people", name)) => ("person", name),
+            Some(("groups", name)) => ("group", name),
+            Some(("channels", name)) => ("channel", name),
+            _ => continue,
+        };
+        if let Some((other, first)) = names.insert(name, (what, origin.span)) {
             let message = format!("`{name}` is both a {other} and a {what}");
-            let mistake = Diagnostic::error("RB0603", span, message).also(first, format!("the {other}"));
+            let mistake = Diagnostic::error("RB0603", origin.span, message).also(first, format!("the {other}"));
             diagnostics.push(mistake.help("a recipient could mean either: rename one of them"));
         }
     }

@@ -1,7 +1,10 @@
 //! The `ssh` section. Options are let through by a closed list: whatever is not on it could run a program or drop a check.
 
+use std::time::Duration;
+
+use crate::base::clock::friendly;
 use crate::base::sanitise::one_line;
-use crate::config::Ssh;
+use crate::config::read::{Merge, count};
 use crate::diagnostic::{Diagnostic, Diagnostics, Spanned};
 use crate::yaml::fields::{Fields, suggest, text};
 use crate::yaml::{Entry, Node};
@@ -45,8 +48,8 @@ const ALLOWED: &[&str] = &[
     "VerifyHostKeyDNS",
 ];
 
-/// Reads the section into `ssh`, without replacing what a file of higher precedence said.
-pub(super) fn read(node: &Node, ssh: &mut Ssh, diagnostics: &mut Diagnostics) {
+/// Reads the section.
+pub(super) fn read(node: &Node, merge: &mut Merge<'_>, diagnostics: &mut Diagnostics) {
     let d = diagnostics;
     // `key_exchange` has been refused before, in words of its own
     let fields = Fields::of(node, &["connect_timeout", "max_connects", "options", "key_exchange"], "ssh", d);
@@ -58,13 +61,14 @@ pub(super) fn read(node: &Node, ssh: &mut Ssh, diagnostics: &mut Diagnostics) {
             "`connect_timeout` must be longer than nothing",
         ));
     }
-    ssh.connect_timeout = ssh.connect_timeout.take().or(timeout);
-    let most = fields.int("max_connects", 1..=1024, d);
-    let most = most.map(|m| Spanned::new(usize::try_from(m.value).unwrap_or(usize::MAX), m.span));
-    ssh.max_connects = ssh.max_connects.take().or(most);
+    let shown = |t: &Duration| friendly(*t);
+    merge.value("ssh.connect_timeout", timeout, shown, |config| &mut config.ssh.connect_timeout);
+    let most = fields.int("max_connects", 1..=1024, d).map(count);
+    merge.value("ssh.max_connects", most, usize::to_string, |config| &mut config.ssh.max_connects);
     for entry in fields.map("options", d).unwrap_or_default() {
         if let Some((name, value)) = option(entry, d) {
-            ssh.options.entry(name.to_owned()).or_insert(value);
+            let (key, shown) = (format!("ssh.options.{name}"), value.value.clone());
+            merge.named(&key, name, value, shown, |config| &mut config.ssh.options);
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::yaml::examples;
 
 fn parse_all(texts: &[&str]) -> (Option<Config>, Vec<Diagnostic>) {
     let mut sources = Sources::new();
-    let ids: Vec<_> = texts.iter().map(|t| sources.add("config.yaml", *t)).collect();
+    let ids: Vec<_> = texts.iter().map(|t| sources.add("etc/config.yaml", *t)).collect();
     let (config, diagnostics) = parse(&sources, &ids);
     (config, diagnostics.sorted())
 }
@@ -48,21 +48,30 @@ ssh: { connect_timeout: 10s, max_connects: 8, options: { serveraliveinterval: 15
 #[test]
 fn every_section_is_read() {
     let config = good(&[FULL]);
-    let inventory: Vec<_> = config.inventory.iter().flatten().map(|p| p.value.as_str()).collect();
-    assert_eq!(inventory, ["inventory/", "extra.yaml"]);
-    assert_eq!(config.identity.as_ref().unwrap().value, "mira");
-    assert_eq!(config.journal.as_ref().unwrap().value, "/var/lib/runbook/journal.db");
-    assert_eq!(config.people["mira"].value.name.as_deref(), Some("Mira"));
-    assert_eq!(config.limits.max_hosts.as_ref().unwrap().value, 50);
-    assert_eq!(config.ssh.connect_timeout.as_ref().unwrap().value, Duration::from_secs(10));
-    assert_eq!(config.ssh.max_connects.as_ref().unwrap().value, 8);
-    assert_eq!(config.ssh.options["ServerAliveInterval"].value, "15");
+    assert_eq!(config.inventory, ["etc/inventory/", "etc/extra.yaml"]);
+    assert_eq!(config.identity.as_deref().unwrap(), "mira");
+    assert_eq!(config.journal.as_deref().unwrap(), "/var/lib/runbook/journal.db");
+    assert_eq!(config.people["mira"].name.as_deref(), Some("Mira"));
+    assert_eq!(config.limits.max_hosts, Some(50));
+    assert_eq!(config.ssh.connect_timeout, Some(Duration::from_secs(10)));
+    assert_eq!(config.ssh.max_connects, Some(8));
+    assert_eq!(config.ssh.options["ServerAliveInterval"], "15");
+    let options = config.ssh_options();
+    let options: Vec<_> = options.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    assert_eq!(
+        options,
+        [
+            ("ConnectTimeout", "10"),
+            ("ServerAliveInterval", "15"),
+            ("StrictHostKeyChecking", "yes")
+        ]
+    );
     let webhook = Channel::Webhook {
-        url: Secret::File("ops_chat_url".into()),
+        url: Secret::File("etc/ops_chat_url".into()),
         template: Template::Slack,
     };
-    assert_eq!(config.channels["ops_chat"].value, webhook);
-    assert_eq!(config.channels["here"].value, Channel::Terminal);
+    assert_eq!(config.channels["ops_chat"], webhook);
+    assert_eq!(config.channels["here"], Channel::Terminal);
     assert_eq!(good(&[]), Config::default());
     assert_eq!(good(&["# nothing yet\n", "people:\n"]), Config::default());
 }
@@ -79,6 +88,7 @@ fn a_recipient_is_a_channel_a_person_or_a_group() {
     assert_eq!(names("jo"), Some((RecipientKind::Person, vec!["ops_chat"])));
     assert_eq!(names("oncall"), Some((RecipientKind::Group, vec!["chat_mira", "ops_chat"])));
     assert_eq!(names("nobody"), None);
+    assert!(config.recipient_names().all(|n| config.recipients(n).is_some()));
 }
 
 #[test]
@@ -104,11 +114,11 @@ fn the_first_file_counts_and_named_things_merge() {
     let near = "inventory: [near]\nchannels: { a: { terminal: {} } }\nssh: { options: { LogLevel: QUIET } }\n";
     let far = "inventory: [far]\nidentity: far\npeople: { jo: { notify: [a, b] } }\nchannels: { a: { command: { argv: [x] } }, b: { terminal: {} } }\nssh: { max_connects: 2, options: { LogLevel: DEBUG, Port: 22 } }\n";
     let config = good(&[near, far]);
-    assert_eq!(config.inventory.as_ref().unwrap()[0].value, "near");
-    assert_eq!(config.channels["a"].value, Channel::Terminal);
-    assert_eq!(config.ssh.options["LogLevel"].value, "QUIET");
-    assert_eq!(config.ssh.options["Port"].value, "22");
-    let origins: Vec<_> = config.origins().into_iter().map(|(key, _, span)| (key, span.source.0)).collect();
+    assert_eq!(config.inventory, ["etc/near"]);
+    assert_eq!(config.channels["a"], Channel::Terminal);
+    assert_eq!(config.ssh.options["LogLevel"], "QUIET");
+    assert_eq!(config.ssh.options["Port"], "22");
+    let origins: Vec<_> = config.origins.iter().map(|o| (o.key.clone(), o.span.source.0)).collect();
     for (key, source) in [
         ("inventory", 0),
         ("identity", 1),
@@ -124,7 +134,7 @@ fn the_first_file_counts_and_named_things_merge() {
 #[test]
 fn a_url_does_not_tell_its_secret() {
     let config = good(&[FULL]);
-    let shown = format!("{:?} {:?}", config, config.origins());
+    let shown = format!("{config:?}");
     assert!(shown.contains("https://chat.example.org/…") && !shown.contains("pw@") && !shown.contains("T0"));
 }
 

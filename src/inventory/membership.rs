@@ -182,7 +182,7 @@ fn direct(declared: &Declared, diagnostics: &mut Diagnostics) -> Option<Vec<Vec<
             for name in names {
                 match numbers.get(name.as_str()) {
                     Some(host) => listed.push(*host),
-                    None => match matching(&Spanned::new(name, item.span), declared, &flat) {
+                    None => match matching(&name, item, declared, &flat) {
                         Ok(found) => listed.extend(found.iter().filter_map(|h| numbers.get(h.as_str()))),
                         Err(mistakes) => diagnostics.extend(mistakes),
                     },
@@ -208,21 +208,34 @@ fn flat(declared: &Declared) -> Inventory {
     }
 }
 
-/// The hosts of one item that is no host's name: a glob, an expression, or a mistake.
-fn matching(item: &Spanned<String>, declared: &Declared, flat: &Inventory) -> Result<Vec<HostName>, Diagnostics> {
-    if declared.names.get(&item.value).is_some_and(|(kind, _)| *kind == Kind::Group) {
-        let message = format!("`{}` is a group", item.value);
+/// The hosts of one name of an item that is no host: a glob, an expression, or a mistake.
+fn matching(name: &str, item: &Spanned<String>, declared: &Declared, flat: &Inventory) -> Result<Vec<HostName>, Diagnostics> {
+    if declared.names.get(name).is_some_and(|(kind, _)| *kind == Kind::Group) {
+        let message = format!("`{name}` is a group");
         return Err(Diagnostic::error("RB0503", item.span, message)
             .help("list groups inside a group under `groups`")
             .into());
     }
-    let (pattern, mistakes) = pattern::parse(&item.value, item.span);
+    let (pattern, mistakes) = pattern::parse(name, item.span);
     let Some(pattern) = pattern else { return Err(mistakes) };
     let single = matches!(pattern.terms.as_slice(), [term] if term.role == Role::Union && term.index.is_none() && term.atom != Atom::All);
     if !single {
-        let message = format!("`{}` cannot stand in a group", one_line(&item.value, 60));
+        let message = format!("`{}` cannot stand in a group", one_line(name, 60));
         let help = "list hosts by name, range (`web-[01:50]`), glob or `~` expression, one per item";
         return Err(Diagnostic::error("RB0501", item.span, message).help(help).into());
     }
-    pattern::resolve(&pattern, flat).map_err(|e| e.diagnostic().into())
+    pattern::resolve(&pattern, flat).map_err(|e| {
+        let mistake = e.diagnostic();
+        if name == item.value {
+            return mistake.into();
+        }
+        // One name of a range: the whole range is to blame, and no other name mends it.
+        Diagnostic {
+            span: Some(item.span),
+            help: None,
+            replacement: None,
+            ..mistake
+        }
+        .into()
+    })
 }

@@ -60,17 +60,15 @@ const FOREIGN: &[(&str, &str)] = &[
 
 /// The fields of a host or group. Keys that would run something here, and another tool's keys, are refused in their own words.
 pub(super) fn fields<'n>(node: &'n Node, more: &[&str], what: &str, diagnostics: &mut Diagnostics) -> Fields<'n> {
-    let mut known: Vec<&str> = KEYS.iter().chain(more).copied().collect();
+    let known: Vec<&str> = KEYS.iter().chain(more).copied().collect();
     for entry in node.as_map().unwrap_or_default() {
         if let Some(refused) = refused_key(entry) {
             diagnostics.push(refused);
-            known.push(&entry.key.value);
         } else if !known.contains(&entry.key.value.as_str()) {
             diagnostics.push(unknown_key(entry, &known, what));
-            known.push(&entry.key.value);
         }
     }
-    Fields::of(node, &known, what, diagnostics)
+    Fields::any(node, what, diagnostics)
 }
 
 fn refused_key(entry: &Entry) -> Option<Diagnostic> {

@@ -21,19 +21,24 @@ pub struct Fields<'n> {
 impl<'n> Fields<'n> {
     /// The fields of `node`, which is `what` (`a host`, `step`). Says if it is no map, and names every key that is not in `known`.
     pub fn of(node: &'n Node, known: &[&str], what: &str, diagnostics: &mut Diagnostics) -> Fields<'n> {
-        let fields = Fields {
-            node,
-            what: what.to_owned(),
-        };
-        match node.as_map() {
-            None => diagnostics.push(wrong_type(node, what, "a map")),
-            Some(entries) => {
-                for entry in entries.iter().filter(|e| !known.contains(&e.key.value.as_str())) {
-                    diagnostics.push(unknown_key(entry, known, what));
-                }
+        let fields = Fields::any(node, what, diagnostics);
+        for entry in node.as_map().unwrap_or_default() {
+            if !known.contains(&entry.key.value.as_str()) {
+                diagnostics.push(unknown_key(entry, known, what));
             }
         }
         fields
+    }
+
+    /// As [`Fields::of`] for one who looks at the unknown keys himself: says only if `node` is no map.
+    pub fn any(node: &'n Node, what: &str, diagnostics: &mut Diagnostics) -> Fields<'n> {
+        if node.as_map().is_none() {
+            diagnostics.push(wrong_type(node, what, "a map"));
+        }
+        Fields {
+            node,
+            what: what.to_owned(),
+        }
     }
 
     /// The map itself.

@@ -3,6 +3,7 @@
 //! The subset is YAML 1.2 core without what hides meaning: no anchors, aliases, merge keys, tags, duplicate keys or tabs in
 //! indentation; one document; bounded size, number of nodes and depth. Knows nothing of runbooks or inventories.
 
+mod build;
 pub mod fields;
 mod node;
 mod place;

@@ -3,14 +3,17 @@
 use crate::diagnostic::{Sources, Span};
 use crate::yaml::{Node, Style};
 
-/// Where a value would stand that was left out: after the colon or dash that follows `after`, else at `after`.
-pub(super) fn left_out(text: &str, after: usize) -> usize {
-    let rest = &text[after..];
-    let blanks = rest.len() - rest.trim_start().len();
-    if rest[blanks..].starts_with([':', '-']) {
-        after + blanks + 1
-    } else {
-        after
+/// The place behind the `mark` that follows `after`, blanks and comments in between skipped; `after` if something else follows.
+pub(super) fn behind(text: &str, after: usize, mark: char) -> usize {
+    let mut at = after;
+    loop {
+        let rest = &text[at..];
+        at += rest.len() - rest.trim_start_matches([' ', '\t', '\r', '\n']).len();
+        match text[at..].chars().next() {
+            Some('#') => at += text[at..].find('\n').unwrap_or(text.len() - at),
+            Some(c) if c == mark => return at + 1,
+            _ => return after,
+        }
     }
 }
 

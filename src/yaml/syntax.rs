@@ -81,12 +81,20 @@ pub(super) fn word(text: &str, id: SourceId, start: usize, end: usize) -> Span {
     Span::new(id, start, start + blank.min(most))
 }
 
-/// From `{{` to the end of the placeholder and what is glued to it.
+/// From `{{` to the end of the placeholder and what is glued to it; not beyond the line, nor far.
 pub(super) fn placeholder_span(text: &str, id: SourceId, start: usize) -> Span {
-    let line = text[start..].lines().next().unwrap_or("");
-    let closed = line.find("}}").map_or(line.len(), |n| n + 2);
-    let glued = line[closed..].find([' ', ',', ']', '\t']).unwrap_or(line.len() - closed);
-    Span::new(id, start, start + closed + glued)
+    let mut closed = false;
+    let mut before = '{';
+    let mut length = 0;
+    for c in text[start..].chars().take(200) {
+        if c == '\n' || (closed && matches!(c, ' ' | ',' | ']' | '}' | '\t' | '\r')) {
+            break;
+        }
+        length += c.len_utf8();
+        closed |= before == '}' && c == '}';
+        before = c;
+    }
+    Span::new(id, start, start + length)
 }
 
 /// One line of the text, and where it starts.
@@ -147,6 +155,11 @@ pub(super) fn explain(text: &str, id: SourceId, at: usize, info: &str) -> Diagno
         return tag(word(text, id, start, start));
     }
     let (message, help) = sentence(&line, here, at, info);
+    // A colon alone says little: underline the key before it.
+    let key = text[..at]
+        .get(line.first()..)
+        .filter(|k| here.starts_with(':') && !k.is_empty() && !k.contains(": "));
+    let span = key.map_or(span, |k| Span::new(id, at - k.len(), at));
     let mistake = Diagnostic::error("RB0001", span, message);
     if help.is_empty() { mistake } else { mistake.help(help) }
 }

@@ -90,6 +90,24 @@ fn places_are_exact_in_bytes() {
 }
 
 #[test]
+fn values_left_out_and_lists_without_indentation_have_places() {
+    let text = "a:\n-\n# - c\n-   # x\n- - -1\n-\n  -\nb: # c\n- k: v\n  l:\n- {m: , n: []}\nc:\n- |\n  x\n";
+    let root = good(text);
+    let a = root.get("a").unwrap();
+    let start = |n: &Node| n.span.start as usize;
+    let dashes: Vec<usize> = a.as_list().unwrap().iter().map(start).collect();
+    assert_eq!(dashes, [4, 12, text.find("- -1").unwrap(), text.find("-\n  -").unwrap() + 4]);
+    assert_eq!(slice(text, a.span), &text[3..text.find("\nb:").unwrap()]);
+    assert_eq!(slice(text, a.as_list().unwrap()[2].span), "- -1");
+    assert_eq!(slice(text, root.get("b").unwrap().span), "- k: v\n  l:\n- {m: , n: []}");
+    let b = root.get("b").unwrap().as_list().unwrap();
+    assert_eq!(start(b[0].get("l").unwrap()), text.find("l:").unwrap() + 2);
+    assert_eq!(start(b[1].get("m").unwrap()), text.find("m:").unwrap() + 2);
+    assert_eq!(slice(text, root.get("c").unwrap().span), "- |\n  x");
+    check_places(text, &root);
+}
+
+#[test]
 fn byte_order_mark_and_carriage_returns_are_accepted() {
     let text = "\u{feff}a: 'x'\r\nb:\r\n  - é\r\nc: |\r\n  l1\r\n  l2\r\n";
     let root = good(text);
@@ -246,6 +264,23 @@ fn size_and_number_of_nodes_are_bounded() {
     assert_eq!(mistakes(&format!("{most}\n"))[0].code, "RB0008");
     assert_eq!(mistakes(&"- a\n".repeat(200_000))[0].code, "RB0009");
     let _ = good(&"- a\n".repeat(199_999));
+}
+
+/// The work must grow with the text, not with its square; the deadline is far above the one and far below the other.
+#[test]
+fn hostile_shapes_cost_no_more_than_others() {
+    let shapes = [
+        "[],", "a,", "{},", "{{x}},", "\"a\",", "a: b,", "[a],\n ", "'',", "{a: b},", "&a b,", "!a b,",
+    ];
+    let start = std::time::Instant::now();
+    for shape in shapes {
+        let most = 20_000;
+        for text in [format!("[{}]", shape.repeat(most)), format!("k: [{}", shape.repeat(most))] {
+            let (node, diagnostics, _) = tree(&text);
+            assert!(node.is_some() || diagnostics.has_errors(), "{shape}");
+        }
+    }
+    assert!(start.elapsed() < std::time::Duration::from_secs(100), "{:?}", start.elapsed());
 }
 
 #[test]
