@@ -107,10 +107,10 @@ impl Context {
     }
 
     fn inventory_files(&self) -> Result<Vec<PathBuf>, CliError> {
-        let configured = self.config.inventory.as_deref().unwrap_or_default();
+        let configured = self.config.inventory.as_slice();
         let named: Vec<PathBuf> = match (self.global.inventory.as_slice(), configured) {
             ([], []) => vec![PathBuf::from("inventory")],
-            ([], configured) => configured.iter().map(|p| PathBuf::from(&p.value)).collect(),
+            ([], configured) => configured.iter().map(PathBuf::from).collect(),
             (flags, _) => flags.to_vec(),
         };
         let mut files = Vec::new();
@@ -141,7 +141,7 @@ impl Context {
             .global
             .journal
             .clone()
-            .or_else(|| self.config.journal.as_ref().map(|p| PathBuf::from(&p.value)))
+            .or_else(|| self.config.journal.as_ref().map(PathBuf::from))
         {
             return Ok(path);
         }
@@ -174,7 +174,7 @@ impl Context {
             transport: Arc::new(Connector::new()),
             catalog: &CATALOG,
             channels: Arc::new(people::channels(&self.config)?),
-            ssh_options: people::ssh_options(&self.config),
+            ssh_options: self.config.ssh_options(),
         })
     }
 
@@ -221,7 +221,7 @@ fn find_runbook(name: &Path) -> Result<PathBuf, CliError> {
 }
 
 fn no_text(what: &str, path: &Path, why: &str) -> CliError {
-    let d = Diagnostic::nowhere("RB0001", format!("there is no {what} `{}`", path.display())).help(why);
+    let d = Diagnostic::nowhere("RB0721", format!("there is no {what} `{}`", path.display())).help(why);
     CliError::Texts(d.into(), Box::default())
 }
 

@@ -40,7 +40,7 @@ pub fn run(context: &Context, format: Format) -> Result<Exit, CliError> {
             let connections = Arc::new(Connections::new(
                 Arc::new(Connector::new()),
                 Arc::new(inventory),
-                super::people::ssh_options(&context.config),
+                context.config.ssh_options(),
             ));
             let observer = Observer::new(connections.clone());
             let looks: Vec<Operation> = hosts.iter().map(date).collect();

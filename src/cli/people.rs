@@ -1,23 +1,21 @@
-//! From the configuration to what the run floor takes: channels by name with their secrets read, and options for `ssh`.
+//! From the configuration to what the run floor takes: channels by name, their secrets read.
 
 use std::collections::BTreeMap;
 
 use super::exit::CliError;
 use crate::config::{self, Config, Secret, Template};
 use crate::notify::{Channel, WebhookStyle};
-use crate::run::connections::SshOptions;
 
 /// The channels of every name that a runbook may notify: channels, people, groups.
 ///
 /// # Errors
 /// A secret that cannot be read.
 pub fn channels(config: &Config) -> Result<BTreeMap<String, Vec<Channel>>, CliError> {
-    let names = config.channels.keys().chain(config.people.keys()).chain(config.groups.keys());
     let mut by_name = BTreeMap::new();
-    for name in names {
+    for name in config.recipient_names() {
         let Some(recipient) = config.recipients(name) else { continue };
         let channels: Result<Vec<Channel>, CliError> = recipient.channels.iter().map(|(name, c)| channel(name, c)).collect();
-        by_name.insert(name.clone(), channels?);
+        by_name.insert(name.to_owned(), channels?);
     }
     Ok(by_name)
 }
@@ -48,14 +46,4 @@ fn secret(channel: &str, secret: &Secret) -> Result<String, CliError> {
             .map_err(|e| missing(format!("{path}: {e}"))),
         Secret::Env(name) => std::env::var(name).map_err(|_| missing(format!("the environment variable {name} is not set"))),
     }
-}
-
-/// `-o NAME=VALUE` for every connection; the configuration has already refused what could run something.
-#[must_use]
-pub fn ssh_options(config: &Config) -> SshOptions {
-    let mut options: SshOptions = config.ssh.options.iter().map(|(k, v)| (k.clone(), v.value.clone())).collect();
-    if let Some(timeout) = &config.ssh.connect_timeout {
-        options.push((String::from("ConnectTimeout"), timeout.value.as_secs().max(1).to_string()));
-    }
-    options
 }

@@ -81,14 +81,14 @@ pub fn make(context: &Context, arguments: &PlanArguments) -> Result<Made, CliErr
         params: &values,
         catalog: &CATALOG,
         limit: limit.as_deref(),
-        max_hosts: context.config.limits.max_hosts.as_ref().map(|m| m.value),
+        max_hosts: context.config.limits.max_hosts,
         offline: arguments.offline,
         now: context.clock().now(),
     };
     let connections = Arc::new(Connections::new(
         Arc::new(Connector::new()),
         Arc::new(inventory.clone()),
-        super::people::ssh_options(&context.config),
+        context.config.ssh_options(),
     ));
     // The planner is given eyes only: an observer has no way to change anything.
     let observer = Observer::new(connections.clone());

@@ -32,7 +32,7 @@ pub fn run(context: &Context, only: Option<&str>, format: Format) -> Result<Exit
     let connections = Arc::new(Connections::new(
         Arc::new(Connector::new()),
         Arc::new(inventory.clone()),
-        super::people::ssh_options(&context.config),
+        context.config.ssh_options(),
     ));
     let observer = Observer::new(connections.clone());
     let obligations = context.journal()?.obligations(true)?;
