@@ -19,6 +19,7 @@ pub fn replay(run: RunId, records: &[Record]) -> Result<RunState, ReplayError> {
     };
     let mut state = RunState::new(run, (**created).clone());
     state.sequence = first.sequence;
+    state.last_at = first.at;
     for record in rest {
         state.apply(record)?;
     }

@@ -85,6 +85,8 @@ pub struct RunState {
     pub created: Arc<RunCreated>,
     /// Of the last event.
     pub sequence: u64,
+    /// When that was.
+    pub last_at: Timestamp,
     /// Which part of its life.
     pub phase: Phase,
     /// When it first started.
@@ -150,6 +152,7 @@ impl RunState {
             id,
             created: Arc::new(created),
             sequence: 1,
+            last_at: Timestamp::default(),
             phase: Phase::Created,
             started_at: None,
             steps,
@@ -203,6 +206,8 @@ impl RunState {
         let nodes = &self.created.plan.nodes;
         RunFacts {
             id: self.id.to_string(),
+            now: self.last_at,
+            empty_loops: self.created.plan.empty_loops.clone(),
             planned: hosts(&mut nodes.iter().filter(|n| n.section.is_work())),
             changed: hosts(&mut nodes.iter().filter(|n| self.changed.contains(&n.id))),
             failure: self.failure.as_ref().map(|(id, failure)| {
@@ -237,6 +242,7 @@ impl RunState {
             self.steps.insert(id.clone(), next);
         }
         self.sequence = record.sequence;
+        self.last_at = record.at;
         self.note(&record.event, record.at);
         Ok(())
     }

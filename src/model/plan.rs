@@ -33,6 +33,9 @@ pub struct Plan {
     pub refusals: Vec<Refusal>,
     /// What people should know.
     pub warnings: Vec<String>,
+    /// Loops that have no turn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub empty_loops: Vec<StepId>,
 }
 
 impl Plan {

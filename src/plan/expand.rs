@@ -31,6 +31,7 @@ pub(super) struct Planner<'a> {
     pub(super) needs: Vec<Operation>,
     pub(super) refusals: Vec<Refusal>,
     pub(super) warnings: BTreeSet<String>,
+    empty_loops: Vec<StepId>,
     diagnostics: Diagnostics,
 }
 
@@ -74,6 +75,7 @@ impl<'a> Planner<'a> {
             needs: Vec::new(),
             refusals: Vec::new(),
             warnings: BTreeSet::new(),
+            empty_loops: Vec::new(),
             diagnostics: Diagnostics::new(),
         }
     }
@@ -123,6 +125,9 @@ impl<'a> Planner<'a> {
         }
         self.refusals.extend(capacity::refusals(&work, &pools));
         let forecasts = self.pool_forecasts(&pools);
+        // One cause is told once, however many steps meet it.
+        let mut told = BTreeSet::new();
+        self.refusals.retain(|r| told.insert(r.message.clone()));
         let mut plan = Plan {
             runbook: self.input.runbook.name.clone(),
             description: self.input.runbook.description.clone(),
@@ -134,6 +139,7 @@ impl<'a> Planner<'a> {
             pools: forecasts,
             refusals: self.refusals,
             warnings: self.warnings.into_iter().collect(),
+            empty_loops: self.empty_loops,
         };
         let hosts = plan.changed_hosts().len();
         if let Some(most) = self.input.max_hosts.filter(|most| hosts > *most) {
@@ -190,6 +196,8 @@ impl<'a> Planner<'a> {
     pub(super) fn scope(&self, place: &Place, host: Option<&HostName>) -> Scope {
         let facts = RunFacts {
             planned: planned_hosts(&self.nodes),
+            now: self.input.now,
+            empty_loops: self.empty_loops.clone(),
             ..RunFacts::default()
         };
         results::scope(
@@ -305,6 +313,9 @@ impl<'a> Planner<'a> {
                 return Vec::new();
             }
         };
+        if turns.is_empty() {
+            self.empty_loops.push(step.id.clone());
+        }
         let sizes = match self.batches(l, place, turns.len()) {
             Ok(sizes) => sizes,
             Err(diagnostic) => {

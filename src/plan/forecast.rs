@@ -15,7 +15,7 @@ use crate::model::action::{
     Action, Arguments, Change, Class, Context, Decision, Literals, Observation, PoolEffect, ResourceKey, RunsOn, Scope as Around, Undo,
 };
 use crate::model::inventory::Pool;
-use crate::model::operation::{Identity, Output};
+use crate::model::operation::{Act, Identity, Output};
 use crate::model::plan::{EffectKind, Forecast, Node, NodeEffect, PoolForecast, Refusal, Section};
 use crate::model::runbook::{Call, Step, UndoRule};
 use crate::model::text::Scope;
@@ -65,6 +65,8 @@ enum Look {
     Seen(Observation),
     Missing,
     Offline,
+    /// It measures over a span of time, which a plan does not take.
+    Measures(std::time::Duration),
     Trouble(String),
 }
 
@@ -147,6 +149,13 @@ impl Planner<'_> {
         if self.input.offline && !operations.is_empty() {
             return Look::Offline;
         }
+        let pauses = operations.iter().filter_map(|o| match o.act {
+            Act::Pause { span } => Some(span),
+            _ => None,
+        });
+        if let Some(span) = pauses.max() {
+            return Look::Measures(span);
+        }
         let outputs: Vec<Option<&Output>> = operations.iter().map(|o| self.seen.get(o)).collect();
         let missing: Vec<_> = operations
             .iter()
@@ -170,13 +179,19 @@ impl Planner<'_> {
         let why = match look {
             Look::Trouble(message) => message,
             Look::Offline => String::from("planned offline: nothing was looked at"),
+            Look::Measures(span) => {
+                node.forecast = Forecast::AtRunTime {
+                    why: format!("measures for {}", friendly(span)),
+                };
+                return;
+            }
             Look::Missing | Look::Seen(_) => String::new(),
         };
         let trouble = !why.is_empty() && !self.input.offline;
         if trouble && site.place.section.is_work() && site.step.allow_failure.is_none() {
             self.refusals.push(Refusal {
                 node: Some(node.id.clone()),
-                message: format!("`{}` cannot look: {why}", node.id),
+                message: format!("cannot look: {why}"),
                 counterexample: Vec::new(),
                 instead: None,
             });
@@ -344,7 +359,7 @@ impl Planner<'_> {
                 });
                 return None;
             }
-            Look::Missing | Look::Offline => return None,
+            Look::Missing | Look::Offline | Look::Measures(_) => return None,
         };
         Some(PoolNow {
             pool: name.clone(),

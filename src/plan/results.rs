@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::base::clock::Timestamp;
 use crate::base::id::{HostName, StepId};
+use crate::lang::expression::NOW;
 use crate::model::inventory::Inventory;
 use crate::model::plan::{Node, Turn};
 use crate::model::text::Scope;
@@ -166,6 +168,10 @@ pub struct RunFacts {
     pub changed: Vec<HostName>,
     /// step, host, summary of the first failure.
     pub failure: Option<(String, String, String)>,
+    /// What `now()` says.
+    pub now: Timestamp,
+    /// Loops that have no turn: `steps.LOOP.all` is an empty list.
+    pub empty_loops: Vec<StepId>,
 }
 
 /// Everything a node's texts and expressions can see, but for `result` and `results`.
@@ -181,7 +187,8 @@ pub fn scope(
 ) -> Scope {
     let mut scope = Scope::new();
     scope.set("params", params.clone());
-    scope.set("steps", results.visible(turns, host));
+    scope.set("steps", with_empty_loops(results.visible(turns, host), &run.empty_loops));
+    scope.set(NOW, Value::Int(run.now.0.div_euclid(1000)));
     scope.set("groups", groups(inventory));
     scope.set("run", run_value(run));
     // `validate: [php, -l, "{{file}}"]`: whoever puts the file in place fills in its temporary name.
@@ -190,6 +197,15 @@ pub fn scope(
         scope.set(name.clone(), value.clone());
     }
     scope
+}
+
+fn with_empty_loops(steps: Value, loops: &[StepId]) -> Value {
+    let Value::Map(mut map) = steps else { return steps };
+    for name in loops {
+        map.entry(name.0.clone())
+            .or_insert_with(|| Value::map([("all", Value::List(Vec::new()))]));
+    }
+    Value::Map(map)
 }
 
 fn names(hosts: &[HostName]) -> Value {

@@ -240,7 +240,7 @@ fn untouched(story: &Story<'_>) -> Vec<String> {
 
 fn next(story: &Story<'_>) -> Vec<String> {
     let run = bare(story.run);
-    let look = format!("runbook show {run}   |  runbook postmortem {run}");
+    let look = format!("runbook show {run}");
     let logs = format!("runbook logs {run} --failed");
     match story.outcome {
         Some((RunOutcome::Succeeded | RunOutcome::Refused | RunOutcome::Denied, _)) => vec![look],
@@ -267,7 +267,7 @@ CHANGED        return_others[web-02].other_ready on lb-01   web-02: maint → re
                drain_master on lb-01                        web-01: ready → drain
                free_memory on web-01                        restart app
                return_master on lb-01                       web-01: drain → ready
-NEXT           runbook show 3   |  runbook postmortem 3
+NEXT           runbook show 3
 ";
         assert_eq!(s, expected);
     }
@@ -286,7 +286,7 @@ OBLIGATIONS    3.1  web-01 out of pool web (drain)
                  not given back: web-01 answers 503, expected 200
                  → close: runbook obligations discharge 3.1   (or: waive 3.1)
 NEXT           runbook logs 3 --failed
-               runbook show 3   |  runbook postmortem 3
+               runbook show 3
 ";
         assert_eq!(s, expected);
     }

@@ -96,6 +96,10 @@ fn command(destination: &SshDestination, accept_new: bool, socket: &Path, log: &
     }
     let mut command = Command::new("ssh");
     command.args(["-T", "-M", "-e", "none", "-S"]).arg(socket).arg("-E").arg(log);
+    // ssh takes the first value of an option: what the configuration says comes before our defaults.
+    for (name, value) in &destination.options {
+        command.arg("-o").arg(format!("{name}={value}"));
+    }
     let seconds = bound::CONNECT_TIMEOUT_S;
     let checking = if accept_new { "accept-new" } else { "yes" };
     for option in [
@@ -124,9 +128,6 @@ fn command(destination: &SshDestination, accept_new: bool, socket: &Path, log: &
     }
     if let Some(file) = &destination.identity_file {
         command.arg("-o").arg("IdentitiesOnly=yes").arg("-i").arg(file);
-    }
-    for (name, value) in &destination.options {
-        command.arg("-o").arg(format!("{name}={value}"));
     }
     for (flag, value) in [
         ("-p", destination.port.map(|p| p.to_string())),
