@@ -139,7 +139,11 @@ impl Writing {
             return Some(if file.exists? { vec![String::from("remove")] } else { Vec::new() });
         };
         if !file.exists? {
-            return Some(vec![format!("create, {} lines", content.lines().count())]);
+            let lines = match content.lines().count() {
+                1 => String::from("1 line"),
+                n => format!("{n} lines"),
+            };
+            return Some(vec![format!("create, {lines}")]);
         }
         let mut found = Vec::new();
         if file.utf8? && file.content.as_ref()? != content {
