@@ -1,1 +1,4 @@
-//! Floor 6: people asked at the terminal; the waiting list is the journal.
+//! Floor 6: people asked at a terminal. An answer means nothing until the journal has taken it; that is the caller's business, as is
+//! who may answer.
+
+pub mod terminal;

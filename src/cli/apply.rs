@@ -6,6 +6,7 @@ use super::exit::{CliError, Exit};
 use super::output::{err, interactive};
 use super::plan::{self, Made};
 use super::progress;
+use crate::approval::terminal;
 use crate::model::event::RunCreated;
 use crate::model::plan::Plan;
 use crate::report;
@@ -84,8 +85,7 @@ fn confirm(context: &Context, arguments: &ApplyArguments, plan: &Plan) -> Result
         )));
     }
     err(&format!("{}\n", report::plan::total(plan)));
-    let yes = dialoguer::Confirm::new().with_prompt("Run this plan?").default(false).interact();
-    match yes {
+    match terminal::confirm("Run this plan?") {
         Ok(true) => Ok(()),
         Ok(false) => Err(CliError::Refused(String::from("not confirmed; nothing was changed"))),
         Err(error) => Err(CliError::Usage(format!("no answer: {error}"))),

@@ -129,10 +129,7 @@ fn ask_missing(context: &Context, compiled: &Compiled, given: &mut BTreeMap<Stri
         } else {
             format!("{} ({})", param.name, param.description)
         };
-        let answer: String = dialoguer::Input::new()
-            .with_prompt(prompt)
-            .interact_text()
-            .map_err(|e| CliError::Usage(format!("no answer: {e}")))?;
+        let answer = crate::approval::terminal::text(&prompt).map_err(|e| CliError::Usage(format!("no answer: {e}")))?;
         given.insert(param.name.clone(), answer);
     }
     Ok(())

@@ -11,6 +11,7 @@ use super::arguments::Format;
 use super::context::Context;
 use super::exit::{CliError, Exit};
 use super::output::{err, interactive, out};
+use crate::approval::terminal;
 use crate::base::id::RunId;
 use crate::base::sanitise;
 use crate::engine::Input;
@@ -272,16 +273,7 @@ impl Screen {
 
 impl Asker {
     fn ask(&self, request: &ApprovalRequest) {
-        let choice = dialoguer::Select::new()
-            .with_prompt("Your answer")
-            .items(["approve", "deny"])
-            .default(1)
-            .interact_opt();
-        let granted = match choice {
-            Ok(Some(0)) => true,
-            Ok(Some(_)) => false,
-            Ok(None) | Err(_) => return,
-        };
+        let Some(granted) = terminal::approve() else { return };
         let at = system_now();
         let answer = ApprovalAnswer {
             granted,
