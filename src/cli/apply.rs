@@ -17,6 +17,11 @@ use crate::run::system;
 /// # Errors
 /// Invalid texts; a plan that is refused; a journal that takes nothing.
 pub fn run(context: &Context, arguments: &ApplyArguments) -> Result<Exit, CliError> {
+    if arguments.plan.offline {
+        return Err(CliError::Usage(String::from(
+            "--offline only plans; without looking at the hosts nothing is proved, and nothing is run",
+        )));
+    }
     let made = plan::make(context, &arguments.plan)?;
     let format = arguments.plan.output;
     if format == Format::Text {

@@ -1,5 +1,7 @@
 //! `runbook obligations`, and the line that every command ends with while something is owed.
 
+use std::sync::Arc;
+
 use super::arguments::{Format, ObligationCommand};
 use super::context::Context;
 use super::exit::{CliError, Exit};
@@ -9,10 +11,14 @@ use crate::base::id::RunId;
 use crate::engine::replay::replay;
 use crate::engine::run::Phase;
 use crate::journal::Journal;
-use crate::model::event::Event;
+use crate::model::event::{Event, RunCreated};
 use crate::model::obligation::Obligation;
 use crate::report::{self, Style};
+use crate::run::connections::Connections;
+use crate::run::observe::Observer;
+use crate::run::pools::Pools;
 use crate::run::system;
+use crate::transport::Connector;
 
 /// Lists, shows, discharges, waives.
 ///
@@ -42,6 +48,13 @@ pub fn run(context: &Context, command: Option<ObligationCommand>, format: Format
             let one = find(journal.as_ref(), &id)?;
             if !one.is_open() {
                 return Err(CliError::Usage(format!("obligation {id} is not open")));
+            }
+            if one.return_node.is_none() {
+                let words = format!(
+                    "nothing in run {} gives this back; return it with a runbook of its own, then: runbook obligations waive {id} --reason …",
+                    one.run
+                );
+                return Err(CliError::Usage(words));
             }
             resume::run(context, one.run, false, format)
         }
@@ -95,8 +108,35 @@ fn waive(context: &Context, journal: &dyn Journal, id: &str, reason: &str) -> Re
         }],
         at,
     )?;
+    clear_mark(context, &one, &state.created)?;
     out(&format!("waived by {by}: {} ({})\n", one.what, one.id));
     Ok(Exit::Done)
+}
+
+/// The balancer's own record that the member is taken goes with the debt.
+fn clear_mark(context: &Context, debt: &Obligation, created: &RunCreated) -> Result<(), CliError> {
+    let (Some(pool), Some(member)) = (&debt.pool, &debt.member) else {
+        return Ok(());
+    };
+    let inventory = Arc::new(created.inventory.clone());
+    let connections = Arc::new(Connections::new(
+        Arc::new(Connector::new()),
+        inventory.clone(),
+        context.config.ssh_options(),
+    ));
+    let pools = Pools::new(
+        Observer::new(connections.clone()),
+        inventory,
+        context.clock(),
+        &created.by,
+        &created.uid,
+        "",
+    );
+    super::runtime()?.block_on(async {
+        pools.clear(pool, member.as_str()).await;
+        connections.close().await;
+    });
+    Ok(())
 }
 
 /// Says what is owed and what was interrupted, on stderr. Says nothing where there is no journal, and never makes one.

@@ -61,7 +61,7 @@ async fn watch(context: &Context, supervisor: &Supervisor, run: RunId, options: 
     tokio::pin!(driving);
     let mut wished = Some(wished);
     let mut wishes: Option<mpsc::Sender<Input>> = None;
-    let mut interrupts = 0u32;
+    let (mut interrupts, mut told, mut asked) = (0u32, false, None);
     let mut heartbeat = tokio::time::interval(Duration::from_secs(30));
     heartbeat.tick().await;
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
@@ -69,8 +69,11 @@ async fn watch(context: &Context, supervisor: &Supervisor, run: RunId, options: 
         tokio::select! {
             biased;
             Some(record) = records.recv() => {
-                let asks = screen.show(&record);
-                if let (Some(request), true) = (asks, options.detach) {
+                if let (Some(request), true) = (screen.show(&record), options.detach) {
+                    asked = Some(request);
+                }
+                // What is under way ends first: an attempt that is dropped in the middle would be lost.
+                if let Some(request) = asked.as_ref().filter(|_| screen.running.is_empty()) {
                     screen.clear();
                     err(&format!("run {run} waits for approval: runbook approve {} {}; then: runbook resume {}\n", run.0, request.gate, run.0));
                     return Ok(Exit::Waiting);
@@ -82,13 +85,14 @@ async fn watch(context: &Context, supervisor: &Supervisor, run: RunId, options: 
             _ = terminate.recv() => interrupts += 1,
             _ = heartbeat.tick() => screen.beat(context.clock().now()),
         }
-        if interrupts == 1
+        if interrupts >= 1
+            && !told
             && let Some(sender) = &wishes
         {
             screen.note("stopping: steps under way end, what was taken is given back; press Ctrl-C again to leave at once");
-            let _ = sender.send(Input::CancelRequested { by: system::person() }).await;
-            interrupts = 2;
-        } else if interrupts > 2 {
+            // The inbox has room for every attempt and a person's wishes.
+            told = sender.try_send(Input::CancelRequested { by: system::person() }).is_ok();
+        } else if interrupts > 1 {
             screen.clear();
             err(&format!(
                 "left run {run} as it is; its journal is whole. Go on with: runbook resume {}\n",
@@ -97,7 +101,8 @@ async fn watch(context: &Context, supervisor: &Supervisor, run: RunId, options: 
             return Ok(Exit::Lost);
         }
     };
-    while let Ok(record) = records.try_recv() {
+    // Everybody who had news has ended by now, so this ends too.
+    while let Some(record) = records.recv().await {
         screen.show(&record);
     }
     screen.clear();
@@ -116,6 +121,7 @@ struct Screen {
     running: Vec<(crate::base::id::NodeId, crate::base::clock::Timestamp)>,
     bars: Option<Bars>,
     asker: Option<Asker>,
+    approvers: crate::config::Config,
 }
 
 struct Bars {
@@ -160,6 +166,7 @@ impl Screen {
                 rows: Default::default(),
             }),
             asker,
+            approvers: context.config.clone(),
         }
     }
 
@@ -257,7 +264,8 @@ impl Screen {
             .map(|c| report::approval::text(request, c, &self.so_far(), system_now(), Style { color: self.color }))
             .unwrap_or_default();
         self.note(text.trim_end());
-        let Some(asker) = self.asker.clone() else {
+        let allowed = self.approvers.may_approve(&system::person(), &request.from);
+        let Some(asker) = self.asker.clone().filter(|_| allowed) else {
             self.note(&format!(
                 "waiting for an answer from another shell: runbook approve {} {}   (or: runbook deny …)",
                 request.run.0, request.gate

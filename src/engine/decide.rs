@@ -6,6 +6,7 @@ use super::step::StepState;
 use super::unwind::{self, Turnback};
 use super::{Ending, Input, Intent, Now, obligations, start_gate};
 use crate::base::id::NodeId;
+use crate::model::action::Class;
 use crate::model::event::{Event, Failure, FailureKind, RunOutcome};
 use crate::model::plan::Section;
 
@@ -19,9 +20,15 @@ const WORK: [Section; 3] = [Section::Require, Section::Steps, Section::Verify];
 pub fn decide(state: &RunState, now: Now<'_>, input: Input) -> Vec<Event> {
     match input {
         Input::Tick => tick(state, now),
-        Input::Prepared { node, attempt, intent } if current(state, &node, attempt) => prepared(state, now, node, attempt, intent),
+        Input::Prepared { node, attempt, intent } if current(state, &node, attempt) => {
+            if too_late(state, &node) {
+                vec![stopped(node, attempt)]
+            } else {
+                prepared(state, now, node, attempt, intent)
+            }
+        }
         Input::Ended { node, attempt, ending } if current(state, &node, attempt) => ended(state, now, node, attempt, ending),
-        Input::UndoEnded { node, result } if matches!(state.step(&node), StepState::Undoing { .. }) => undo_ended(state, node, result),
+        Input::UndoEnded { node, result } if matches!(state.step(&node), StepState::Undoing { .. }) => undo_ended(state, now, node, result),
         Input::ReturnRefused { id, node, why } if matches!(state.step(&node), StepState::Running { .. }) => {
             vec![Event::ReturnRefused { id, why }]
         }
@@ -32,6 +39,24 @@ pub fn decide(state: &RunState, now: Now<'_>, input: Input) -> Vec<Event> {
             vec![Event::CancelRequested { by }]
         }
         _ => Vec::new(),
+    }
+}
+
+/// The run began to stop while the attempt was still looking: nothing of it is sent any more.
+fn too_late(state: &RunState, node: &NodeId) -> bool {
+    let work = state.node(node).is_some_and(|n| n.section.is_work());
+    state.phase == Phase::Unwinding && work && !state.started_unwinding.contains(node)
+}
+
+fn stopped(node: NodeId, attempt: u32) -> Event {
+    let message = String::from("the run stopped before this changed anything");
+    Event::StepFailed {
+        node,
+        attempt,
+        failure: Failure {
+            kind: FailureKind::Cancelled,
+            message,
+        },
     }
 }
 
@@ -58,6 +83,8 @@ fn ended(state: &RunState, now: Now<'_>, node: NodeId, attempt: u32, ending: End
     match ending {
         Ending::Succeeded { changed, result, summary } => {
             let paid = obligations::discharged_by(state, &node);
+            // What an earlier attempt of this node sent, before it was lost or failed, counts.
+            let changed = changed || state.intended.iter().any(|i| i.node == node);
             let mut events = vec![Event::StepSucceeded {
                 node,
                 attempt,
@@ -78,6 +105,12 @@ fn ended(state: &RunState, now: Now<'_>, node: NodeId, attempt: u32, ending: End
             None => vec![Event::StepFailed { node, attempt, failure }],
         },
         Ending::Lost(failure) => vec![Event::StepLost { node, attempt, failure }],
+        Ending::NotStarted(failure) => vec![Event::StepRetryScheduled {
+            node,
+            attempt,
+            until: now.at,
+            failure,
+        }],
     }
 }
 
@@ -99,10 +132,11 @@ fn retry_at(state: &RunState, now: Now<'_>, node: &NodeId, attempt: u32, failure
     (attempt < retry.attempts).then(|| now.at.after(delay))
 }
 
-fn undo_ended(state: &RunState, node: NodeId, result: Result<String, Failure>) -> Vec<Event> {
+fn undo_ended(state: &RunState, now: Now<'_>, node: NodeId, result: Result<String, Failure>) -> Vec<Event> {
     match result {
         Ok(summary) => {
-            let void = obligations::void(state, &node);
+            let mut void = obligations::void(state, &node);
+            void.extend(obligations::owed_again(state, now, &node));
             let mut events = vec![Event::UndoSucceeded { node, summary }];
             events.extend(void);
             events
@@ -125,8 +159,14 @@ fn running(state: &RunState, now: Now<'_>) -> Vec<Event> {
     }
     let mut events = repeat_lost(state, now);
     if schedule::all_done(state, now, &WORK) {
+        if let Some(debt) = state.open_obligations().find(|o| o.return_node.is_some()) {
+            return vec![Event::UnwindStarted {
+                reason: format!("{} is still owed: {}", debt.id, debt.what),
+            }];
+        }
         if schedule::all_over(state, now, &[Section::Finally]) {
-            return vec![finished(state, now, RunOutcome::Succeeded)];
+            let whole = schedule::all_done(state, now, &[Section::Finally]);
+            return vec![finished(state, now, if whole { RunOutcome::Succeeded } else { RunOutcome::Failed })];
         }
         events.extend(schedule::start_ready(state, now, &[Section::Finally]));
     } else {
@@ -183,17 +223,31 @@ fn repeat_lost(state: &RunState, now: Now<'_>) -> Vec<Event> {
     .collect()
 }
 
+/// What no longer has to be waited for: retries, questions, probes. A return under way goes on.
+fn stop_waiting(state: &RunState) -> Vec<Event> {
+    let of = |(id, step): (&NodeId, &StepState)| {
+        let node = state.node(id)?;
+        let returning = state.started_unwinding.contains(id);
+        match step {
+            StepState::WaitingRetry { attempt, .. } if returning => Some(Event::StepStarted {
+                node: id.clone(),
+                attempt: attempt + 1,
+            }),
+            StepState::WaitingRetry { .. } | StepState::AwaitingApproval if node.section.is_work() => Some(Event::StepCancelled {
+                node: id.clone(),
+                why: String::from("the run is unwinding"),
+            }),
+            StepState::Running { attempt, .. } if node.class == Class::Probe && node.section.is_work() && !returning => {
+                Some(stopped(id.clone(), *attempt))
+            }
+            _ => None,
+        }
+    };
+    state.steps.iter().filter_map(of).collect()
+}
+
 fn unwinding(state: &RunState, now: Now<'_>) -> Vec<Event> {
-    let waiting = state
-        .steps
-        .iter()
-        .filter(|(_, s)| matches!(s, StepState::WaitingRetry { .. } | StepState::AwaitingApproval));
-    let mut events: Vec<Event> = waiting
-        .map(|(node, _)| Event::StepCancelled {
-            node: node.clone(),
-            why: String::from("the run is unwinding"),
-        })
-        .collect();
+    let mut events = stop_waiting(state);
     if !events.is_empty() {
         return events;
     }
@@ -207,7 +261,8 @@ fn unwinding(state: &RunState, now: Now<'_>) -> Vec<Event> {
                 .find(|i| i.node == node)
                 .map(|i| i.summary.clone())
                 .unwrap_or_default();
-            events.push(Event::UndoStarted { node, attempt: 1, summary });
+            let attempt = state.undo_attempts.get(&node).copied().unwrap_or(0) + 1;
+            events.push(Event::UndoStarted { node, attempt, summary });
         }
         Turnback::Return(_, node) => {
             let attempt = state.attempts.get(&node).copied().unwrap_or(0) + 1;
@@ -232,7 +287,10 @@ fn outcome(state: &RunState) -> RunOutcome {
     let lost = state.steps.values().any(|s| matches!(s, StepState::Lost { .. }));
     let owed = state.open_obligations().any(|o| o.return_node.is_some());
     let undo_failed = state.steps.values().any(|s| *s == StepState::UndoFailed);
-    let denied = state.questions.values().any(|q| q.denied() || !q.granted());
+    let denied = state
+        .questions
+        .values()
+        .any(|q| q.denied() || q.expired || (q.request.gate == start_gate() && q.open() && state.failure.is_none()));
     let refused = state.failure.as_ref().is_some_and(|(_, f)| f.kind == FailureKind::Refused);
     match () {
         () if lost => RunOutcome::Lost,

@@ -25,6 +25,8 @@ pub enum Effect {
     Undo {
         /// Whose change.
         node: NodeId,
+        /// From 1.
+        attempt: u32,
     },
 }
 
@@ -48,7 +50,10 @@ pub fn effects(state: &RunState) -> Vec<Effect> {
                 pays,
             })
         }
-        StepState::Undoing { .. } => Some(Effect::Undo { node: id.clone() }),
+        StepState::Undoing { attempt } => Some(Effect::Undo {
+            node: id.clone(),
+            attempt: *attempt,
+        }),
         _ => None,
     };
     state.steps.iter().filter_map(of).collect()

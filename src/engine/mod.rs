@@ -131,12 +131,14 @@ pub enum Ending {
     Failed(Failure),
     /// Started, outcome unknown.
     Lost(Failure),
+    /// A controller that took over found that it never started and never will: it may be made anew.
+    NotStarted(Failure),
 }
 
-/// The gate that `--gate approve` puts before the first change.
+/// The gate that `--gate approve` puts before the first change; no step can have this name.
 #[must_use]
 pub fn start_gate() -> NodeId {
-    NodeId::from("gate")
+    NodeId::from("@start")
 }
 
 /// How long the start gate waits for an answer.

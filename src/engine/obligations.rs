@@ -6,6 +6,7 @@ use super::run::RunState;
 use super::{Intent, Now};
 use crate::base::id::NodeId;
 use crate::lang::template;
+use crate::model::action::Undo;
 use crate::model::event::Event;
 use crate::model::obligation::{Obligation, ObligationId, ObligationState};
 use crate::model::plan::{EffectKind, Node};
@@ -14,41 +15,55 @@ use crate::model::plan::{EffectKind, Node};
 #[must_use]
 pub fn opened_by(state: &RunState, now: Now<'_>, node: &Node, intent: &Intent) -> Vec<Event> {
     let step = now.knowledge.step(node);
-    if step.owes.is_none() && step.leave.is_none() {
-        return Vec::new();
-    }
     // A repeated attempt owes the same debt, not a second one.
-    if state.open_obligations().any(|o| o.taker == node.id) {
+    let already = state.open_obligations().any(|o| o.taker == node.id);
+    if already || (step.owes.is_none() && step.leave.is_none()) {
         return Vec::new();
     }
+    vec![debt(state, now, node, &intent.summary, &intent.undo)]
+}
+
+/// Taking back a change that owed something owes it again: a file that is restored has to be loaded again.
+#[must_use]
+pub fn owed_again(state: &RunState, now: Now<'_>, taker: &NodeId) -> Vec<Event> {
+    let Some(node) = state.node(taker) else { return Vec::new() };
+    let takes = node.pool_effects.iter().any(|e| e.kind == EffectKind::Takes);
+    let open = state.open_obligations().any(|o| &o.taker == taker);
+    if node.owes.is_none() || takes || open {
+        return Vec::new();
+    }
+    vec![debt(state, now, node, "its change was taken back", &Undo::Nothing)]
+}
+
+fn debt(state: &RunState, now: Now<'_>, node: &Node, summary: &str, previous: &Undo) -> Event {
+    let step = now.knowledge.step(node);
     let scope = super::schedule::scope(state, node);
     let (deadline, reason) = match &step.leave {
         Some(leave) => (leave.until, template::render_for_people(&leave.reason, &scope)),
         None => (remaining(state, now), node.name.clone()),
     };
     let taken = node.pool_effects.iter().find(|e| e.kind == EffectKind::Takes);
-    let resource = taken.map_or_else(|| format!("step/{}", node.id), |e| format!("pool/{}/member/{}", e.pool, e.member));
     let what = match taken {
         Some(e) => format!("{} is out of pool {}", e.member, e.pool),
-        None => format!("{} after {}", node.owes.as_ref().map_or("a return", NodeId::as_str), intent.summary),
+        None => format!("{} after {summary}", node.owes.as_ref().map_or("a return", NodeId::as_str)),
     };
     let obligation = Obligation {
         id: ObligationId(format!("{}.{}", state.id.0, state.obligations.len() + 1)),
         run: state.id,
         taker: node.id.clone(),
         return_node: node.owes.clone(),
-        resource,
+        resource: taken.map_or_else(|| format!("step/{}", node.id), |e| format!("pool/{}/member/{}", e.pool, e.member)),
         pool: taken.map(|e| e.pool.clone()),
         member: taken.map(|e| e.member.clone()),
         what,
         reason,
         owner: state.created.by.clone(),
-        previous: intent.undo.clone(),
+        previous: previous.clone(),
         opened_at: now.at,
         deadline: now.at.after(deadline),
         state: ObligationState::Open,
     };
-    vec![Event::ObligationOpened { obligation }]
+    Event::ObligationOpened { obligation }
 }
 
 fn remaining(state: &RunState, now: Now<'_>) -> Duration {

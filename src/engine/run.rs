@@ -54,13 +54,22 @@ pub struct Question {
     pub answers: Vec<ApprovalAnswer>,
     /// Nobody's answer counts any more.
     pub expired: bool,
+    /// Whose yes does not count: where several must agree, the one who started the run is not one of them.
+    pub not_counted: Option<String>,
 }
 
 impl Question {
     /// Enough people said yes and nobody no.
     #[must_use]
     pub fn granted(&self) -> bool {
-        !self.denied() && self.answers.iter().filter(|a| a.granted).count() >= self.request.quorum as usize && self.request.quorum > 0
+        !self.denied() && self.yes() >= self.request.quorum as usize && self.request.quorum > 0
+    }
+
+    fn yes(&self) -> usize {
+        self.answers
+            .iter()
+            .filter(|a| a.granted && self.not_counted.as_ref() != Some(&a.by))
+            .count()
     }
 
     /// Somebody said no.
@@ -109,6 +118,8 @@ pub struct RunState {
     pub refused: BTreeMap<ObligationId, String>,
     /// Nodes started while unwinding.
     pub started_unwinding: BTreeSet<NodeId>,
+    /// Times that taking a node's change back was begun.
+    pub undo_attempts: BTreeMap<NodeId, u32>,
     /// Questions by gate.
     pub questions: BTreeMap<NodeId, Question>,
     /// Pools we hold.
@@ -164,6 +175,7 @@ impl RunState {
             obligations: Vec::new(),
             refused: BTreeMap::new(),
             started_unwinding: BTreeSet::new(),
+            undo_attempts: BTreeMap::new(),
             questions: BTreeMap::new(),
             leases: BTreeMap::new(),
             failure: None,
@@ -276,7 +288,8 @@ impl RunState {
                 undo,
                 before,
             } => {
-                let unwinding = self.phase == Phase::Unwinding;
+                let work = self.node(node).is_some_and(|n| n.section.is_work());
+                let unwinding = self.phase == Phase::Unwinding && (!work || self.started_unwinding.contains(node));
                 let (node, summary, undo, before) = (node.clone(), summary.clone(), undo.clone(), before.clone());
                 self.intended.push(Intended {
                     node,
@@ -286,6 +299,9 @@ impl RunState {
                     before,
                     unwinding,
                 });
+            }
+            Event::UndoStarted { node, attempt, .. } => {
+                self.undo_attempts.insert(node.clone(), *attempt);
             }
             Event::UnwindStarted { reason } => {
                 self.phase = Phase::Unwinding;
@@ -300,6 +316,7 @@ impl RunState {
                         request: request.clone(),
                         answers: Vec::new(),
                         expired: false,
+                        not_counted: (request.quorum > 1).then(|| self.created.by.clone()),
                     },
                 );
             }

@@ -81,7 +81,7 @@ impl StepState {
                 since: at,
                 intended: false,
             },
-            (S::Succeeded { .. } | S::Skipped | S::Undone, Event::StepStarted { attempt, .. }) => {
+            (S::Succeeded { .. } | S::Skipped | S::Undone | S::Cancelled, Event::StepStarted { attempt, .. }) => {
                 // An owed step runs again after the change that owes it was taken back.
                 S::Running {
                     attempt: *attempt,

@@ -49,23 +49,22 @@ enum Verdict {
     Stop,
 }
 
-/// The last change of each node on the way out, newest first.
+/// The changes of the way out: newest node first, each with what was observed before its first change. A repeated attempt has observed
+/// its own work; what has to be restored is what was there before.
 fn latest(state: &RunState) -> Vec<&Intended> {
+    let way_out = || state.intended.iter().filter(|i| !i.unwinding);
     let mut seen = Vec::new();
     let mut list = Vec::new();
-    for intended in state.intended.iter().rev().filter(|i| !i.unwinding) {
-        if !seen.contains(&&intended.node) {
-            seen.push(&intended.node);
-            list.push(intended);
+    for newest in way_out().rev() {
+        if !seen.contains(&&newest.node) {
+            seen.push(&newest.node);
+            list.extend(way_out().find(|i| i.node == newest.node));
         }
     }
     list
 }
 
 fn consider(state: &RunState, now: Now<'_>, node: &Node, intended: &Intended) -> Verdict {
-    if kept(state, now, node) {
-        return Verdict::Pass;
-    }
     let takes = node.pool_effects.iter().any(|e| e.kind == EffectKind::Takes);
     let debt = state.open_obligations().find(|o| o.taker == node.id);
     if let (Some(debt), Some(giver)) = (debt, &node.owes)
@@ -78,7 +77,7 @@ fn consider(state: &RunState, now: Now<'_>, node: &Node, intended: &Intended) ->
             Verdict::Do(Turnback::Return(debt.id.clone(), giver.clone()))
         };
     }
-    if takes && node.owes.is_some() {
+    if kept(state, now, node) || (takes && node.owes.is_some()) {
         return Verdict::Pass;
     }
     match (&intended.undo, state.step(&node.id)) {

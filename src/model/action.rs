@@ -291,7 +291,7 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn run_as_on(&self, host: &HostName) -> Identity {
         match self.inventory.hosts.get(host) {
-            Some(h) if h.login_is_enough => Identity::Login,
+            Some(h) if h.login_is_enough || matches!(self.run_as, Identity::User(user) if h.user.as_ref() == Some(user)) => Identity::Login,
             _ => self.run_as.clone(),
         }
     }

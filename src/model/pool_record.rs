@@ -197,7 +197,15 @@ pub fn parse_answer(stdout: &str) -> Result<Answer, String> {
 }
 
 fn parse_record(json: &str) -> Result<PoolRecord, String> {
-    serde_json::from_str(json).map_err(|_| format!("expected a pool's record, found `{}`", crate::base::sanitise::one_line(json, 120)))
+    use crate::base::sanitise::one_line;
+    let record: PoolRecord =
+        serde_json::from_str(json).map_err(|_| format!("expected a pool's record, found `{}`", one_line(json, 120)))?;
+    // Whoever may log in to the balancer may write there.
+    Ok(PoolRecord {
+        owner: one_line(&record.owner, 100),
+        what: one_line(&record.what, 200),
+        ..record
+    })
 }
 
 /// A name as a file name: everything but letters, digits, `-`, `_` and inner dots as `%xx`.

@@ -370,15 +370,7 @@ impl<'a> Planner<'a> {
                 let value = expression::eval(e, &scope)
                     .map_err(|error| Diagnostic::error("RB0707", e.span, format!("cannot evaluate `items`: {error}")))?;
                 match value {
-                    Value::List(items) => Ok(items
-                        .into_iter()
-                        .enumerate()
-                        .map(|(i, v)| PlannedTurn {
-                            key: item_key(i, &v),
-                            value: v,
-                            host: None,
-                        })
-                        .collect()),
+                    Value::List(items) => Ok(item_turns(items)),
                     _ if self.input.offline => {
                         self.warnings.insert(format!(
                             "the turns of `{}` depend on what a probe shows; offline they are left out",
@@ -466,6 +458,20 @@ fn planned_hosts(nodes: &[Node]) -> Vec<HostName> {
         }
     }
     hosts
+}
+
+/// Turns are told apart by name; a name that occurs again is numbered.
+fn item_turns(items: Vec<Value>) -> Vec<PlannedTurn> {
+    let mut taken = BTreeSet::new();
+    let turn = |(i, value): (usize, Value)| {
+        let mut key = item_key(i, &value);
+        if !taken.insert(key.clone()) {
+            key = format!("{key}#{}", i + 1);
+            taken.insert(key.clone());
+        }
+        PlannedTurn { key, value, host: None }
+    };
+    items.into_iter().enumerate().map(turn).collect()
 }
 
 fn item_key(position: usize, item: &Value) -> String {

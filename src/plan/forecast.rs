@@ -12,9 +12,9 @@ use crate::base::id::{HostName, PoolName};
 use crate::diagnostic::Diagnostic;
 use crate::lang::template;
 use crate::model::action::{
-    Action, Arguments, Change, Class, Context, Decision, Literals, Observation, PoolEffect, ResourceKey, RunsOn, Scope as Around, Undo,
+    Action, Arguments, Change, Class, Context, Decision, Observation, PoolEffect, ResourceKey, RunsOn, Scope as Around, Signature, Undo,
 };
-use crate::model::inventory::Pool;
+use crate::model::inventory::{Inventory, Pool};
 use crate::model::operation::{Act, Identity, Output};
 use crate::model::plan::{EffectKind, Forecast, Node, NodeEffect, PoolForecast, Refusal, Section};
 use crate::model::runbook::{Call, Step, UndoRule};
@@ -42,11 +42,15 @@ impl Predicted {
         Observation(facts.collect())
     }
 
-    fn change(&mut self, change: &Change, certain: bool) {
-        for scope in &change.taints {
-            self.facts.retain(|key, _| &key.scope != scope);
-            self.tainted.insert(scope.clone());
+    fn taint(&mut self, scopes: Vec<Around>) {
+        for scope in scopes {
+            self.facts.retain(|key, _| key.scope != scope);
+            self.tainted.insert(scope);
         }
+    }
+
+    fn change(&mut self, change: &Change, certain: bool) {
+        self.taint(change.taints.clone());
         for (key, value) in &change.predicted {
             self.facts.insert(key.clone(), if certain { value.clone() } else { Value::Unknown });
         }
@@ -104,11 +108,16 @@ impl Planner<'_> {
             node.forecast = Forecast::AtRunTime {
                 why: String::from("its arguments depend on what the run finds"),
             };
+            self.must_be_known(signature, node);
+            if node.class != Class::Probe {
+                self.taint(node);
+            }
             unknown_fields(&(signature.results)())
         } else {
             self.look_and_decide(site, node, certain)?
         };
-        node.pool_effects = self.effects(site.step, signature.pool_effect, node);
+        node.pool_effects = self.effects(site.step, signature, node);
+        self.within_limit(node);
         let changed = match node.forecast {
             Forecast::WillChange { .. } => Some(true),
             Forecast::AtRunTime { .. } if node.class != Class::Probe => None,
@@ -228,6 +237,7 @@ impl Planner<'_> {
                 action.result(&after, &[])
             }
             Decision::Unknown(why) => {
+                self.taint(node);
                 node.forecast = Forecast::AtRunTime { why };
                 Value::Unknown
             }
@@ -291,38 +301,64 @@ impl Planner<'_> {
         self.input.inventory.pools.get(arguments.text("pool")?)
     }
 
-    fn effects(&self, step: &Step, effect: Option<fn(Literals<'_>) -> PoolEffect>, node: &Node) -> Vec<NodeEffect> {
-        let Some(effect) = effect else { return Vec::new() };
-        let arguments = node.arguments.clone();
-        let effect = effect(&|name| arguments.get(name).cloned());
-        let member = |kind| match (arguments.text("pool"), arguments.text("member")) {
-            (Some(pool), Some(member)) => vec![NodeEffect {
-                pool: pool.into(),
-                member: member.into(),
-                kind,
-            }],
-            _ => Vec::new(),
-        };
-        let host = |kind| {
-            let Some(host) = node.host.as_ref().filter(|_| !step.pool_effect_none) else {
-                return Vec::new();
-            };
-            let pools = self.input.inventory.pools.values().filter(|p| p.member(host.as_str()).is_some());
-            pools
-                .map(|p| NodeEffect {
-                    pool: p.name.clone(),
-                    member: host.clone(),
-                    kind,
-                })
-                .collect()
-        };
-        match effect {
-            PoolEffect::None => Vec::new(),
-            PoolEffect::ReturnsMember => member(EffectKind::Returns),
-            _ if !node.may_change() => Vec::new(),
-            PoolEffect::TakesMember => member(EffectKind::Takes),
-            PoolEffect::TakesHost => host(EffectKind::Takes),
-            PoolEffect::DisturbsHost => host(EffectKind::Disturbs),
+    fn effects(&self, step: &Step, signature: &Signature, node: &Node) -> Vec<NodeEffect> {
+        let effects = effects_of(
+            signature,
+            &node.arguments,
+            self.input.inventory,
+            node.host.as_ref(),
+            step.pool_effect_none,
+        );
+        // Who is already out is not taken; who is already in is returned all the same, for the step verifies it.
+        effects
+            .into_iter()
+            .filter(|e| e.kind == EffectKind::Returns || node.may_change())
+            .collect()
+    }
+
+    /// What cannot be said of a change taints everything it might touch.
+    fn taint(&mut self, node: &Node) {
+        let mut scopes: Vec<Around> = node.host.iter().map(|h| Around::Host(h.clone())).collect();
+        scopes.extend(node.arguments.text("pool").map(|p| Around::Pool(p.into())));
+        if scopes.is_empty() {
+            scopes.push(Around::Elsewhere);
+        }
+        self.predicted.taint(scopes);
+    }
+
+    /// Which member a step takes must be known before the run, or nothing about the pool can be proved.
+    fn must_be_known(&mut self, signature: &Signature, node: &Node) {
+        let decides = ["pool", "member", "state", "weight"];
+        let unknown = decides.iter().find(|name| node.arguments.get(name).is_some_and(Value::has_unknown));
+        if let (Some(name), true, RunsOn::Balancers) = (unknown, signature.pool_effect.is_some(), signature.runs_on) {
+            let message = format!(
+                "`{}`: `{name}` is not known before the run, so nothing about the pool's minimum can be proved",
+                node.id
+            );
+            self.refusals.push(Refusal {
+                node: Some(node.id.clone()),
+                message,
+                counterexample: Vec::new(),
+                instead: None,
+            });
+        }
+    }
+
+    /// `--limit` holds for the members a step takes, too.
+    fn within_limit(&mut self, node: &Node) {
+        let Some(limit) = self.input.limit else { return };
+        for effect in node.pool_effects.iter().filter(|e| !limit.contains(&e.member)) {
+            let message = format!(
+                "`{}` changes {} of pool `{}`, which --limit leaves out",
+                node.id, effect.member, effect.pool
+            );
+            let instead = Some(String::from("widen --limit, or leave it out"));
+            self.refusals.push(Refusal {
+                node: Some(node.id.clone()),
+                message,
+                counterexample: Vec::new(),
+                instead,
+            });
         }
     }
 
@@ -462,6 +498,46 @@ fn with_predictions(mut seen: Observation, change: &Change) -> Observation {
         seen.set(key.clone(), value.clone());
     }
     seen
+}
+
+/// What an action with these arguments does to pools.
+#[must_use]
+pub fn effects_of(
+    signature: &Signature,
+    arguments: &Arguments,
+    inventory: &Inventory,
+    host: Option<&HostName>,
+    declared_none: bool,
+) -> Vec<NodeEffect> {
+    let Some(effect) = signature.pool_effect else { return Vec::new() };
+    let member = |kind| match (arguments.text("pool"), arguments.text("member")) {
+        (Some(pool), Some(member)) => vec![NodeEffect {
+            pool: pool.into(),
+            member: member.into(),
+            kind,
+        }],
+        _ => Vec::new(),
+    };
+    let on_host = |kind| {
+        let Some(host) = host.filter(|_| !declared_none) else {
+            return Vec::new();
+        };
+        let pools = inventory.pools.values().filter(|p| p.member(host.as_str()).is_some());
+        pools
+            .map(|p| NodeEffect {
+                pool: p.name.clone(),
+                member: host.clone(),
+                kind,
+            })
+            .collect()
+    };
+    match effect(&|name| arguments.get(name).cloned()) {
+        PoolEffect::None => Vec::new(),
+        PoolEffect::ReturnsMember => member(EffectKind::Returns),
+        PoolEffect::TakesMember => member(EffectKind::Takes),
+        PoolEffect::TakesHost => on_host(EffectKind::Takes),
+        PoolEffect::DisturbsHost => on_host(EffectKind::Disturbs),
+    }
 }
 
 /// How a change of this step would be taken back, the runbook's word before the action's.

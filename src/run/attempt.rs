@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::checks::{self, Site};
-use super::perform::{Identity, Performer};
+use super::perform::{Identity, NEVER_STARTED, Performer, Recovery};
 use super::pools::Pools;
 use crate::base::clock::friendly;
 use crate::base::id::{HostName, NodeId, RunId};
@@ -23,7 +23,7 @@ use crate::model::runbook::{Body, Call, Runbook, Step, UndoRule};
 use crate::model::text::Scope;
 use crate::model::value::Value;
 use crate::plan::bind::{self, World};
-use crate::plan::forecast::undo_of;
+use crate::plan::forecast::{effects_of, undo_of};
 use crate::plan::judge::{self, Truth};
 
 /// What all attempts of a run share.
@@ -80,6 +80,8 @@ pub struct Attempt {
     pub inbox: mpsc::Sender<Input>,
     /// Leave to change something, given when the intent is on disk.
     pub leave: Option<oneshot::Receiver<()>>,
+    /// It gives back on the way back, whatever the plan thought of it.
+    pub pays_debt: bool,
 }
 
 type Stopped = Result<Ending, Ending>;
@@ -182,7 +184,7 @@ impl Attempt {
             Some(facts) => {
                 let before = Observation(facts.into_iter().collect());
                 return match action.decide(&before) {
-                    Decision::Change(change) => self.perform(action, &before, change, true).await,
+                    Decision::Change(change) => self.perform(action, &before, change, Recovery::Attach).await,
                     _ => Err(fail(
                         FailureKind::Unexpected,
                         "what was observed before does not lead to the same change; the journal is from another version",
@@ -196,6 +198,7 @@ impl Attempt {
                 // What this run counts on (a member in service, a server drained) is verified even if nobody had to change it.
                 if !self.node.pool_effects.is_empty() {
                     self.settle(action, &before, &[]).await?;
+                    self.shared.pools.clear_taken(&self.shared, &self.node).await;
                 }
                 let result = action.result(&before, &[]);
                 Ok(Done {
@@ -208,22 +211,31 @@ impl Attempt {
                 self.as_planned(&change)?;
                 self.shared.pools.may_take(&self.shared, &self.node).await.map_err(Ending::Failed)?;
                 self.intend(step, &before, &change).await?;
-                self.perform(action, &before, change, false).await
+                self.perform(action, &before, change, Recovery::None).await
             }
             Decision::Unknown(why) => Err(fail(FailureKind::Unexpected, why)),
             Decision::Refused(why) => Err(fail(FailureKind::Refused, why)),
         }
     }
 
-    /// What was approved is what runs: where the plan said "nothing to do", nothing is done behind anybody's back.
+    /// What was approved is what runs: where the plan said "nothing to do", or showed another difference, nothing is done behind
+    /// anybody's back. A refusal, so that no retry passes by it.
     fn as_planned(&self, change: &Change) -> Result<(), Ending> {
-        let first = self.attempt == 1 && self.node.section.is_work() && self.pays.is_none();
-        if first && matches!(self.node.forecast, Forecast::NothingToDo { .. }) {
+        if !self.node.section.is_work() || self.pays_debt {
+            return Ok(());
+        }
+        if matches!(self.node.forecast, Forecast::NothingToDo { .. }) {
             let message = format!(
                 "the plan said that there is nothing to do here, but now it would be: {}. Something else changed it; plan again",
                 change.summary
             );
-            return Err(fail(FailureKind::Unexpected, message));
+            return Err(fail(FailureKind::Refused, message));
+        }
+        // A later attempt sees what an earlier one has done.
+        let differs = matches!((&self.node.diff, &change.diff), (Some(planned), Some(now)) if planned != now);
+        if differs && self.attempt == 1 {
+            let message = "what would be written is no longer what the plan showed; something else changed it, plan again";
+            return Err(fail(FailureKind::Refused, message));
         }
         Ok(())
     }
@@ -245,7 +257,7 @@ impl Attempt {
         self.leave.take().ok_or_else(gone)?.await.map_err(|_| gone())
     }
 
-    async fn perform(&self, action: &dyn Action, before: &Observation, change: Change, recovering: bool) -> Result<Done, Ending> {
+    async fn perform(&self, action: &dyn Action, before: &Observation, change: Change, recovery: Recovery) -> Result<Done, Ending> {
         self.shared
             .pools
             .mark_taken(&self.shared, &self.node)
@@ -253,12 +265,12 @@ impl Attempt {
             .map_err(Ending::Failed)?;
         let identity = Identity {
             prefix: attempt_name(&self.shared, &self.node.id, self.attempt, ""),
-            recovering,
+            recovery,
         };
         let outputs = self.shared.performer.perform(&change.operations, &identity).await;
         self.keep(&outputs).await;
         if let Some(Output::Failed(trouble)) = outputs.last() {
-            return Err(unperformed(trouble));
+            return Err(unperformed(trouble, recovery));
         }
         let after = self.settle(action, before, &outputs).await?;
         self.shared.pools.clear_taken(&self.shared, &self.node).await;
@@ -334,11 +346,15 @@ fn attempt_name(shared: &Shared, node: &NodeId, attempt: u32, kind: &str) -> Str
     format!("{}.{short}.{attempt}{kind}", shared.created.uid)
 }
 
-fn unperformed(trouble: &Trouble) -> Ending {
+fn unperformed(trouble: &Trouble, recovery: Recovery) -> Ending {
     let failure = Failure {
         kind: trouble.kind.into(),
         message: trouble.message.clone(),
     };
+    if recovery == Recovery::Attach && trouble.message == NEVER_STARTED && !trouble.may_have_happened {
+        return Ending::NotStarted(failure);
+    }
+    // A program that was killed at its deadline is known to have ended.
     if trouble.may_have_happened && failure.kind != FailureKind::Timeout {
         Ending::Lost(failure)
     } else {
@@ -381,77 +397,102 @@ fn failed_kind(performed: &[Output]) -> FailureKind {
     if bad_exit { FailureKind::Exit } else { FailureKind::Check }
 }
 
-/// Takes a node's change back.
-pub async fn undo(shared: Arc<Shared>, node: Node, undo: Undo, scope: Scope, inbox: mpsc::Sender<Input>) {
-    let result = match &undo {
-        Undo::Call { action, arguments } => call_back(&shared, &node, action, arguments, &scope, 0).await,
-        Undo::Steps => undo_steps(&shared, &node, &scope).await,
-        Undo::Nothing | Undo::Keep | Undo::Impossible => Ok(String::from("nothing to take back")),
-    };
-    let _ = inbox.send(Input::UndoEnded { node: node.id, result }).await;
+/// Taking a node's change back, once.
+pub struct TakeBack {
+    /// What it shares with the attempts.
+    pub shared: Arc<Shared>,
+    /// Whose change.
+    pub node: Node,
+    /// How.
+    pub undo: Undo,
+    /// What its texts see.
+    pub scope: Scope,
+    /// From 1.
+    pub attempt: u32,
+    /// Another process began it.
+    pub recovering: bool,
 }
 
-async fn undo_steps(shared: &Shared, node: &Node, scope: &Scope) -> Result<String, Failure> {
-    let unexpected = |d: crate::diagnostic::Diagnostic| Failure {
-        kind: FailureKind::Unexpected,
-        message: d.message,
-    };
-    let UndoRule::Steps(steps) = &shared.step(node).undo else {
-        return Ok(String::from("nothing to take back"));
-    };
-    let mut done = Vec::new();
-    for (i, step) in steps.iter().enumerate() {
-        let Body::Action(call) = &step.body else { continue };
-        let kind = bind::kind(shared.world(), call).map_err(unexpected)?;
-        let arguments = bind::arguments(call, kind.signature(), scope).map_err(unexpected)?;
-        done.push(call_back(shared, node, &call.action.value, &arguments, scope, i).await?);
-        for check in &step.verify {
-            checks::check(shared, check, node.host.as_ref(), scope).await?;
+impl TakeBack {
+    /// Runs to its end.
+    ///
+    /// # Errors
+    /// Why the change could not be taken back.
+    pub async fn go(self) -> Result<String, Failure> {
+        match &self.undo {
+            Undo::Call { action, arguments } => self.call(action, arguments, 0).await,
+            Undo::Steps => self.steps().await,
+            Undo::Nothing | Undo::Keep | Undo::Impossible => Ok(String::from("nothing to take back")),
         }
     }
-    Ok(done.join("; "))
-}
 
-async fn call_back(
-    shared: &Shared,
-    node: &Node,
-    action: &str,
-    arguments: &Arguments,
-    scope: &Scope,
-    index: usize,
-) -> Result<String, Failure> {
-    let unexpected = |message: String| Failure {
-        kind: FailureKind::Unexpected,
-        message,
-    };
-    let step = shared.step(node);
-    let call = Call {
-        action: crate::diagnostic::Spanned::new(action.to_owned(), step.span),
-        arguments: Default::default(),
-    };
-    let bound = bind::bind(shared.world(), step, &call, arguments, node.host.as_ref(), scope).map_err(|d| unexpected(d.message))?;
-    let before = checks::look(shared, bound.as_ref()).await?;
-    match bound.decide(&before) {
-        Decision::InDesiredState => Ok(String::from("already as before")),
-        Decision::Change(change) => {
-            let identity = Identity {
-                prefix: attempt_name(shared, &node.id, u32::try_from(index).unwrap_or(u32::MAX), "u"),
-                recovering: true,
-            };
-            let outputs = shared.performer.perform(&change.operations, &identity).await;
-            if let Some(Output::Failed(trouble)) = outputs.last() {
-                return Err(Failure {
-                    kind: trouble.kind.into(),
-                    message: trouble.message.clone(),
-                });
+    async fn steps(&self) -> Result<String, Failure> {
+        let UndoRule::Steps(steps) = &self.shared.step(&self.node).undo else {
+            return Ok(String::from("nothing to take back"));
+        };
+        let mut done = Vec::new();
+        for (i, step) in steps.iter().enumerate() {
+            let Body::Action(call) = &step.body else { continue };
+            let kind = bind::kind(self.shared.world(), call).map_err(checks::unexpected)?;
+            let arguments = bind::arguments(call, kind.signature(), &self.scope).map_err(checks::unexpected)?;
+            done.push(self.call(&call.action.value, &arguments, i).await?);
+            for check in &step.verify {
+                checks::check(&self.shared, check, self.node.host.as_ref(), &self.scope).await?;
             }
-            settle(shared, bound.as_ref(), &before, &outputs).await?;
-            Ok(change.summary)
         }
-        Decision::Unknown(why) => Err(unexpected(why)),
-        Decision::Refused(why) => Err(Failure {
-            kind: FailureKind::Refused,
-            message: why,
-        }),
+        Ok(done.join("; "))
+    }
+
+    async fn call(&self, action: &str, arguments: &Arguments, index: usize) -> Result<String, Failure> {
+        let shared = &self.shared;
+        let step = shared.step(&self.node);
+        let call = Call {
+            action: crate::diagnostic::Spanned::new(action.to_owned(), step.span),
+            arguments: Default::default(),
+        };
+        let bound = bind::bind(shared.world(), step, &call, arguments, self.node.host.as_ref(), &self.scope).map_err(checks::unexpected)?;
+        let kind = bind::kind(shared.world(), &call).map_err(checks::unexpected)?;
+        let before = checks::look(shared, bound.as_ref()).await?;
+        match bound.decide(&before) {
+            Decision::InDesiredState => {
+                shared.pools.clear_taken(shared, &self.node).await;
+                Ok(String::from("already as before"))
+            }
+            Decision::Change(change) => {
+                // Restoring what was there may take a member out; the minimum holds for the way back too.
+                let effects = effects_of(
+                    kind.signature(),
+                    arguments,
+                    &shared.created.inventory,
+                    self.node.host.as_ref(),
+                    step.pool_effect_none,
+                );
+                let taking = Node {
+                    pool_effects: effects,
+                    ..self.node.clone()
+                };
+                shared.pools.may_take(shared, &taking).await?;
+                let recovery = if self.recovering { Recovery::Continue } else { Recovery::None };
+                let prefix = attempt_name(shared, &self.node.id, self.attempt, &format!("u{index}"));
+                let outputs = shared.performer.perform(&change.operations, &Identity { prefix, recovery }).await;
+                if let Some(Output::Failed(trouble)) = outputs.last() {
+                    return Err(Failure {
+                        kind: trouble.kind.into(),
+                        message: trouble.message.clone(),
+                    });
+                }
+                settle(shared, bound.as_ref(), &before, &outputs).await?;
+                shared.pools.clear_taken(shared, &self.node).await;
+                Ok(change.summary)
+            }
+            Decision::Unknown(message) => Err(Failure {
+                kind: FailureKind::Unexpected,
+                message,
+            }),
+            Decision::Refused(message) => Err(Failure {
+                kind: FailureKind::Refused,
+                message,
+            }),
+        }
     }
 }

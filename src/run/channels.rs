@@ -103,8 +103,9 @@ impl Channels {
                 match self.observer.http(&operation).await {
                     Output::Http { status, .. } if (200..300).contains(&status) => Ok(format!("webhook answered {status}")),
                     Output::Http { status, .. } => Err(format!("webhook answered {status}")),
-                    Output::Failed(trouble) => Err(trouble.message),
-                    _ => Err(String::from("webhook gave no answer")),
+                    // The address may hold a token, so the transport's words, which name it, stay here.
+                    Output::Failed(trouble) => Err(format!("the webhook gave no answer ({:?})", trouble.kind).to_lowercase()),
+                    _ => Err(String::from("the webhook gave no answer")),
                 }
             }
         }

@@ -38,6 +38,8 @@ pub struct Guard {
     pub host: Option<HostName>,
     /// What it sees.
     pub scope: Scope,
+    /// Exactly these hosts, where the plan has already chosen; else those that the check names.
+    pub on: Option<Vec<HostName>>,
 }
 
 pub(super) fn unexpected(d: Diagnostic) -> Failure {
@@ -116,12 +118,21 @@ async fn once(site: &Site<'_>, hosts: &[Option<HostName>]) -> Result<Value, Fail
 
 /// Runs one check on its hosts: those it names, else the host of the step it belongs to.
 pub(super) async fn check(shared: &Shared, check: &Step, host: Option<&HostName>, scope: &Scope) -> Result<(), Failure> {
+    check_on(shared, check, host, None, scope).await
+}
+
+async fn check_on(shared: &Shared, check: &Step, host: Option<&HostName>, on: Option<&[HostName]>, scope: &Scope) -> Result<(), Failure> {
     let Body::Action(call) = &check.body else { return Ok(()) };
     let kind = bind::kind(shared.world(), call).map_err(unexpected)?;
     let arguments = bind::arguments(call, kind.signature(), scope).map_err(unexpected)?;
-    let hosts = match bind::hosts(shared.world(), check, kind.signature().runs_on, scope, host).map_err(unexpected)? {
+    let chosen = match on {
+        Some(list) if !list.is_empty() => Hosts::Each(list.to_vec()),
+        _ => bind::hosts(shared.world(), check, kind.signature().runs_on, scope, host).map_err(unexpected)?,
+    };
+    let maintained = |h: &HostName| shared.created.inventory.hosts.get(h).is_some_and(|h| h.maintenance.is_some());
+    let hosts = match chosen {
         Hosts::Once => vec![None],
-        Hosts::Each(list) => list.into_iter().map(Some).collect(),
+        Hosts::Each(list) => list.into_iter().filter(|h| !maintained(h)).map(Some).collect(),
     };
     let site = Site {
         shared,
@@ -149,7 +160,7 @@ pub(super) async fn check(shared: &Shared, check: &Step, host: Option<&HostName>
 /// # Errors
 /// Which check failed, and what it saw.
 pub(super) async fn guard(shared: &Shared, guard: &Guard) -> Result<(), String> {
-    check(shared, &guard.step, guard.host.as_ref(), &guard.scope)
+    check_on(shared, &guard.step, guard.host.as_ref(), guard.on.as_deref(), &guard.scope)
         .await
         .map_err(|f| f.message)
 }

@@ -78,7 +78,8 @@ impl Connections {
         if host.alive().await {
             return;
         }
-        if let Some(slot) = self.slots.lock().await.get(target).cloned() {
+        let slot = self.slots.lock().await.get(target).cloned();
+        if let Some(slot) = slot {
             let mut slot = slot.lock().await;
             if matches!(&*slot, Slot::Open(open) if Arc::ptr_eq(open, host)) {
                 *slot = Slot::Empty;

@@ -1,12 +1,12 @@
 //! The only owner of a run's state. Its turn, always: select, decide, append durably, apply, start effects, report.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::attempt::{self, Attempt, Shared};
+use super::attempt::{Attempt, Shared, TakeBack};
 use super::checks::Guard;
 use crate::base::clock::Clock;
 use crate::base::id::NodeId;
@@ -16,7 +16,7 @@ use crate::engine::run::{Phase, ReplayError, RunState};
 use crate::engine::schedule;
 use crate::engine::{Input, Knowledge, Now};
 use crate::journal::JournalError;
-use crate::model::event::{Event, Record, RunOutcome};
+use crate::model::event::{Event, Failure, FailureKind, Record, RunOutcome};
 use crate::model::obligation::ObligationId;
 use crate::model::plan::Node;
 use crate::plan::returns;
@@ -38,6 +38,8 @@ pub struct Dispatcher {
     sender: mpsc::Sender<Input>,
     news: News,
     tasks: BTreeMap<Key, Task>,
+    /// Ways back that another process began.
+    begun_elsewhere: BTreeSet<(NodeId, u32)>,
 }
 
 type Key = (NodeId, u32, bool);
@@ -68,6 +70,11 @@ impl Dispatcher {
     #[must_use]
     pub fn new(shared: Arc<Shared>, clock: Arc<dyn Clock>, state: RunState, news: News) -> (Dispatcher, mpsc::Sender<Input>) {
         let (sender, inbox) = mpsc::channel(INBOX);
+        let begun_elsewhere = effects(&state).into_iter().filter_map(|e| match e {
+            Effect::Undo { node, attempt } => Some((node, attempt)),
+            Effect::Attempt { .. } => None,
+        });
+        let begun_elsewhere = begun_elsewhere.collect();
         let dispatcher = Dispatcher {
             shared,
             clock,
@@ -76,6 +83,7 @@ impl Dispatcher {
             sender: sender.clone(),
             news,
             tasks: BTreeMap::new(),
+            begun_elsewhere,
         };
         (dispatcher, sender)
     }
@@ -94,6 +102,7 @@ impl Dispatcher {
     /// # Errors
     /// When the journal does not take an event. Attempts under way are left to the hosts' own deadlines.
     pub async fn run(mut self) -> Result<(RunOutcome, RunState), RunError> {
+        self.heed_early_wishes().await?;
         let mut input = Input::Tick;
         let mut poll = tokio::time::interval(POLL);
         poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -111,6 +120,30 @@ impl Dispatcher {
                 () = tokio::time::sleep(wake) => Input::Tick,
                 _ = poll.tick() => self.wishes().await?,
             };
+        }
+    }
+
+    /// An answer that was given in time, while nobody drove the run, counts however late it is read.
+    async fn heed_early_wishes(&mut self) -> Result<(), RunError> {
+        loop {
+            let wish = self.wishes().await?;
+            let (shared, at) = self.now();
+            let now = Now {
+                knowledge: Knowledge {
+                    runbook: &shared.runbook,
+                    catalog: shared.catalog,
+                },
+                at,
+            };
+            let events = if matches!(wish, Input::Tick) {
+                Vec::new()
+            } else {
+                decide(&self.state, now, wish)
+            };
+            if events.is_empty() {
+                return Ok(());
+            }
+            self.record(events).await?;
         }
     }
 
@@ -192,8 +225,8 @@ impl Dispatcher {
                         None => self.start_attempt(key, intended, pays),
                     }
                 }
-                Effect::Undo { node } => {
-                    let key = (node.clone(), 0, true);
+                Effect::Undo { node, attempt } => {
+                    let key = (node.clone(), attempt, true);
                     keys.push(key.clone());
                     if !self.tasks.contains_key(&key) {
                         self.start_undo(key);
@@ -229,6 +262,7 @@ impl Dispatcher {
             attempt: key.1,
             scope,
             recover,
+            pays_debt: pays.is_some(),
             pays,
             inbox: self.sender.clone(),
             leave: Some(leave),
@@ -237,10 +271,7 @@ impl Dispatcher {
         tokio::spawn(async move {
             // A panic ends this attempt as lost, not the process.
             if let Err(error) = tokio::spawn(attempt.go()).await {
-                let failure = crate::model::event::Failure {
-                    kind: crate::model::event::FailureKind::Unexpected,
-                    message: format!("runbook itself failed in this step (please report it): {error}"),
-                };
+                let failure = own_fault(&error);
                 let _ = inbox
                     .send(Input::Ended {
                         node,
@@ -255,18 +286,25 @@ impl Dispatcher {
 
     fn start_undo(&mut self, key: Key) {
         let Some(node) = self.state.node(&key.0).cloned() else { return };
-        let Some(undo) = self
-            .state
-            .intended
-            .iter()
-            .rev()
-            .find(|i| i.node == key.0 && !i.unwinding)
-            .map(|i| i.undo.clone())
-        else {
-            return;
+        // What was observed before the node's first change is what has to be restored.
+        let first = self.state.intended.iter().find(|i| i.node == key.0 && !i.unwinding);
+        let Some(undo) = first.map(|i| i.undo.clone()) else { return };
+        let take_back = TakeBack {
+            shared: self.shared.clone(),
+            scope: schedule::scope(&self.state, &node),
+            node,
+            undo,
+            attempt: key.1,
+            recovering: self.begun_elsewhere.contains(&(key.0.clone(), key.1)),
         };
-        let scope = schedule::scope(&self.state, &node);
-        tokio::spawn(attempt::undo(self.shared.clone(), node, undo, scope, self.sender.clone()));
+        let (inbox, node) = (self.sender.clone(), key.0.clone());
+        tokio::spawn(async move {
+            let result = match tokio::spawn(take_back.go()).await {
+                Ok(result) => result,
+                Err(error) => Err(own_fault(&error)),
+            };
+            let _ = inbox.send(Input::UndoEnded { node, result }).await;
+        });
         self.tasks.insert(key, Task { leave: None });
     }
 
@@ -283,6 +321,7 @@ impl Dispatcher {
             host: node.host.clone(),
             scope: schedule::scope(&self.state, node),
             step: Arc::new(step),
+            on: None,
         };
         if !explicit.is_empty() {
             return explicit.into_iter().map(|check| of(taker, check)).collect();
@@ -290,8 +329,14 @@ impl Dispatcher {
         let mut guards = Vec::new();
         for node in returns::between(&self.state.created.plan.nodes, &debt.taker, giver) {
             let step = self.shared.step(node);
-            if step.that.is_some() {
-                guards.push(of(node, step.clone()));
+            if let Some(that) = &step.that {
+                // The plan has chosen this probe's hosts; a pattern would choose again.
+                let all = that.over_all.then(|| node.touches.clone());
+                let on = node.host.clone().map(|h| vec![h]).or(all);
+                guards.push(Guard {
+                    on,
+                    ..of(node, step.clone())
+                });
             }
             guards.extend(step.verify.iter().map(|check| of(node, check.clone())));
         }
@@ -314,10 +359,20 @@ impl Dispatcher {
     /// What other processes left in the journal for this run.
     async fn wishes(&self) -> Result<Input, RunError> {
         let (journal, run) = (self.shared.journal.clone(), self.state.id);
-        let asked = self.state.questions.values().any(|q| q.open());
+        let open: Vec<NodeId> = self
+            .state
+            .questions
+            .iter()
+            .filter(|(_, q)| q.open())
+            .map(|(gate, _)| gate.clone())
+            .collect();
         let cancelled = self.state.cancelled_by.is_some();
         let found = tokio::task::spawn_blocking(move || {
-            let answer = if asked { journal.answers(run)?.into_iter().next() } else { None };
+            let answer = if open.is_empty() {
+                None
+            } else {
+                journal.answers(run)?.into_iter().find(|(gate, _)| open.contains(gate))
+            };
             let cancel = if cancelled { None } else { journal.cancel_requested(run)? };
             Ok::<_, JournalError>((answer, cancel))
         });
@@ -327,5 +382,13 @@ impl Dispatcher {
             (Some((gate, answer)), None) => Input::Answered { gate, answer },
             (None, None) => Input::Tick,
         })
+    }
+}
+
+/// A panic is our bug, not the host's fault; what it left behind is unknown.
+fn own_fault(error: &tokio::task::JoinError) -> Failure {
+    Failure {
+        kind: FailureKind::Unexpected,
+        message: format!("runbook itself failed in this step (please report it): {error}"),
     }
 }

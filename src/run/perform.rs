@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use super::channels::Channels;
 use super::observe::{self, Observer, failed};
-use crate::model::operation::{Act, Operation, Output, PutFile, TroubleKind};
+use crate::model::operation::{Act, Operation, Output, PutFile, Trouble, TroubleKind};
 use crate::transport::{
-    Attached, AttemptId, Certainty, Exec, FileError, LinkError, LostReason, Outcome, Program, Put, PutOutcome, Run, StartErrorKind,
+    Attached, AttemptId, Certainty, Exec, FileError, KillReport, LinkError, LostReason, Outcome, Program, Put, PutOutcome, Run,
+    StartErrorKind,
 };
 
+/// What a recovered attempt says of a program that never ran.
+pub(super) const NEVER_STARTED: &str = "it never started";
 /// Between TERM and KILL.
 const GRACE: Duration = Duration::from_secs(10);
 /// Looks at an attempt whose connection was lost, before its outcome is called unknown.
@@ -26,8 +29,19 @@ pub struct Performer {
 pub struct Identity {
     /// `<run uid>.<node>.<attempt>`
     pub prefix: String,
-    /// A controller that takes over: what was started is found again before anything is started.
-    pub recovering: bool,
+    /// Another process began this attempt.
+    pub recovery: Recovery,
+}
+
+/// What to do about operations that another process may have sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recovery {
+    /// Nobody else has sent anything.
+    None,
+    /// Find out what became of programs; send nothing. Whatever was looked at then is too old to act on.
+    Attach,
+    /// Find out what became of programs; send what was not sent. For taking back, where everything was looked at again.
+    Continue,
 }
 
 impl Performer {
@@ -58,6 +72,10 @@ impl Performer {
     }
 
     async fn one(&self, operation: &Operation, identity: &Identity, index: usize) -> Output {
+        let sends_again = !operation.act.reads() && !matches!(operation.act, Act::Run { .. });
+        if identity.recovery == Recovery::Attach && sends_again {
+            return failed(TroubleKind::Other, "the controller ended while this was under way", true);
+        }
         match &operation.act {
             Act::Run { .. } => self.run(operation, identity, index).await,
             Act::PutFile(file) => self.put(operation, file).await,
@@ -66,7 +84,14 @@ impl Performer {
                 request,
                 read_only: false,
             } => self.socket(operation, path, request).await,
-            Act::Http { read_only: false, .. } => self.observer.http(operation).await,
+            Act::Http { read_only: false, .. } => match self.observer.http(operation).await {
+                // A request without an answer may have been carried out; only its author could say whether to send it twice.
+                Output::Failed(trouble) if trouble.may_have_happened => Output::Failed(Trouble {
+                    kind: TroubleKind::Other,
+                    ..trouble
+                }),
+                output => output,
+            },
             Act::Notify { .. } => self.channels.tell(operation).await,
             _ => self.observer.one(operation).await,
         }
@@ -76,10 +101,9 @@ impl Performer {
         let Act::Run { argv, stdin, env, cwd } = &operation.act else {
             return failed(TroubleKind::Other, "not a program", false);
         };
-        let name = format!("{}.{index}", identity.prefix);
-        let (id, fresh) = match (AttemptId::new(name.clone()), AttemptId::new(format!("{name}r"))) {
-            (Ok(id), Ok(fresh)) => (id, fresh),
-            (Err(why), _) | (_, Err(why)) => return failed(TroubleKind::Other, &why, false),
+        let id = match AttemptId::new(format!("{}.{index}", identity.prefix)) {
+            Ok(id) => id,
+            Err(why) => return failed(TroubleKind::Other, &why, false),
         };
         let exec = Exec {
             program: Program::Argv(argv.clone()),
@@ -89,19 +113,16 @@ impl Performer {
             run_as: observe::run_as(&operation.run_as),
             timeout: operation.timeout,
         };
-        if identity.recovering {
-            match self.follow(operation, &id).await {
-                // It never started, and its name is used up: the same change gets a second name, which a third controller finds too.
-                Found::Never => match self.follow(operation, &fresh).await {
-                    Found::Never => {
-                        return self
-                            .start(operation, &AttemptId::new(format!("{name}s")).unwrap_or(fresh), exec)
-                            .await;
-                    }
-                    Found::Ended(output) => return *output,
+        if identity.recovery != Recovery::None {
+            return match self.follow(operation, &id).await {
+                Found::Ended(output) => *output,
+                Found::Never if identity.recovery == Recovery::Attach => failed(TroubleKind::Other, NEVER_STARTED, index > 0),
+                // Its name is used up; starting under another one is safe, since the first never will.
+                Found::Never => match AttemptId::new(format!("{}.{index}r", identity.prefix)) {
+                    Ok(fresh) => self.start(operation, &fresh, exec).await,
+                    Err(why) => failed(TroubleKind::Other, &why, false),
                 },
-                Found::Ended(output) => return *output,
-            }
+            };
         }
         self.start(operation, &id, exec).await
     }
@@ -168,10 +189,18 @@ impl Performer {
             Attached::Never => Found::Never,
             Attached::Done(outcome) => Found::ended(done(outcome)),
             Attached::Running => {
-                if let Ok(host) = self.observer.connections.to(&operation.target).await {
-                    let _ = host.cancel(id, GRACE).await;
+                let killed = match self.observer.connections.to(&operation.target).await {
+                    Ok(host) => host
+                        .cancel(id, GRACE)
+                        .await
+                        .is_ok_and(|report| !matches!(report, KillReport::Alive { .. })),
+                    Err(_) => false,
+                };
+                if killed {
+                    Found::ended(failed(TroubleKind::Timeout, "it did not end in time and was killed", true))
+                } else {
+                    lost("it did not end in time and could not be killed")
                 }
-                Found::ended(failed(TroubleKind::Timeout, "it did not end in time and was killed", true))
             }
             Attached::Orphan { .. } => lost("its supervisor on the host was killed, the program still runs"),
             Attached::Lost(LostReason::Reboot) => lost("the host has booted since"),

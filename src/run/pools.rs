@@ -1,6 +1,6 @@
 //! Pools during a run: the lease on the balancer, the minimum right before anything is taken, the marks on what is out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,11 +8,12 @@ use super::attempt::Shared;
 use super::checks;
 use super::observe::Observer;
 use crate::base::clock::{Clock, Timestamp};
-use crate::base::id::PoolName;
+use crate::base::id::{HostName, PoolName};
+use crate::model::action::{Observation, ResourceKey};
 use crate::model::event::{Failure, FailureKind};
 use crate::model::inventory::{Inventory, Pool};
 use crate::model::operation::{Identity, Target};
-use crate::model::plan::{EffectKind, Node, NodeEffect};
+use crate::model::plan::{EffectKind, Node, NodeEffect, Plan};
 use crate::model::pool_record::{self, Answer, PoolRecord};
 use crate::plan::capacity;
 use crate::plan::forecast::{member_now, status_of};
@@ -72,6 +73,14 @@ impl Pools {
         let record = self.record(now, LEASE, 0, &self.what);
         match self.script(pool, pool_record::take_script(pool.as_str(), &record, now.0)).await? {
             Answer::Done(record) => Ok(self.hold(pool, record.fence)),
+            // We took it, and ended before that was recorded.
+            Answer::Held(other) if other.run == self.run => {
+                let record = self.record(now, LEASE, other.fence, &self.what);
+                match self.script(pool, pool_record::renew_script(pool.as_str(), &record, now.0)).await? {
+                    Answer::Done(record) => Ok(self.hold(pool, record.fence)),
+                    Answer::Held(_) | Answer::Lost => Err(NotOurs(format!("the lease of pool `{pool}` was lost while it was taken"))),
+                }
+            }
             Answer::Held(other) => Err(NotOurs(format!(
                 "pool `{pool}` is held by {} ({}), since {}; wait for it to end, or ask {}",
                 other.what,
@@ -88,20 +97,33 @@ impl Pools {
         fence
     }
 
-    /// Renews all leases; a pool that is no longer ours is forgotten, and nothing more is taken from it.
+    /// Renews all leases.
     pub async fn renew(&self) {
-        let held = self.held.lock().expect("no holder of this lock panics").clone();
-        for (pool, fence) in held {
-            let now = self.clock.now();
-            let record = self.record(now, LEASE, fence, &self.what);
-            let answer = self.script(&pool, pool_record::renew_script(pool.as_str(), &record, now.0)).await;
-            match answer {
-                Ok(Answer::Lost | Answer::Held(_)) => {
-                    tracing::warn!(%pool, "the lease was lost");
-                    self.held.lock().expect("no holder of this lock panics").remove(&pool);
-                }
-                Ok(Answer::Done(_)) => {}
-                Err(error) => tracing::warn!(%pool, %error, "the lease was not renewed"),
+        let held: Vec<PoolName> = self.held.lock().expect("no holder of this lock panics").keys().cloned().collect();
+        for pool in held {
+            if let Err(error) = self.still_ours(&pool).await {
+                tracing::warn!(%pool, %error, "the lease was not renewed");
+            }
+        }
+    }
+
+    /// Renews a lease; one that is no longer ours is forgotten, and nothing more is taken from its pool.
+    async fn still_ours(&self, pool: &PoolName) -> Result<(), NotOurs> {
+        let gone = || NotOurs(format!("the lease of pool `{pool}` is not ours any more; nothing is taken from it"));
+        let fence = self
+            .held
+            .lock()
+            .expect("no holder of this lock panics")
+            .get(pool)
+            .copied()
+            .ok_or_else(gone)?;
+        let now = self.clock.now();
+        let record = self.record(now, LEASE, fence, &self.what);
+        match self.script(pool, pool_record::renew_script(pool.as_str(), &record, now.0)).await? {
+            Answer::Done(_) => Ok(()),
+            Answer::Lost | Answer::Held(_) => {
+                self.held.lock().expect("no holder of this lock panics").remove(pool);
+                Err(gone())
             }
         }
     }
@@ -124,12 +146,8 @@ impl Pools {
                 kind: FailureKind::Refused,
                 message,
             };
-            if !self.held.lock().expect("no holder of this lock panics").contains_key(&effect.pool) {
-                return Err(refused(format!(
-                    "the lease of pool `{}` is not ours any more; nothing is taken from it",
-                    effect.pool
-                )));
-            }
+            // Believing is not enough: a machine that slept may have lost it since.
+            self.still_ours(&effect.pool).await.map_err(|NotOurs(message)| refused(message))?;
             let (journal, pool) = (shared.journal.clone(), effect.pool.clone());
             let open = tokio::task::spawn_blocking(move || journal.open_obligations_of_pool(&pool)).await;
             let open = open
@@ -166,6 +184,18 @@ impl Pools {
         let Some(member) = members.iter().find(|m| m.host == effect.member) else {
             return Ok(());
         };
+        if effect.kind == EffectKind::Takes
+            && let Some(owner) = owner_of(&seen, pool, effect)
+        {
+            let message = format!(
+                "{} was taken out by somebody else, who still owes its return ({owner})",
+                effect.member
+            );
+            return Err(Failure {
+                kind: FailureKind::Refused,
+                message,
+            });
+        }
         let serving = members.iter().filter(|m| m.serving && m.host != effect.member).count();
         let enabled = members.iter().filter(|m| m.enabled && m.host != effect.member).count();
         if capacity::allowed(pool.minimum(), serving, enabled, member.serving, member.enabled) {
@@ -236,16 +266,22 @@ impl Pools {
         Ok(())
     }
 
-    /// Removes the mark of a member that was given back. What remains of it is found by the next look, so a failure is only logged.
+    /// Removes the marks of what a node gives back: the member it returns, and whatever a node that owes this one had taken. A mark that
+    /// cannot be removed keeps others from the member until somebody waives the debt, so it is said aloud.
     pub(super) async fn clear_taken(&self, shared: &Shared, node: &Node) {
-        for (pool, effect) in self.effects(node, EffectKind::Returns) {
-            let Some(member) = pool.member(effect.member.as_str()) else {
-                continue;
-            };
-            let script = pool_record::clear_taken_script(pool.name.as_str(), &member.server, &shared.created.uid);
-            if let Err(error) = self.script(&pool.name, script).await {
-                tracing::warn!(pool = %pool.name, member = %effect.member, %error, "the mark on the balancer was not removed");
-            }
+        for (pool, member) in given_back(&shared.created.plan, node) {
+            self.clear(&pool, member.as_str()).await;
+        }
+    }
+
+    /// Removes the mark of one member, if it is this run's.
+    pub async fn clear(&self, pool: &PoolName, member: &str) {
+        let Some(member) = self.inventory.pools.get(pool).and_then(|p| p.member(member)) else {
+            return;
+        };
+        let script = pool_record::clear_taken_script(pool.as_str(), &member.server, &self.run);
+        if let Err(error) = self.script(pool, script).await {
+            tracing::error!(%pool, member = %member.host, %error, "the mark on the balancer that this member is taken was not removed");
         }
     }
 
@@ -292,4 +328,18 @@ impl Pools {
         }
         Err(last)
     }
+}
+
+fn owner_of(seen: &Observation, pool: &Pool, effect: &NodeEffect) -> Option<String> {
+    let facts = seen.get(&ResourceKey::member(&pool.name, &effect.member))?;
+    let owned = facts.field("owned").and_then(|o| o.as_bool()) == Some(true);
+    owned.then(|| facts.field("owner").map(|o| o.to_string()).unwrap_or_default())
+}
+
+/// The member a node returns, and whatever it, or a node that owes it, had taken.
+fn given_back(plan: &Plan, node: &Node) -> BTreeSet<(PoolName, HostName)> {
+    let takers = plan.nodes.iter().filter(|n| n.owes.as_ref() == Some(&node.id) || n.id == node.id);
+    let taken = takers.flat_map(|n| &n.pool_effects).filter(|e| e.kind == EffectKind::Takes);
+    let returned = node.pool_effects.iter().filter(|e| e.kind == EffectKind::Returns);
+    returned.chain(taken).map(|e| (e.pool.clone(), e.member.clone())).collect()
 }

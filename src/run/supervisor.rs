@@ -24,7 +24,7 @@ use crate::lang;
 use crate::lang::template;
 use crate::model::action::{Catalog, Class};
 use crate::model::event::{Event, Record, RunCreated, RunOutcome};
-use crate::model::operation::{Act, Operation, Target};
+use crate::model::operation::{Act, Operation, Output, Target};
 use crate::model::plan::Plan;
 use crate::model::run::Claim;
 use crate::model::runbook::Runbook;
@@ -127,9 +127,10 @@ impl Supervisor {
             pools: pools.clone(),
             journal: self.journal.clone(),
         });
-        let result = self
-            .with_leases(claim, state, shared, &pools, announce(news, channels, runbook), wishes)
-            .await;
+        let (news, announced) = announce(news, channels, runbook);
+        let result = self.with_leases(claim, state, shared, &pools, news, wishes).await;
+        // The last message, "somebody must act", is the one that must not be lost.
+        let _ = announced.await;
         connections.close().await;
         result
     }
@@ -198,12 +199,13 @@ async fn keep(supervisor: Supervisor, mut claim: Claim, pools: Pools) {
     beat.tick().await;
     loop {
         beat.tick().await;
-        pools.renew().await;
+        // The claim first: balancers that do not answer must not make us lose the run to another controller.
         match supervisor.journal.renew(&claim, supervisor.clock.now(), CLAIM) {
             Ok(renewed) => claim = renewed,
             // Whoever took the run writes to its journal now, and our next append is refused.
             Err(error) => tracing::warn!(%error, "the claim on the run was not renewed"),
         }
+        pools.renew().await;
     }
 }
 
@@ -240,18 +242,20 @@ pub fn pools_of(plan: &Plan, catalog: &dyn Catalog) -> Vec<PoolName> {
 }
 
 /// Passes the news on and tells the people whom the runbook's `notify:` names.
-fn announce(news: News, channels: Channels, runbook: Arc<Runbook>) -> News {
+fn announce(news: News, channels: Channels, runbook: Arc<Runbook>) -> (News, tokio::task::JoinHandle<()>) {
     let (sender, mut records) = mpsc::channel::<Record>(super::dispatcher::INBOX);
-    tokio::spawn(async move {
+    let task = tokio::spawn(async move {
         while let Some(record) = records.recv().await {
             let told = message(&record, &runbook);
             let _ = news.send(record).await;
-            if let Some(operation) = told {
-                channels.tell(&operation).await;
+            if let Some(operation) = told
+                && let Output::Failed(trouble) = channels.tell(&operation).await
+            {
+                tracing::error!("nobody was told: {}", trouble.message);
             }
         }
     });
-    sender
+    (sender, task)
 }
 
 fn message(record: &Record, runbook: &Runbook) -> Option<Operation> {

@@ -30,12 +30,14 @@ pub fn hostname() -> String {
 /// Who runs this process: the name of the user, else the number.
 #[must_use]
 pub fn person() -> String {
-    // With sudo, the person is the one who called it.
-    let named = ["SUDO_USER", "USER", "LOGNAME"]
-        .iter()
-        .find_map(|v| std::env::var(v).ok().filter(|u| !u.is_empty()));
     let uid = rustix::process::getuid().as_raw();
-    named.or_else(|| user_name(uid)).unwrap_or_else(|| format!("uid {uid}"))
+    // With sudo, the person is the one who called it; anybody else could only claim to be.
+    let caller = if uid == 0 {
+        std::env::var("SUDO_USER").ok().filter(|u| !u.is_empty())
+    } else {
+        None
+    };
+    caller.or_else(|| user_name(uid)).unwrap_or_else(|| format!("uid {uid}"))
 }
 
 fn user_name(uid: u32) -> Option<String> {

@@ -213,10 +213,11 @@ impl Action for Bound {
         let Some(known) = before.members().remove(self.member.host.as_str()) else {
             return Decision::Unknown(format!("whether the balancer knows {} is known at run time", self.member.host));
         };
-        if self.wanted.state == Some(State::Ready) && known.owned {
+        let in_service = known.state == State::Ready && known.configured && known.weight > 0;
+        if self.wanted.state == Some(State::Ready) && known.owned && !in_service {
             let text = "was taken out by somebody else, who still owes its return";
             return Decision::Refused(format!(
-                "{} {text} ({}); ask them, or adopt the obligation first",
+                "{} {text} ({}); ask them, or have them waive it (runbook obligations waive)",
                 known.name, known.owner
             ));
         }
