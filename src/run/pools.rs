@@ -72,6 +72,14 @@ impl Pools {
         let record = self.record(now, LEASE, 0, &self.what);
         match self.script(pool, pool_record::take_script(pool.as_str(), &record, now.0)).await? {
             Answer::Done(record) => Ok(self.hold(pool, record.fence)),
+            // Ours, but our journal did not come to know: the controller died in between. The claim on the run keeps a second one away.
+            Answer::Held(other) if other.run == self.run => {
+                let record = self.record(now, LEASE, other.fence, &self.what);
+                match self.script(pool, pool_record::renew_script(pool.as_str(), &record, now.0)).await? {
+                    Answer::Done(record) => Ok(self.hold(pool, record.fence)),
+                    _ => Err(NotOurs(format!("the lease of pool `{pool}` was lost while it was taken"))),
+                }
+            }
             Answer::Held(other) => Err(NotOurs(format!(
                 "pool `{pool}` is held by {} ({}), since {}; wait for it to end, or ask {}",
                 other.what,
