@@ -44,8 +44,8 @@ pub fn run() -> ExitCode {
             };
         }
     };
-    log(arguments.global.verbose);
     let colors = Colors::new(arguments.global.color);
+    log(arguments.global.verbose, colors);
     let quiet = matches!(
         arguments.command,
         Command::Lab(_) | Command::Completions { .. } | Command::Explain { .. } | Command::Schema
@@ -119,7 +119,7 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
     Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
 }
 
-fn log(verbose: u8) {
+fn log(verbose: u8, colors: Colors) {
     let level = match verbose {
         0 => tracing::Level::ERROR,
         1 => tracing::Level::INFO,
@@ -129,5 +129,6 @@ fn log(verbose: u8) {
         .with_max_level(level)
         .with_writer(std::io::stderr)
         .with_target(false)
+        .with_ansi(colors.err)
         .init();
 }

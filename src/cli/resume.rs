@@ -6,7 +6,9 @@ use super::exit::{CliError, Exit};
 use super::output::err;
 use super::progress;
 use crate::base::id::RunId;
+use crate::engine::replay::replay;
 use crate::model::event::RunOutcome;
+use crate::run::supervisor::Supervisor;
 
 /// Takes a run up.
 ///
@@ -17,6 +19,7 @@ pub fn run(context: &Context, run: RunId, force: bool, format: Format) -> Result
     let summary = supervisor.journal.run(run)?;
     if let Some(outcome) = summary.outcome()
         && !matches!(outcome, RunOutcome::Stuck | RunOutcome::Lost)
+        && holds_nothing(&supervisor, run)?
     {
         err(&format!(
             "run {run} has ended and owes nothing; there is nothing to resume (runbook show {})\n",
@@ -34,4 +37,10 @@ pub fn run(context: &Context, run: RunId, force: bool, format: Format) -> Result
             format,
         },
     )
+}
+
+/// False when its controller died after the run's end and before the pools were given up.
+fn holds_nothing(supervisor: &Supervisor, run: RunId) -> Result<bool, CliError> {
+    let state = replay(run, &supervisor.journal.events(run)?).map_err(|e| CliError::Internal(e.to_string()))?;
+    Ok(state.leases.is_empty())
 }

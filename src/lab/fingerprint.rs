@@ -1,7 +1,7 @@
 //! A picture of a fleet, taken without the product, to prove that a dry run changed nothing.
 //!
-//! It holds every file under the hosts' directories (content, mode, kind) without logs, sockets, process-number files and
-//! the supervisor's own records, every process that the fleet itself runs, HAProxy's worker, and what HAProxy holds of
+//! It holds every file under the hosts' directories (content, mode, kind) without logs, sockets, process-number files, the
+//! supervisor's own records and the product's own records, every process that the fleet itself runs, HAProxy's worker, and what HAProxy holds of
 //! its servers. It leaves out what changes by itself: counters, times, sessions over SSH.
 
 use std::collections::BTreeMap;
@@ -12,6 +12,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::fleet::Fleet;
+use super::layout::OWN_RECORDS;
 use super::{LabError, balancer, process};
 
 /// One picture; two are equal when nothing was changed in between.
@@ -72,7 +73,11 @@ fn files(path: &Path, parts: &mut BTreeMap<String, String>) -> Result<(), LabErr
     let meta = fs::symlink_metadata(path).map_err(LabError::file("read", path))?;
     let name = path.file_name().and_then(|n| n.to_str()).unwrap_or("");
     let kind = meta.file_type();
-    if matches!(name, "log" | "supervise" | "sshd.pid" | "server-state") || kind.is_socket() || kind.is_fifo() {
+    if matches!(name, "log" | "supervise" | "sshd.pid" | "server-state")
+        || kind.is_socket()
+        || kind.is_fifo()
+        || path.ends_with(OWN_RECORDS)
+    {
         return Ok(());
     }
     let content = if kind.is_symlink() {

@@ -116,6 +116,12 @@ impl Layout {
         self.dir.join(name)
     }
 
+    /// The home directory of the login user on a host.
+    #[must_use]
+    pub fn home(&self, name: &str) -> PathBuf {
+        self.host(name).join("home")
+    }
+
     /// The directory in which `sv` finds a host's services (`SVDIR`).
     #[must_use]
     pub fn services(&self, host: &str) -> PathBuf {
@@ -187,6 +193,8 @@ impl Layout {
     }
 }
 
+/// Where the product keeps its own records below a home directory.
+pub const OWN_RECORDS: &str = ".local/state/runbook";
 /// Name of the balancer's host.
 pub const LB: &str = "lb-01";
 /// Name of the first web server, the "master" of the incident.

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::layout::{HostState, Layout, State, write_private};
+use super::layout::{HostState, Layout, OWN_RECORDS, State, make_dir, write_private};
 use super::process::{self, PATH};
 use super::{LabError, deadline};
 
@@ -47,6 +47,9 @@ pub(super) fn make_key(path: &Path, comment: &str) -> Result<(), LabError> {
 pub(super) fn configure(layout: &Layout, state: &State, host: &HostState) -> Result<(), LabError> {
     let dir = layout.host(&host.name);
     let keys = dir.join("authorized_keys");
+    // Real hosts do not share a home, and what the product keeps there (who holds a pool) belongs to one host of one fleet.
+    let home = layout.home(&host.name);
+    make_dir(&home.join(OWN_RECORDS))?;
     let public = layout.user_key().with_extension("pub");
     let public = fs::read_to_string(&public).map_err(LabError::file("read", &public))?;
     write_private(&keys, &public, 0o600)?;
@@ -55,7 +58,7 @@ pub(super) fn configure(layout: &Layout, state: &State, host: &HostState) -> Res
          Port {port}\nListenAddress {address}\nHostKey {dir}/host_key\nPidFile {dir}/sshd.pid\nAuthorizedKeysFile {dir}/authorized_keys\n\
          AllowUsers {user}\nPermitRootLogin prohibit-password\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
          PubkeyAuthentication yes\nUsePAM {pam}\nStrictModes {strict}\nAllowTcpForwarding yes\nAllowStreamLocalForwarding yes\n\
-         X11Forwarding no\nPrintMotd no\nPrintLastLog no\nUseDNS no\nSetEnv {marker}={id}\nSubsystem sftp internal-sftp\n",
+         X11Forwarding no\nPrintMotd no\nPrintLastLog no\nUseDNS no\nSetEnv {marker}={id} HOME={home}\nSubsystem sftp internal-sftp\n",
         name = host.name,
         port = state.ssh_port,
         address = host.address,
@@ -64,6 +67,7 @@ pub(super) fn configure(layout: &Layout, state: &State, host: &HostState) -> Res
         pam = if needs_pam(&state.user)? { "yes" } else { "no" },
         strict = if strict_modes(&dir) { "yes" } else { "no" },
         marker = process::SESSION_MARKER,
+        home = home.display(),
         id = state.id,
     );
     write_private(&dir.join("sshd_config"), &text, 0o600)

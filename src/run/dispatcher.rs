@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::attempt::{Attempt, Shared, TakeBack};
 use super::checks::Guard;
+use super::crash_point::{self, Side};
 use crate::base::clock::Clock;
 use crate::base::id::NodeId;
 use crate::engine::decide::decide;
@@ -193,8 +194,11 @@ impl Dispatcher {
         let Some(first) = records.first() else { return Ok(()) };
         let (journal, run, expected, at) = (self.shared.journal.clone(), self.state.id, first.sequence - 1, first.at);
         let events: Vec<Event> = records.iter().map(|r| r.event.clone()).collect();
+        let numbers = first.sequence..=expected + records.len() as u64;
+        crash_point::pass(Side::Before, numbers.clone());
         let appended = tokio::task::spawn_blocking(move || journal.append(run, expected, &events, at)).await;
         appended.map_err(|e| RunError::Held(format!("the journal's writer stopped: {e}")))??;
+        crash_point::pass(Side::After, numbers);
         for record in records {
             // Nobody listening is fine.
             let _ = self.news.send(record).await;

@@ -7,6 +7,7 @@ pub mod attempt;
 pub mod channels;
 pub mod checks;
 pub mod connections;
+pub mod crash_point;
 pub mod dispatcher;
 pub mod observe;
 pub mod perform;

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use super::attempt::Shared;
 use super::channels::Channels;
 use super::connections::{Connections, SshOptions};
+use super::crash_point::{self, Side};
 use super::dispatcher::{Dispatcher, News, RunError};
 use super::observe::Observer;
 use super::perform::Performer;
@@ -65,7 +66,10 @@ impl Supervisor {
     /// # Errors
     /// When the journal does not take it.
     pub fn create(&self, created: RunCreated) -> Result<RunId, JournalError> {
-        self.journal.create_run(created, self.clock.now())
+        crash_point::pass(Side::Before, 1..=1);
+        let run = self.journal.create_run(created, self.clock.now())?;
+        crash_point::pass(Side::After, 1..=1);
+        Ok(run)
     }
 
     /// Drives a run from where its records end: a new one from its beginning, an interrupted one from where it stood, a finished one
@@ -81,7 +85,9 @@ impl Supervisor {
         if let Phase::Finished(outcome) = state.phase
             && !matches!(outcome, RunOutcome::Stuck | RunOutcome::Lost)
         {
+            let given_up = self.give_up_leases(&state).await;
             self.journal.release(&claim)?;
+            given_up?;
             return Ok(Driven { outcome, state });
         }
         let driven = self.drive_claimed(&claim, state, news, wishes).await;
@@ -135,6 +141,26 @@ impl Supervisor {
         result
     }
 
+    /// A run that ended right before its controller died still holds its pools.
+    async fn give_up_leases(&self, state: &RunState) -> Result<(), RunError> {
+        if state.leases.is_empty() {
+            return Ok(());
+        }
+        let (created, inventory) = (&state.created, Arc::new(state.created.inventory.clone()));
+        let connections = Arc::new(Connections::new(
+            self.transport.clone(),
+            inventory.clone(),
+            self.ssh_options.clone(),
+        ));
+        let observer = Observer::new(connections.clone());
+        let pools = Pools::new(observer, inventory, self.clock.clone(), &created.by, &created.uid, &created.runbook);
+        release(&pools, &state.leases).await;
+        connections.close().await;
+        let released: Vec<Event> = state.leases.keys().cloned().map(|pool| Event::LeaseReleased { pool }).collect();
+        self.journal.append(state.id, state.sequence, &released, self.clock.now())?;
+        Ok(())
+    }
+
     async fn with_leases(
         &self,
         claim: &Claim,
@@ -181,7 +207,10 @@ impl Supervisor {
         release(pools, &held).await;
         let released: Vec<Event> = held.into_keys().map(|pool| Event::LeaseReleased { pool }).collect();
         if !released.is_empty() {
+            let numbers = state.sequence + 1..=state.sequence + released.len() as u64;
+            crash_point::pass(Side::Before, numbers.clone());
             self.journal.append(run, state.sequence, &released, self.clock.now())?;
+            crash_point::pass(Side::After, numbers);
         }
         Ok(Driven { outcome, state })
     }

@@ -1,0 +1,77 @@
+//! The incident that judges the product: one command repairs it, whatever its variant, and users see it.
+
+use runbook::lab::{Balance, Incident, Variant};
+
+use crate::site::{Site, project};
+
+/// Breaks, repairs with one command, looks with other eyes, looks again after a reload, and plans again.
+fn recovers(variant: Variant, balance: Balance, shallow_health: bool) {
+    let site = Site::broken(
+        "recover",
+        Incident::OomMaster {
+            variant,
+            balance,
+            shallow_health,
+        },
+    );
+    let recover = project("runbooks/recover-master.yaml");
+    assert_eq!(site.status("web-01"), if shallow_health { "UP" } else { "DOWN" });
+    assert!(site.available("web-01") < 10.0, "{} % available", site.available("web-01"));
+    assert_eq!(site.users(500, 40).ok(), 0);
+    let anna = site.person("anna");
+
+    anna.run(&["plan", &recover, "--detailed-exitcode"]).exits(2).says("return_others");
+    let users = site.start_users(60_000, 40);
+    anna.run(&["apply", "--yes", &recover])
+        .exits(0)
+        .says("everything done and verified");
+
+    site.assert_recovered("after the run");
+    let seen = users.stop();
+    let first_ok = seen.buckets.iter().position(|b| b.ok > 0).unwrap();
+    if variant == Variant::Runtime && !shallow_health {
+        // From the moment web-02 is back nobody notices the drain, the restart and the reload.
+        let later: Vec<_> = seen.buckets[first_ok + 1..].iter().filter(|b| b.failed > 0).collect();
+        assert!(later.is_empty(), "{later:?} {:?}", seen.failures);
+    }
+    assert_eq!(site.starts("web-01"), 1, "the service is restarted once");
+    assert_eq!(site.starts("web-02"), 0);
+    anna.run(&["obligations", "-o", "json"]).exits(0).says("\"obligations\": []");
+
+    site.fleet.reload().unwrap();
+    site.settle();
+    site.assert_recovered("after a reload by hand");
+
+    // What converges has nothing left to do; a restart is done whenever it is asked for.
+    let again = anna.run(&["plan", &recover, "-o", "json"]).exits(0);
+    let plan: serde_json::Value = serde_json::from_str(&again.out).unwrap();
+    let converging = |n: &&serde_json::Value| {
+        matches!(n["action"].as_str(), Some("pool.balance"))
+            || (n["action"] == "pool.member" && n["id"].as_str().unwrap().starts_with("return_others"))
+    };
+    let nodes: Vec<&serde_json::Value> = plan["nodes"].as_array().unwrap().iter().filter(converging).collect();
+    assert_eq!(nodes.len(), 2, "{}", again.all());
+    for node in nodes {
+        assert_eq!(node["may_change"], false, "{node:#}");
+    }
+}
+
+#[test]
+fn maintenance_at_run_time_and_source() {
+    recovers(Variant::Runtime, Balance::Source, false);
+}
+
+#[test]
+fn commented_out_and_source() {
+    recovers(Variant::Config, Balance::Source, false);
+}
+
+#[test]
+fn maintenance_static_weights_and_a_check_that_sees_nothing() {
+    recovers(Variant::Runtime, Balance::StaticRr, true);
+}
+
+#[test]
+fn commented_out_first_and_a_check_that_sees_nothing() {
+    recovers(Variant::Config, Balance::First, true);
+}
