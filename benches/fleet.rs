@@ -4,104 +4,29 @@
 //! Everything stays on loopback and in one temporary directory. Controller and hosts share the processors, which flatters
 //! whoever does less work on the hosts.
 
-use std::error::Error;
+#[path = "fleet/measure.rs"]
+mod measure;
+#[path = "fleet/texts.rs"]
+mod texts;
+
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Read as _;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use runbook::lab::{Fleet, Options};
 use runbook::transport::{Connector, Destination, Exec, Host, HostName, HostSpec, SshDestination, Transport};
 
-type Outcome<T> = Result<T, Box<dyn Error>>;
+use measure::{Outcome, Running, alternate, finish, goal, kilobytes, processor_time, report, timed, wait_for};
+use texts::{FACTS, ONE_LOOK, PLAN, RUNBOOK, SCRIPT};
 
 /// The largest fleet measured.
 const HOSTS: usize = 20;
 /// Nothing that is measured takes a tenth of this.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// `getconf CLK_TCK` on every Linux.
-const TICKS_PER_SECOND: f64 = 100.0;
-
-/// Ten steps a host: five looks, three commands that change something, two files.
-const RUNBOOK: &str = r#"runbook: ten-steps
-language: 1
-description: Ten small steps on each host.
-params:
-  round: { type: string }
-run_as: login
-steps:
-  - id: each
-    name: Every host by itself
-    for_each: { as: web, hosts: webservers, max_parallel: 200 }
-    steps:
-      - { id: kernel, command: { argv: [uname, -r], read_only: true } }
-      - { id: uptime, command: { argv: [cat, /proc/uptime], read_only: true } }
-      - { id: disk, command: { argv: [df, -P, /], read_only: true } }
-      - { id: folder, command: { argv: [mkdir, -p, "@DIR@/{{web.name}}"] }, pool_effect: none, undo: keep }
-      - { id: limits, file.write: { path: "@DIR@/{{web.name}}/limits", content: "nofile {{params.round}}\n" } }
-      - { id: marker, command: { argv: [touch, "@DIR@/{{web.name}}/marker"] }, pool_effect: none, undo: keep }
-      - { id: motd, file.write: { path: "@DIR@/{{web.name}}/motd", content: "round {{params.round}}\n" } }
-      - { id: copy, command: { argv: [cp, "@DIR@/{{web.name}}/motd", "@DIR@/{{web.name}}/copy"] }, pool_effect: none, undo: keep }
-      - { id: size, command: { argv: [wc, -c, "@DIR@/{{web.name}}/copy"], read_only: true } }
-      - { id: load, command: { argv: [cat, /proc/loadavg], read_only: true } }
-"#;
-
-/// The same by hand, for one host.
-const SCRIPT: &str = r#"#!/bin/sh
-set -e
-name=${1%=*} address=${1#*=} d=@DIR@/${1%=*} s=@DIR@/$1.sock
-on() { ssh @OPTIONS@ -S "$s" "$address" "$@"; }
-ssh @OPTIONS@ -M -S "$s" -o ControlPersist=no -f -N "$address"
-on 'uname -r'
-on 'cat /proc/uptime'
-on 'df -P /'
-on "mkdir -p $d"
-echo "nofile $ROUND" | on "cat >$d/.limits && mv -f $d/.limits $d/limits"
-on "touch $d/marker"
-echo "round $ROUND" | on "cat >$d/.motd && mv -f $d/.motd $d/motd"
-on "cp $d/motd $d/copy"
-on "wc -c $d/copy"
-on 'cat /proc/loadavg'
-ssh @OPTIONS@ -S "$s" -O exit "$address" 2>/dev/null
-"#;
-
-/// The looks that planning makes.
-const FACTS: &str = r#"#!/bin/sh
-set -e
-name=${1%=*} address=${1#*=} d=@DIR@/${1%=*} s=@DIR@/$1.sock
-on() { ssh @OPTIONS@ -S "$s" "$address" "$@"; }
-ssh @OPTIONS@ -M -S "$s" -o ControlPersist=no -f -N "$address"
-on 'uname -r'
-on 'cat /proc/uptime'
-on 'df -P /'
-on 'cat /proc/loadavg'
-ssh @OPTIONS@ -S "$s" -O exit "$address" 2>/dev/null
-"#;
-
-const PLAN: &str = r#"runbook: four-looks
-language: 1
-description: Four looks at each host.
-run_as: login
-hosts: webservers
-steps:
-  - { id: kernel, command: { argv: [uname, -r], read_only: true } }
-  - { id: uptime, command: { argv: [cat, /proc/uptime], read_only: true } }
-  - { id: disk, command: { argv: [df, -P, /], read_only: true } }
-  - { id: load, command: { argv: [cat, /proc/loadavg], read_only: true } }
-"#;
-
-const ONE_LOOK: &str = r#"runbook: one-look
-language: 1
-description: One look, which leaves its time behind for the benchmark.
-run_as: login
-hosts: webservers
-steps:
-  - { id: now, command: { argv: [sh, -c, "date +%s%N >>@DIR@/first"], read_only: true } }
-"#;
 
 fn main() -> Outcome<()> {
     // `cargo test --benches` runs benchmarks too, to see that they start.
@@ -116,6 +41,7 @@ fn main() -> Outcome<()> {
         program: Some(PathBuf::from(env!("CARGO_BIN_EXE_runbook"))),
         ..Options::default()
     })?;
+    own_homes(&fleet, &place.0.join("home"))?;
     let bench = Bench::new(&fleet, &place.0)?;
     println!(
         "{HOSTS} hosts on loopback, {}, key exchange {}",
@@ -126,7 +52,7 @@ fn main() -> Outcome<()> {
     bench.cold()?;
     bench.warm()?;
     bench.ten_steps(1, 7)?;
-    bench.ten_steps(HOSTS, 5)?;
+    bench.ten_steps(HOSTS, 3)?;
     bench.planning()?;
     bench.memory()?;
     fleet.down()?;
@@ -219,7 +145,7 @@ impl Bench<'_> {
                 .stdin(Stdio::null())
                 .spawn()?,
         );
-        wait_for(|| {
+        wait_for("the master of ssh", || {
             self.ssh_with(&["-O", "check", "-S"], &socket)
                 .stderr(Stdio::null())
                 .status()
@@ -265,7 +191,7 @@ impl Bench<'_> {
 
     fn planning(&self) -> Outcome<()> {
         let pairs = alternate(
-            5,
+            3,
             |_| timed(|| finish(&mut self.runbook("plan", "four-looks.yaml"))),
             |_| timed(|| finish(&mut self.by_hand("facts.sh", HOSTS))),
         )?;
@@ -398,109 +324,36 @@ impl Bench<'_> {
     }
 }
 
-async fn connect(spec: &HostSpec) -> Outcome<Arc<dyn Host>> {
-    Ok(Connector::new().connect(spec).await?)
-}
-
-/// A child that does not outlive us.
-struct Running(Child);
-
-impl Running {
-    fn end(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+/// Gives the sessions on the hosts a home without start-up files: what the user's own `.bashrc` costs, bare `ssh` would pay for every
+/// command and we once for each connection.
+fn own_homes(fleet: &Fleet, home: &Path) -> Outcome<()> {
+    fs::create_dir(home)?;
+    for host in fleet.state().web() {
+        let dir = fleet.layout().host(&host.name);
+        let file = dir.join("sshd_config");
+        let text = fs::read_to_string(&file)?;
+        let lines = text.lines().map(|line| match line.strip_prefix("SetEnv ") {
+            Some(variables) => format!("SetEnv {variables} HOME={}\n", home.display()),
+            None => format!("{line}\n"),
+        });
+        fs::write(&file, lines.collect::<String>())?;
+        let pid: i32 = fs::read_to_string(dir.join("sshd.pid"))?.trim().parse()?;
+        let pid = rustix::process::Pid::from_raw(pid).ok_or("sshd has no process number")?;
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP)?;
     }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
-/// Seconds of both, A B A B, after one round that is thrown away.
-fn alternate(
-    rounds: usize,
-    mut ours: impl FnMut(usize) -> Outcome<f64>,
-    mut bare: impl FnMut(usize) -> Outcome<f64>,
-) -> Outcome<Vec<(f64, f64)>> {
-    let mut pairs = Vec::with_capacity(rounds);
-    for n in 0..=rounds {
-        let pair = (ours(n)?, bare(n)?);
-        if n > 0 {
-            pairs.push(pair);
-        }
-    }
-    Ok(pairs)
-}
-
-fn timed(mut act: impl FnMut() -> Outcome<()>) -> Outcome<f64> {
-    let start = Instant::now();
-    act()?;
-    Ok(start.elapsed().as_secs_f64())
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-fn report(label: &str, pairs: &[(f64, f64)], wanted: Option<f64>) {
-    let ratio = median(pairs.iter().map(|(ours, bare)| ours / bare));
-    let (ours, bare) = (median(pairs.iter().map(|p| p.0)), median(pairs.iter().map(|p| p.1)));
-    let label = format!("{label} ({:.1} : {:.1} ms)", ours * 1e3, bare * 1e3);
-    match wanted {
-        Some(wanted) => goal(&label, &format!("{ratio:.2}"), &format!("{wanted:.2}"), ratio <= wanted),
-        None => println!("{label:<62} {:>7}", format!("{ratio:.2}")),
-    }
-}
-
-fn goal(label: &str, found: &str, wanted: &str, met: bool) {
-    println!(
-        "{label:<62} {found:>7} {:>9}  {}",
-        format!("≤ {wanted}"),
-        if met { "met" } else { "NOT met" }
-    );
-}
-
-/// Runs a command to its end, its words kept for the case that it fails.
-fn finish(command: &mut Command) -> Outcome<()> {
-    let mut child = Running(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?);
-    let mut said = String::new();
-    if let Some(mut stderr) = child.0.stderr.take() {
-        stderr.read_to_string(&mut said)?;
-    }
-    let status = child.0.wait()?;
-    if status.success() {
-        return Ok(());
-    }
-    Err(format!("{} ended with {status}: {said}", command.get_program().to_string_lossy()).into())
-}
-
-fn wait_for(ready: impl Fn() -> bool) -> Outcome<()> {
-    let deadline = Instant::now() + Duration::from_secs(15);
-    while !ready() {
-        if Instant::now() > deadline {
-            return Err("the master of ssh did not become ready".into());
-        }
-        std::thread::sleep(Duration::from_millis(20));
+    let wanted = home.display().to_string();
+    for host in fleet.state().web() {
+        wait_for(&format!("sshd of {} with its new home", host.name), || {
+            let said = fleet
+                .ssh_command(&host.name)
+                .ok()
+                .and_then(|mut c| c.arg("echo $HOME").output().ok());
+            said.is_some_and(|o| String::from_utf8_lossy(&o.stdout).trim() == wanted)
+        })?;
     }
     Ok(())
 }
 
-/// User and system seconds of a process, without its children.
-fn processor_time(pid: &str) -> Outcome<f64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let fields: Vec<&str> = stat.rsplit_once(')').ok_or("a stat without a name")?.1.split_whitespace().collect();
-    let ticks = |n: usize| fields.get(n).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
-    Ok((ticks(11) + ticks(12)) / TICKS_PER_SECOND)
-}
-
-fn kilobytes(pid: &str, file: &str, field: &str) -> f64 {
-    let text = fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
-    let line = text.lines().find_map(|l| l.strip_prefix(field));
-    line.and_then(|l| l.split_whitespace().next())
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(0.0)
+async fn connect(spec: &HostSpec) -> Outcome<Arc<dyn Host>> {
+    Ok(Connector::new().connect(spec).await?)
 }
