@@ -10,6 +10,7 @@ use crate::approval::terminal;
 use crate::model::event::RunCreated;
 use crate::model::plan::Plan;
 use crate::report;
+use crate::run::supervisor::Supervisor;
 use crate::run::system;
 
 /// Applies a runbook.
@@ -22,7 +23,7 @@ pub fn run(context: &Context, arguments: &ApplyArguments) -> Result<Exit, CliErr
             "--offline only plans; without looking at the hosts nothing is proved, and nothing is run",
         )));
     }
-    let made = plan::make(context, &arguments.plan)?;
+    let (made, opened) = plan::make_open(context, &arguments.plan)?;
     let format = arguments.plan.output;
     if format == Format::Text {
         plan::print(context, &made.plan, format);
@@ -34,9 +35,13 @@ pub fn run(context: &Context, arguments: &ApplyArguments) -> Result<Exit, CliErr
         return Ok(Exit::Refused);
     }
     confirm(context, arguments, &made.plan)?;
-    let supervisor = context.supervisor()?;
+    let supervisor = Supervisor {
+        opened: Some(opened.connections()),
+        ..context.supervisor()?
+    };
     let run = supervisor.create(created(arguments, made))?;
-    progress::drive(
+    progress::drive_on(
+        opened.runtime(),
         context,
         &supervisor,
         run,

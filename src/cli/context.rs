@@ -175,6 +175,7 @@ impl Context {
             catalog: &CATALOG,
             channels: Arc::new(people::channels(&self.config)?),
             ssh_options: self.config.ssh_options(),
+            opened: None,
         })
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::arguments::{Format, PlanArguments};
 use super::context::{self, Compiled, Context};
@@ -35,6 +36,39 @@ pub struct Made {
     pub params: BTreeMap<String, Value>,
 }
 
+/// An idle connection is taken to stand for so long: the pace at which `ssh` itself asks.
+const TRUSTED: Duration = Duration::from_secs(5);
+
+/// Connections that planning opened, and the threads that carry them. Dropping it closes them.
+pub struct Opened {
+    runtime: tokio::runtime::Runtime,
+    connections: Arc<Connections>,
+    since: Instant,
+}
+
+impl Opened {
+    /// What drives the connections; nothing else may.
+    #[must_use]
+    pub fn runtime(&self) -> &tokio::runtime::Runtime {
+        &self.runtime
+    }
+
+    /// The connections; when somebody has thought for long, only those that still answer.
+    #[must_use]
+    pub fn connections(&self) -> Arc<Connections> {
+        if self.since.elapsed() > TRUSTED {
+            self.runtime.block_on(self.connections.forget_silent());
+        }
+        self.connections.clone()
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        self.runtime.block_on(self.connections.close());
+    }
+}
+
 /// Makes and prints a plan.
 ///
 /// # Errors
@@ -64,6 +98,14 @@ pub fn print(context: &Context, plan: &Plan, format: Format) {
 /// # Errors
 /// Invalid texts, a missing parameter.
 pub fn make(context: &Context, arguments: &PlanArguments) -> Result<Made, CliError> {
+    make_open(context, arguments).map(|(made, _)| made)
+}
+
+/// As [`make`], and leaves the connections open for the run that follows: a connection costs more than many commands.
+///
+/// # Errors
+/// As [`make`].
+pub fn make_open(context: &Context, arguments: &PlanArguments) -> Result<(Made, Opened), CliError> {
     let compiled = context.compile(&arguments.runbook)?;
     let inventory = context.inventory()?;
     let mut given = context::params(&arguments.params)?;
@@ -85,25 +127,29 @@ pub fn make(context: &Context, arguments: &PlanArguments) -> Result<Made, CliErr
         offline: arguments.offline,
         now: context.clock().now(),
     };
-    let connections = Arc::new(Connections::new(
-        Arc::new(Connector::new()),
-        Arc::new(inventory.clone()),
-        context.config.ssh_options(),
-    ));
+    let mut opened = Opened {
+        since: Instant::now(),
+        runtime: super::runtime()?,
+        connections: Arc::new(Connections::new(
+            Arc::new(Connector::new()),
+            Arc::new(inventory.clone()),
+            context.config.ssh_options(),
+        )),
+    };
     // The planner is given eyes only: an observer has no way to change anything.
-    let observer = Observer::new(connections.clone());
-    let planned = super::runtime()?.block_on(async {
-        let planned = planning::make(input, &observer).await;
-        connections.close().await;
-        planned
-    });
+    let observer = Observer::new(opened.connections.clone());
+    let planned = opened.runtime.block_on(planning::make(input, &observer));
+    opened.since = Instant::now();
     match planned {
-        Ok(plan) => Ok(Made {
-            plan,
-            compiled,
-            inventory,
-            params: values,
-        }),
+        Ok(plan) => {
+            let made = Made {
+                plan,
+                compiled,
+                inventory,
+                params: values,
+            };
+            Ok((made, opened))
+        }
         Err(diagnostics) => Err(CliError::Texts(diagnostics, Box::new(compiled.sources))),
     }
 }

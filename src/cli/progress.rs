@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
 use super::arguments::Format;
@@ -39,7 +40,15 @@ pub struct Options {
 /// # Errors
 /// The run is somebody else's, a pool is not to be had, the journal fails.
 pub fn drive(context: &Context, supervisor: &Supervisor, run: RunId, options: Options) -> Result<Exit, CliError> {
-    let exit = super::runtime()?.block_on(watch(context, supervisor, run, options))?;
+    drive_on(&super::runtime()?, context, supervisor, run, options)
+}
+
+/// As [`drive`], where the supervisor's connections live already.
+///
+/// # Errors
+/// As [`drive`].
+pub fn drive_on(runtime: &Runtime, context: &Context, supervisor: &Supervisor, run: RunId, options: Options) -> Result<Exit, CliError> {
+    let exit = runtime.block_on(watch(context, supervisor, run, options))?;
     let records = supervisor.journal.events(run)?;
     let story = Story::of(&records);
     match (options.format, &story) {

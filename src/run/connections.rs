@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::base::id::HostName;
@@ -87,13 +88,38 @@ impl Connections {
         }
     }
 
+    /// Drops those that no longer answer and forgets refusals: people may have thought for long before they said yes.
+    pub async fn forget_silent(&self) {
+        let slots: Vec<_> = self.slots.lock().await.values().cloned().collect();
+        let mut asked = JoinSet::new();
+        for slot in slots {
+            asked.spawn(async move {
+                let mut slot = slot.lock().await;
+                let answers = match &*slot {
+                    Slot::Open(host) => host.alive().await,
+                    Slot::Empty | Slot::Refused(..) => false,
+                };
+                if !answers {
+                    *slot = Slot::Empty;
+                }
+            });
+        }
+        while asked.join_next().await.is_some() {}
+    }
+
     /// Closes all; what runs durably on the hosts goes on.
     pub async fn close(&self) {
-        for (_, slot) in self.slots.lock().await.drain() {
-            if let Slot::Open(host) = std::mem::take(&mut *slot.lock().await) {
-                host.close().await;
-            }
+        let slots: Vec<_> = self.slots.lock().await.drain().map(|(_, slot)| slot).collect();
+        // Side by side: each waits for its `ssh` to end.
+        let mut closing = JoinSet::new();
+        for slot in slots {
+            closing.spawn(async move {
+                if let Slot::Open(host) = std::mem::take(&mut *slot.lock().await) {
+                    host.close().await;
+                }
+            });
         }
+        while closing.join_next().await.is_some() {}
     }
 
     fn spec(&self, target: &Target) -> Result<HostSpec, Trouble> {

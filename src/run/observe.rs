@@ -13,8 +13,8 @@ use crate::base::sanitise;
 use crate::model::operation::{Act, Identity, Operation, Output, Target, Trouble, TroubleKind};
 use crate::transport::http::{self, HttpRequest, HttpTarget};
 use crate::transport::{
-    BoxStream, Captured, EndReason, Exec, FileError, Host, Program, RunAs, SocketError, SocketErrorKind, StartError, StartErrorKind,
-    TcpError,
+    self, BoxStream, Captured, EndReason, Exec, FileError, Host, Program, RemoteFile, RunAs, SocketError, SocketErrorKind, StartError,
+    StartErrorKind, TcpError,
 };
 
 /// Looks at hosts.
@@ -44,7 +44,7 @@ impl Observer {
         let mut tasks: JoinSet<Vec<(usize, Output)>> = JoinSet::new();
         let mut folded: HashMap<Target, Vec<(usize, Operation)>> = HashMap::new();
         for (i, operation) in operations.iter().enumerate() {
-            if matches!(&operation.act, Act::Probe { stdin, .. } if stdin.is_empty()) {
+            if foldable(operation) {
                 folded.entry(operation.target.clone()).or_default().push((i, operation.clone()));
             } else {
                 let (observer, operation) = (self.clone(), operation.clone());
@@ -65,13 +65,26 @@ impl Observer {
     }
 
     async fn fold(&self, target: &Target, probes: Vec<(usize, Operation)>) -> Vec<(usize, Output)> {
-        let requests: Vec<Exec> = probes.iter().map(|(_, o)| exec(o)).collect();
+        let mut outputs = Vec::with_capacity(probes.len());
+        let (mut sent, mut requests) = (Vec::with_capacity(probes.len()), Vec::with_capacity(probes.len()));
+        for (i, operation) in probes {
+            match request(&operation) {
+                Ok(request) => {
+                    sent.push((i, operation));
+                    requests.push(request);
+                }
+                Err(error) => outputs.push((i, file_trouble(&error))),
+            }
+        }
         let mut results = Vec::new();
         // A look may be repeated: a connection that was lost in between is opened again once.
         for last in [false, true] {
             let host = match self.connections.to(target).await {
                 Ok(host) => host,
-                Err(trouble) => return probes.into_iter().map(|(i, _)| (i, Output::Failed(trouble.clone()))).collect(),
+                Err(trouble) => {
+                    outputs.extend(sent.into_iter().map(|(i, _)| (i, Output::Failed(trouble.clone()))));
+                    return outputs;
+                }
             };
             results = match requests.as_slice() {
                 [only] => vec![host.exec(only.clone()).await],
@@ -83,11 +96,18 @@ impl Observer {
             }
             self.connections.lost(target, &host).await;
         }
-        probes
-            .into_iter()
-            .zip(results)
-            .map(|((i, _), result)| (i, exited(result)))
-            .collect()
+        for ((i, operation), result) in sent.into_iter().zip(results) {
+            let output = match &operation.act {
+                Act::ReadFile { path } => match transport::read_answer(path, transport::FOLDED_BYTES, result) {
+                    // Too long to share a round trip.
+                    Err(FileError::TooLarge { .. }) => self.one(&operation).await,
+                    answer => file(answer),
+                },
+                _ => exited(result),
+            };
+            outputs.push((i, output));
+        }
+        outputs
     }
 
     /// Performs one read-only operation; refuses any other.
@@ -209,33 +229,52 @@ async fn look(host: &dyn Host, operation: &Operation) -> (Output, bool) {
             let transient = matches!(&result, Err(e) if e.is_transient());
             (exited(result), transient)
         }
-        Act::ReadFile { path } => match host.read_file(path, run_as, bound::REMOTE_FILE_BYTES).await {
-            Ok(None) => (Output::NoFile, false),
-            Ok(Some(file)) => {
-                let (content, utf8) = match String::from_utf8(file.content) {
-                    Ok(text) => (text, true),
-                    Err(error) => (lossy(error.as_bytes()), false),
-                };
-                let mode = format!("{:04o}", file.mode & 0o7777);
-                (
-                    Output::File {
-                        content,
-                        utf8,
-                        mode,
-                        owner: file.owner,
-                        group: file.group,
-                        sha256: file.sha256,
-                    },
-                    false,
-                )
-            }
-            Err(error) => (file_trouble(&error), error.is_transient()),
-        },
+        Act::ReadFile { path } => {
+            let answer = host.read_file(path, run_as, bound::REMOTE_FILE_BYTES).await;
+            let transient = matches!(&answer, Err(e) if e.is_transient());
+            (file(answer), transient)
+        }
         Act::Socket { path, request, .. } => match host.socket(path, request.as_bytes(), run_as, operation.timeout).await {
             Ok(bytes) => (Output::Answer { text: lossy(&bytes) }, false),
             Err(error) => (socket_trouble(&error), error.is_transient()),
         },
         _ => (failed(TroubleKind::Other, "this cannot be looked at on a host", false), false),
+    }
+}
+
+/// May it share a round trip with others of its host?
+fn foldable(operation: &Operation) -> bool {
+    match &operation.act {
+        Act::Probe { stdin, .. } => stdin.is_empty(),
+        Act::ReadFile { .. } => true,
+        _ => false,
+    }
+}
+
+fn request(operation: &Operation) -> Result<Exec, FileError> {
+    match &operation.act {
+        Act::ReadFile { path } => transport::read_request(path, run_as(&operation.run_as), transport::FOLDED_BYTES),
+        _ => Ok(exec(operation)),
+    }
+}
+
+fn file(answer: Result<Option<RemoteFile>, FileError>) -> Output {
+    let file = match answer {
+        Ok(Some(file)) => file,
+        Ok(None) => return Output::NoFile,
+        Err(error) => return file_trouble(&error),
+    };
+    let (content, utf8) = match String::from_utf8(file.content) {
+        Ok(text) => (text, true),
+        Err(error) => (lossy(error.as_bytes()), false),
+    };
+    Output::File {
+        content,
+        utf8,
+        mode: format!("{:04o}", file.mode & 0o7777),
+        owner: file.owner,
+        group: file.group,
+        sha256: file.sha256,
     }
 }
 

@@ -50,6 +50,8 @@ pub struct Supervisor {
     pub channels: Arc<BTreeMap<String, Vec<Channel>>>,
     /// Options for `ssh`.
     pub ssh_options: SshOptions,
+    /// Connections to the hosts of the run's own inventory that planning has opened; they end with the run.
+    pub opened: Option<Arc<Connections>>,
 }
 
 /// A run that was started or taken up.
@@ -115,11 +117,14 @@ impl Supervisor {
         let created = state.created.clone();
         let runbook = Arc::new(compile(state.id, &created, self.catalog)?);
         let inventory = Arc::new(created.inventory.clone());
-        let connections = Arc::new(Connections::new(
-            self.transport.clone(),
-            inventory.clone(),
-            self.ssh_options.clone(),
-        ));
+        let fresh = || {
+            Arc::new(Connections::new(
+                self.transport.clone(),
+                inventory.clone(),
+                self.ssh_options.clone(),
+            ))
+        };
+        let connections = self.opened.clone().unwrap_or_else(fresh);
         let observer = Observer::new(connections.clone());
         let channels = Channels::new(self.channels.clone(), observer.clone(), &created.runbook, Some(state.id));
         let what = format!("run {} {} on {}", state.id, created.runbook, system::hostname());

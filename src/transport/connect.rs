@@ -34,11 +34,12 @@ impl Connector {
     }
 
     pub(super) fn with(runtime: Result<RuntimeDir, String>) -> Connector {
-        // The key exchange is bound by the processor: more at once only makes each slower.
+        // Half of a connect is waiting and half is the key exchange, which is bound by the processor: with four on each core it
+        // is busy, and a few hosts that do not answer hold nobody else.
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         Connector {
             runtime,
-            slots: Semaphore::new(bound::CONNECTS.min(2 * cores).max(2)),
+            slots: Semaphore::new(bound::CONNECTS.min(4 * cores).max(4)),
         }
     }
 

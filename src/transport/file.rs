@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::base::quote;
+use crate::base::{bound, quote};
 
 use super::session::Session;
 use super::{Captured, EndReason, Exec, FileError, RemoteFile, RunAs, StartError};
@@ -42,23 +42,39 @@ pub(super) fn absolute(path: &str) -> Result<(), FileError> {
     Err(StartError::invalid(format!("`{path}` is not the absolute path of a file")).into())
 }
 
-pub(super) async fn read(session: &Arc<Session>, path: &str, run_as: RunAs, max: usize) -> Result<Option<RemoteFile>, FileError> {
+/// Room for the line before the content: names of users and groups have at most 32 bytes each.
+const FIRST_LINE_BYTES: usize = 1024;
+/// Longest file that may be read among plain commands, whose output is bounded.
+pub const FOLDED_BYTES: usize = bound::OUTPUT_BYTES - FIRST_LINE_BYTES;
+
+/// The plain command that reads a file, for [`super::Host::exec_many`].
+///
+/// # Errors
+/// A path that is not absolute.
+pub fn read_request(path: &str, run_as: RunAs, max: usize) -> Result<Exec, FileError> {
     absolute(path)?;
     let script = format!("P={}; M={}\n{READ}", value(path)?, max + 1);
-    // The line before the content is short; names of users and groups have at most 32 bytes each.
-    let captured = session
-        .exec_one(
-            Exec {
-                run_as,
-                ..Exec::script(script)
-            },
-            max + 1024,
-        )
-        .await?;
+    Ok(Exec {
+        run_as,
+        ..Exec::script(script)
+    })
+}
+
+/// What the command of [`read_request`] answered; `None` when there is no such file.
+///
+/// # Errors
+/// Why it could not be read; [`FileError::TooLarge`] when it has more than `max` bytes.
+pub fn read_answer(path: &str, max: usize, answer: Result<Captured, StartError>) -> Result<Option<RemoteFile>, FileError> {
+    let captured = answer?;
     if captured.why == EndReason::Timeout {
         return Err(FileError::Timeout { path: path.to_owned() });
     }
     parse(path, max, captured)
+}
+
+pub(super) async fn read(session: &Arc<Session>, path: &str, run_as: RunAs, max: usize) -> Result<Option<RemoteFile>, FileError> {
+    let request = read_request(path, run_as, max)?;
+    read_answer(path, max, session.exec_one(request, max + FIRST_LINE_BYTES).await)
 }
 
 fn parse(path: &str, max: usize, captured: Captured) -> Result<Option<RemoteFile>, FileError> {

@@ -38,6 +38,7 @@ pub use connect::Connector;
 pub use error::{
     Certainty, ConnectError, ConnectErrorKind, FileError, LinkError, SocketError, SocketErrorKind, StartError, StartErrorKind, TcpError,
 };
+pub use file::{FOLDED_BYTES, read_answer, read_request};
 
 /// A boxed future, so that the traits below can be `dyn`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

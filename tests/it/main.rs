@@ -1,9 +1,7 @@
 //! End-to-end tests: the real binary against real programs on loopback, one file per subject.
 #![allow(clippy::unwrap_used)]
 
-mod controllers;
 mod crash;
-mod failures;
 mod haproxy;
 mod lab;
 mod pool_record;
