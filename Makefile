@@ -1,7 +1,35 @@
-# Targets for people. `make packages` installs the system programs that the practice fleet needs; it touches nothing when all are there.
+# Targets for people. `make demo` shows the product, `make test` proves it; both install first what is missing.
 
+<<<<<<< HEAD
 .PHONY: packages bench
+=======
+CARGO ?= cargo
+>>>>>>> fb9cb420da703f3ab178c8f51046dca182ac3753
 
+.PHONY: help demo test check bench packages
+
+help:
+	@echo "make demo      the incident and the recovery on a practice fleet of this machine (about a minute, once built)"
+	@echo "make test      everything that a change must pass: format, lints, all tests"
+	@echo "make check     format and lints only; needs nothing but Rust"
+	@echo "make bench     how fast, against plain ssh in the same run"
+	@echo "make packages  install the system programs that the practice fleet needs, if any is missing"
+
+demo: packages
+	@$(CARGO) run --locked -- demo $(DEMO)
+
+test: packages check
+	$(CARGO) test --locked
+	@echo "make test: format, lints and all tests passed"
+
+check:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets --locked -- -D warnings
+
+bench: packages
+	$(CARGO) bench --locked --bench fleet
+
+# `make packages` touches nothing when all programs are there.
 # program:package pairs; the programs live in /usr/sbin on Debian, which is not in everybody's PATH
 NEEDED := sshd:openssh-server ssh:openssh-client ssh-keygen:openssh-client haproxy:haproxy runsvdir:runit sv:runit chpst:runit setsid:util-linux
 

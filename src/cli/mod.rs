@@ -78,7 +78,7 @@ fn dispatch(arguments: Arguments, quiet: bool) -> Result<Exit, CliError> {
             return Ok(Exit::Done);
         }
         Command::Explain { topic, name } => return explain::run(&topic, name.as_deref()),
-        Command::Demo(arguments) => return demo::run(arguments),
+        Command::Demo(arguments) => return demo::run(&arguments, Colors::new(global.color)),
         _ => {}
     }
     let context = Context::new(global)?;

@@ -46,6 +46,11 @@ impl Process {
         Process::of(self.pid) == Some(*self)
     }
 
+    /// Ends exactly this process at once; nothing happens when it has ended.
+    pub fn kill(&self) {
+        self.signal(Signal::KILL);
+    }
+
     /// Sends a signal to exactly this process; nothing happens when it has ended.
     pub(super) fn signal(&self, signal: Signal) {
         let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else {
