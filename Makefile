@@ -1,10 +1,6 @@
 # Targets for people. `make demo` shows the product, `make test` proves it; both install first what is missing.
 
-<<<<<<< HEAD
-.PHONY: packages bench
-=======
 CARGO ?= cargo
->>>>>>> fb9cb420da703f3ab178c8f51046dca182ac3753
 
 .PHONY: help demo test check bench packages
 
@@ -26,6 +22,7 @@ check:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --locked -- -D warnings
 
+# Ratios against bare ssh on a practice fleet of 20 hosts, on loopback; about two minutes after the build.
 bench: packages
 	$(CARGO) bench --locked --bench fleet
 
@@ -54,7 +51,3 @@ packages:
 	if [ -d /run/systemd/system ]; then for package in $$missing; do \
 	  case "$$package" in haproxy) $$sudo systemctl disable --now haproxy.service;; openssh-server) $$sudo systemctl disable --now ssh.service;; esac; \
 	done; fi
-
-# Ratios against bare ssh on a practice fleet of 20 hosts, on loopback; about two minutes after the build.
-bench: packages
-	cargo bench --locked --bench fleet
