@@ -134,10 +134,15 @@ impl Planner<'_> {
             vec![node.host.clone()]
         };
         let mut results = Vec::new();
+        let mut foretold = false;
         for host in hosts {
             let action = bind::bind(self.world, site.step, site.call, &node.arguments, host.as_ref(), site.scope)?;
             let seen = match self.look(action.as_ref()) {
-                Look::Seen(seen) => self.predicted.over(seen),
+                Look::Seen(now) => {
+                    let then = self.predicted.over(now.clone());
+                    foretold |= then != now;
+                    then
+                }
                 blind => {
                     self.blind(site, node, blind);
                     return Ok(Value::Unknown);
@@ -147,7 +152,7 @@ impl Planner<'_> {
         }
         let result = results.first().cloned().unwrap_or(Value::Null);
         if site.step.class == Class::Probe {
-            self.judge_probe(site, node, &result, results)?;
+            self.judge_probe(site, node, &result, results, foretold)?;
         }
         Ok(result)
     }
@@ -256,7 +261,15 @@ impl Planner<'_> {
         }
     }
 
-    fn judge_probe(&mut self, site: &Site<'_>, node: &mut Node, result: &Value, results: Vec<Value>) -> Result<(), Diagnostic> {
+    /// `foretold`: what the probe sees is not what is there now, but what the steps before it will have made of it.
+    fn judge_probe(
+        &mut self,
+        site: &Site<'_>,
+        node: &mut Node,
+        result: &Value,
+        results: Vec<Value>,
+        foretold: bool,
+    ) -> Result<(), Diagnostic> {
         let Some(that) = &site.step.that else {
             node.forecast = Forecast::Reads {
                 summary: String::from("looks"),
@@ -273,7 +286,7 @@ impl Planner<'_> {
             .unwrap_or_default();
         node.forecast = match judge::condition(&that.expression, &scope)? {
             Truth::True => Forecast::Reads {
-                summary: String::from("ok now"),
+                summary: String::from(if foretold { "will be ok after these changes" } else { "ok now" }),
             },
             Truth::Unknown => Forecast::AtRunTime {
                 why: format!("checks that {}{wait}", that.expression.source),
@@ -291,7 +304,10 @@ impl Planner<'_> {
                 }
             }
             Truth::False(why) => Forecast::Reads {
-                summary: format!("not so now: {why}{wait}"),
+                summary: format!(
+                    "{}: {why}{wait}",
+                    if foretold { "not so after these changes" } else { "not so now" }
+                ),
             },
         };
         Ok(())

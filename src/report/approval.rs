@@ -67,7 +67,12 @@ pub fn text(request: &ApprovalRequest, created: &RunCreated, so_far: &str, now: 
     let people = if request.from.is_empty() {
         String::from("nobody")
     } else {
-        request.from.join(", ")
+        request
+            .from
+            .iter()
+            .map(|who| if who == "*" { "anybody" } else { who.as_str() })
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     line(
         "Who may",

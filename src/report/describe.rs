@@ -8,6 +8,7 @@ use crate::base::sanitise::one_line;
 use crate::model::action::Undo;
 use crate::model::event::{FailureKind, RunOutcome};
 use crate::model::plan::Capacity;
+use crate::model::value::Value;
 
 use super::style::Tint;
 
@@ -24,6 +25,19 @@ pub(super) fn name(text: impl std::fmt::Display) -> String {
 /// Harmless, on one line.
 pub(super) fn sentence(text: &str) -> String {
     one_line(text, SENTENCE)
+}
+
+/// A value in a word or a few: of a host its name, other structures are left out: the JSON output holds them.
+pub(super) fn value(value: &Value) -> String {
+    match value {
+        Value::Map(map) => match map.get("name") {
+            Some(Value::Text(host)) if map.contains_key("address") => name(host),
+            _ => String::from("{…}"),
+        },
+        Value::List(list) if list.len() <= 12 => sentence(&list.iter().map(self::value).collect::<Vec<_>>().join(",")),
+        Value::List(_) => String::from("[…]"),
+        scalar => name(scalar),
+    }
 }
 
 /// `web-01 web-02`; more than `most` are counted: `web-01 web-02 and 4 more`.
@@ -61,7 +75,7 @@ pub(super) fn undo(undo: &Undo) -> String {
         Undo::Call { action, arguments } => {
             let which = ["pool", "member", "name", "path"];
             let shown = arguments.0.iter().filter(|(key, _)| !which.contains(&key.as_str()));
-            let list: String = shown.map(|(key, value)| format!(" {}={}", name(key), name(value))).collect();
+            let list: String = shown.map(|(key, value)| format!(" {}={}", name(key), self::value(value))).collect();
             format!("undo: {}{list}", name(action))
         }
     }
@@ -126,4 +140,18 @@ pub(super) fn coarse(span: Duration) -> String {
 /// `12` and `12.1` as commands take them, without the `#`.
 pub(super) fn bare(run: crate::base::id::RunId) -> String {
     run.0.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_shown_by_its_name_and_other_structures_are_left_out() {
+        let map = |pairs: &[(&str, &str)]| Value::Map(pairs.iter().map(|(k, v)| ((*k).to_owned(), Value::text(*v))).collect());
+        let host = map(&[("name", "web-01"), ("address", "192.0.2.1"), ("vars", "")]);
+        assert_eq!(value(&host), "web-01");
+        assert_eq!(value(&Value::List(vec![host, Value::text("web-02")])), "web-01,web-02");
+        assert_eq!(value(&map(&[("web-01", "100")])), "{…}");
+    }
 }

@@ -87,7 +87,10 @@ fn header(plan: &Plan, style: Style) -> String {
         lines("", sentence(&plan.description));
     }
     if !plan.params.is_empty() {
-        let shown = plan.params.iter().map(|(key, value)| format!("{}={}", name(key), name(value)));
+        let shown = plan
+            .params
+            .iter()
+            .map(|(key, value)| format!("{}={}", name(key), describe::value(value)));
         lines("Params", shown.collect::<Vec<_>>().join(" "));
     }
     let mut hosts: Vec<HostName> = Vec::new();
