@@ -89,7 +89,11 @@ async fn watch(context: &Context, supervisor: &Supervisor, run: RunId, options: 
                 }
             }
             driven = &mut driving => break driven,
-            sender = async { wished.take().expect("polled only while it is there").await }, if wished.is_some() => wishes = sender.ok(),
+            // Borrowed, not taken: another branch may win while this one waits.
+            sender = async { wished.as_mut().expect("polled only while it is there").await }, if wished.is_some() => {
+                wished = None;
+                wishes = sender.ok();
+            }
             _ = tokio::signal::ctrl_c() => interrupts += 1,
             _ = terminate.recv() => interrupts += 1,
             _ = heartbeat.tick() => screen.beat(context.clock().now()),
@@ -131,6 +135,7 @@ struct Screen {
     bars: Option<Bars>,
     asker: Option<Asker>,
     approvers: crate::config::Config,
+    asking: bool,
 }
 
 struct Bars {
@@ -142,6 +147,8 @@ struct Bars {
 #[derive(Clone)]
 struct Asker {
     journal: Arc<dyn Journal>,
+    /// The terminal as it was before any question.
+    before: terminal::Modes,
 }
 
 impl Screen {
@@ -160,7 +167,11 @@ impl Screen {
         if options.format == Format::Text {
             err(&format!("run {run} {}\n", created.map_or("", |c| c.runbook.as_str())));
         }
-        let asker = people.then(|| context.journal().ok().map(|journal| Asker { journal })).flatten();
+        let asker = |journal| Asker {
+            journal,
+            before: terminal::Modes::now(),
+        };
+        let asker = people.then(|| context.journal().ok().map(asker)).flatten();
         Screen {
             run,
             format: options.format,
@@ -176,6 +187,7 @@ impl Screen {
             }),
             asker,
             approvers: context.config.clone(),
+            asking: false,
         }
     }
 
@@ -183,6 +195,12 @@ impl Screen {
     fn show(&mut self, record: &Record) -> Option<ApprovalRequest> {
         if self.format == Format::Ndjson {
             out(&format!("{}\n", report::live::record_line(record)));
+        }
+        if matches!(
+            record.event,
+            Event::ApprovalAnswered { .. } | Event::ApprovalExpired { .. } | Event::RunFinished { .. }
+        ) {
+            self.stop_asking();
         }
         let line = self
             .created
@@ -261,6 +279,7 @@ impl Screen {
     }
 
     fn clear(&mut self) {
+        self.stop_asking();
         if let Some(bars) = self.bars.take() {
             let _ = bars.all.clear();
         }
@@ -284,7 +303,18 @@ impl Screen {
         // A spinner would overwrite what the person types.
         self.clear();
         let request = request.clone();
+        self.asking = true;
         std::thread::spawn(move || asker.ask(&request));
+    }
+
+    /// Somebody else may have answered while the prompt still waits for a key with the terminal in its own mode.
+    fn stop_asking(&mut self) {
+        if !std::mem::take(&mut self.asking) {
+            return;
+        }
+        if let Some(asker) = &self.asker {
+            asker.before.restore();
+        }
     }
 }
 
