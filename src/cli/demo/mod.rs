@@ -49,11 +49,8 @@ pub fn run(arguments: &DemoArguments, colors: Colors) -> Result<Exit, CliError> 
     let started = Instant::now();
     let interrupt = Interrupt::listen()?;
     let place = Place::make()?;
-    let ended = play(arguments, colors, &place, &interrupt);
-    let (fleet, verdict) = match ended {
-        Ok((fleet, verdict)) => (Some(fleet), Ok(verdict)),
-        Err((fleet, halt)) => (fleet, Err(halt)),
-    };
+    let mut fleet = None;
+    let verdict = play(arguments, colors, &place, &interrupt, &mut fleet);
     let left = take_down(arguments.keep, fleet, place);
     let took = started.elapsed().as_secs();
     match (verdict, left) {
@@ -73,28 +70,27 @@ pub fn run(arguments: &DemoArguments, colors: Colors) -> Result<Exit, CliError> 
     }
 }
 
-type Played = Result<(Fleet, String), (Option<Fleet>, Halt)>;
-
-/// The fleet comes back in every case: whoever called takes it down.
-fn play(arguments: &DemoArguments, colors: Colors, place: &Place, interrupt: &Interrupt) -> Played {
+/// Whatever happens, whoever called takes the fleet down.
+fn play(
+    arguments: &DemoArguments,
+    colors: Colors,
+    place: &Place,
+    interrupt: &Interrupt,
+    started: &mut Option<Fleet>,
+) -> Result<String, Halt> {
     out("A practice fleet on loopback: a balancer and two web servers, with a real HAProxy, sshd and application each.\n");
     let options = Options {
         dir: Some(place.path("fleet")),
         ..Options::default()
     };
-    let mut fleet = Fleet::up(options).map_err(|error| (None, error.into()))?;
-    let played = prepare(place, &fleet, colors).map_err(Halt::from).and_then(|stage| {
-        let incident = Incident::OomMaster {
-            variant: arguments.variant,
-            balance: crate::lab::Balance::Source,
-            shallow_health: arguments.shallow_health,
-        };
-        scenes::play(&stage, &mut fleet, incident, place, interrupt)
-    });
-    match played {
-        Ok(verdict) => Ok((fleet, verdict)),
-        Err(halt) => Err((Some(fleet), halt)),
-    }
+    let fleet = started.insert(Fleet::up(options)?);
+    let stage = prepare(place, fleet, colors)?;
+    let incident = Incident::OomMaster {
+        variant: arguments.variant,
+        balance: crate::lab::Balance::Source,
+        shallow_health: arguments.shallow_health,
+    };
+    scenes::play(&stage, fleet, incident, place, interrupt)
 }
 
 /// What the scenes need beside the fleet.

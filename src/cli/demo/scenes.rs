@@ -24,6 +24,8 @@ pub(super) const RECOVERY: Duration = Duration::from_secs(10);
 const THINKING: Duration = Duration::from_secs(15 * 60);
 /// The run itself takes about ten seconds.
 const RUNNING: Duration = Duration::from_secs(180);
+/// Opening the journal costs a little.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// The demo's journal is new.
 const RUN: RunId = RunId(1);
 
@@ -115,6 +117,7 @@ fn apply(stage: &Stage, place: &Place, users: &mut Users, interrupt: &Interrupt)
         people,
         asked: false,
         answered: None,
+        looked: Instant::now(),
     };
     let limit = Instant::now() + if people { THINKING } else { RUNNING } + RUNNING;
     // A gate that is never asked about ends before the run's own deadline.
@@ -131,6 +134,9 @@ fn apply(stage: &Stage, place: &Place, users: &mut Users, interrupt: &Interrupt)
     let from = done.stdout.find("── run").unwrap_or(done.stdout.len());
     let from = done.stdout[..from].rfind('\n').map_or(from, |at| at + 1);
     out(&done.stdout[from..]);
+    if code == Exit::Cancelled as i32 {
+        return Err(Halt::Interrupted);
+    }
     if code == Exit::Denied as i32 {
         return Err(Halt::Failed(String::from("the run was denied; nothing was changed")));
     }
@@ -150,14 +156,16 @@ struct Gate<'a> {
     people: bool,
     asked: bool,
     answered: Option<Duration>,
+    looked: Instant,
 }
 
 impl Gate<'_> {
     fn look(&mut self, users: &Users, interrupt: &Interrupt) -> Result<(), Halt> {
         // The journal is there as soon as the run exists.
-        if self.answered.is_some() || !self.stage.journal.exists() {
+        if self.answered.is_some() || self.looked.elapsed() < LOOK_EVERY || !self.stage.journal.exists() {
             return Ok(());
         }
+        self.looked = Instant::now();
         let Ok(journal) = SqliteJournal::open(&self.stage.journal) else {
             return Ok(());
         };
