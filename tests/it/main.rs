@@ -5,6 +5,7 @@ mod crash;
 mod haproxy;
 mod lab;
 mod pool_record;
+mod readme;
 mod recover;
 mod refusal;
 mod site;
