@@ -169,3 +169,22 @@ fn trouble(name: &HostName, error: &ConnectError) -> Trouble {
         may_have_happened: false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::transport::Connector;
+
+    #[tokio::test]
+    async fn a_connection_that_answers_is_kept_until_all_are_closed() {
+        let connections = Connections::new(Arc::new(Connector::new()), Arc::default(), Vec::new());
+        let here = Target::Controller;
+        let first = connections.to(&here).await.unwrap();
+        connections.forget_silent().await;
+        assert!(Arc::ptr_eq(&first, &connections.to(&here).await.unwrap()));
+        connections.close().await;
+        assert!(!Arc::ptr_eq(&first, &connections.to(&here).await.unwrap()));
+        connections.close().await;
+    }
+}

@@ -362,3 +362,66 @@ pub(super) fn socket_trouble(error: &SocketError) -> Output {
 pub(super) fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::transport::{Connector, FOLDED_BYTES};
+
+    fn here(act: Act) -> Operation {
+        Operation {
+            target: Target::Controller,
+            run_as: Identity::Login,
+            act,
+            timeout: Duration::from_secs(20),
+        }
+    }
+
+    #[tokio::test]
+    async fn files_are_read_among_programs_and_each_answer_finds_its_question() {
+        let dir = std::env::temp_dir().join(format!("rbk-observe-{}", uuid::Uuid::new_v4().simple()));
+        std::fs::create_dir(&dir).unwrap();
+        let path = |name: &str| dir.join(name).to_string_lossy().into_owned();
+        let long = "x".repeat(FOLDED_BYTES + 1);
+        std::fs::write(path("short"), "short\n").unwrap();
+        std::fs::write(path("long"), &long).unwrap();
+        let read = |path: String| here(Act::ReadFile { path });
+        let say = |word: &str| {
+            here(Act::Probe {
+                argv: vec!["echo".into(), word.into()],
+                stdin: String::new(),
+            })
+        };
+        let asked = [
+            say("a"),
+            read(path("short")),
+            read(path("none")),
+            read("relative".into()),
+            read(path("long")),
+            say("b"),
+        ];
+        let connections = Arc::new(Connections::new(Arc::new(Connector::new()), Arc::default(), Vec::new()));
+        let seen = Observer::new(connections.clone()).observe(&asked).await;
+        connections.close().await;
+        std::fs::remove_dir_all(&dir).unwrap();
+        assert!(
+            matches!(&seen[0], Output::Exited { code: 0, stdout, .. } if stdout == "a\n"),
+            "{:?}",
+            seen[0]
+        );
+        assert!(
+            matches!(&seen[1], Output::File { content, .. } if content == "short\n"),
+            "{:?}",
+            seen[1]
+        );
+        assert_eq!(seen[2], Output::NoFile);
+        assert!(matches!(&seen[3], Output::Failed(_)), "{:?}", seen[3]);
+        assert!(matches!(&seen[4], Output::File { content, .. } if *content == long));
+        assert!(
+            matches!(&seen[5], Output::Exited { code: 0, stdout, .. } if stdout == "b\n"),
+            "{:?}",
+            seen[5]
+        );
+    }
+}
