@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
 use crate::base::bound::{TEXT_BYTES, YAML_DEPTH, YAML_NODES};
+use crate::base::value::Value;
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceId, Sources, Span, Spanned};
-use crate::model::value::Value;
 use crate::yaml::{Entry, Node, NodeKind, Scalar, Style, place, screen, syntax};
 
 /// Reads one text. The tree is there, with the best reading of what was refused, whenever its shape is clear; it may be used

@@ -1,6 +1,9 @@
 //! End-to-end tests: the real binary against real programs on loopback, one file per subject.
 #![allow(clippy::unwrap_used)]
 
+mod floors;
 mod haproxy;
 mod lab;
 mod pool_record;
+mod source;
+mod tidy;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::manager::{Deed, Manager, Unit};
+use super::init_system::{Deed, Manager, Unit};
 use super::status::{self, Status};
 use crate::action::outcome::first_failure;
 use crate::action::place::Place;

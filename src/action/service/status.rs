@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::manager::Manager;
+use super::init_system::Manager;
 use crate::action::outcome::exited;
 use crate::base::sanitise::one_line;
 use crate::model::action::ReadError;

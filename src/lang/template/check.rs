@@ -6,7 +6,7 @@ use crate::model::text::{Destination, Operand, Part, Text};
 use crate::model::types::Type;
 
 use super::danger::{in_json, in_shell};
-use super::helpers::{HELPERS, Helper};
+use super::functions::{HELPERS, Helper};
 use super::parse::{Argument, Node, Tag};
 
 /// Reports everything that is wrong with a text.

@@ -4,7 +4,7 @@
 mod braces;
 mod check;
 mod danger;
-mod helpers;
+mod functions;
 mod json;
 #[cfg(test)]
 mod pages;

@@ -8,7 +8,7 @@ use crate::diagnostic::Span;
 use crate::model::text::{Destination, Operand, Part, Placeholder, Scope, Text};
 use crate::model::value::Value;
 
-use super::helpers::{Helper, plain};
+use super::functions::{Helper, plain};
 use super::parse::{Node, reparse};
 
 /// A text that has no value.
