@@ -14,7 +14,7 @@ use crate::model::action::{
 };
 use crate::model::operation::{Act, Operation, Output};
 use crate::model::types::Type;
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 /// Parameters that every program takes, after those given.
 macro_rules! program_parameters {

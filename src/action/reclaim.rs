@@ -14,7 +14,7 @@ use crate::model::action::{
 };
 use crate::model::operation::{Act, Operation, Output};
 use crate::model::types::Type;
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 /// Less than this is noise: memory moves by itself.
 const GAIN_BYTES: i64 = 1024 * 1024;

@@ -12,7 +12,7 @@ use crate::model::action::{
 };
 use crate::model::operation::{Act, Operation, Output, Trouble, TroubleKind};
 use crate::model::types::Type;
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 /// See the signature.
 pub struct Tcp;

@@ -6,7 +6,7 @@ use crate::base::sanitise::one_line;
 use crate::model::action::{Action, Arguments, BindError, Change, Context, Decision, Observation, ReadError, Undo, Verdict};
 use crate::model::operation::{Act, Identity, Operation, Output, Target};
 use crate::model::types::Type;
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 /// Severities, the least one first.
 pub const SEVERITIES: &[&str] = &["info", "warning", "critical"];

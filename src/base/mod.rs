@@ -5,3 +5,4 @@ pub mod clock;
 pub mod id;
 pub mod quote;
 pub mod sanitise;
+pub mod value;

@@ -222,7 +222,7 @@ fn find_runbook(name: &Path) -> Result<PathBuf, CliError> {
 }
 
 fn no_text(what: &str, path: &Path, why: &str) -> CliError {
-    let d = Diagnostic::nowhere("RB0721", format!("there is no {what} `{}`", path.display())).help(why);
+    let d = Diagnostic::nowhere("RB0714", format!("there is no {what} `{}`", path.display())).help(why);
     CliError::Texts(d.into(), Box::default())
 }
 

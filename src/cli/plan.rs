@@ -15,7 +15,7 @@ use crate::diagnostic::{Diagnostic, SourceId};
 use crate::model::inventory::Inventory;
 use crate::model::pattern;
 use crate::model::plan::Plan;
-use crate::model::value::Value;
+use crate::base::value::Value;
 use crate::plan::{PlanInput, params};
 use crate::report::{self, Style};
 use crate::run::connections::Connections;

@@ -8,7 +8,7 @@ use super::exit::{CliError, Exit};
 use super::output::{json, out};
 use crate::action::CATALOG;
 use crate::model::operation::Identity;
-use crate::model::value::Value;
+use crate::base::value::Value;
 use crate::plan::forecast::status_of;
 use crate::report::status::PoolStatus;
 use crate::report::{self, Style};

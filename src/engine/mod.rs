@@ -21,7 +21,7 @@ use crate::model::event::Failure;
 use crate::model::obligation::ObligationId;
 use crate::model::plan::Node;
 use crate::model::runbook::{Runbook, Step};
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 /// What the engine knows beside the state: the compiled runbook and the actions. Never changes during a run.
 #[derive(Clone, Copy)]

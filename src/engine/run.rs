@@ -12,7 +12,7 @@ use crate::model::approval::{ApprovalAnswer, ApprovalRequest};
 use crate::model::event::{Event, Failure, FailureKind, Record, RunCreated, RunOutcome};
 use crate::model::obligation::{Obligation, ObligationId, ObligationState};
 use crate::model::plan::Node;
-use crate::model::value::Value;
+use crate::base::value::Value;
 use crate::plan::results::{self, Results, RunFacts};
 
 /// Which part of its life a run is in.

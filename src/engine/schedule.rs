@@ -13,7 +13,7 @@ use crate::model::event::{Event, Failure, FailureKind};
 use crate::model::plan::{Forecast, Node, Section};
 use crate::model::runbook::{Approve, Body};
 use crate::model::text::Scope;
-use crate::model::value::Value;
+use crate::base::value::Value;
 use crate::plan::judge::{self, Truth};
 use crate::plan::results;
 

@@ -94,7 +94,7 @@ pub(super) fn vetted(value: Spanned<String>, key: &str, purpose: Purpose, diagno
 fn is_ipv6(value: &str) -> bool {
     let (address, zone) = value.split_once('%').unwrap_or((value, "lo"));
     let zone_fits = !zone.is_empty() && zone.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_'));
-    zone_fits && address.parse::<std::net::Ipv6Addr>().is_ok()
+    zone_fits && address.parse::<core::net::Ipv6Addr>().is_ok()
 }
 
 fn is_hop(hop: &str) -> bool {

@@ -7,7 +7,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Span, Spanned};
 use crate::inventory::declared::{DeclaredGroup, DeclaredHost};
 use crate::inventory::names::{Purpose, vetted};
 use crate::model::inventory::{Host, MemoryFrom};
-use crate::model::value::Value;
+use crate::base::value::Value;
 use crate::yaml::fields::{Fields, unknown_key, wrong_type};
 use crate::yaml::{Entry, Node, NodeKind};
 

@@ -8,7 +8,7 @@ use crate::base::id::PoolName;
 use crate::diagnostic::Diagnostic;
 use crate::model::inventory::{Host, MemoryFrom, Share};
 use crate::model::pattern::select;
-use crate::model::value::Value;
+use crate::base::value::Value;
 use crate::yaml::examples;
 
 fn parse_all(texts: &[(&str, &str)]) -> (Option<Inventory>, Vec<Diagnostic>) {

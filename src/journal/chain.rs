@@ -179,7 +179,7 @@ fn forget_impossible_numbers(json: &mut Json) {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::model::value::Value;
+    use crate::base::value::Value;
 
     fn record(sequence: u64, event: Event) -> Record {
         Record {

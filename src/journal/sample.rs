@@ -12,7 +12,7 @@ use crate::model::event::{Event, Failure, FailureKind, RunCreated, RunOutcome};
 use crate::model::inventory::{Host, Inventory};
 use crate::model::obligation::{Obligation, ObligationId, ObligationState};
 use crate::model::plan::{Forecast, Node, Plan, Section};
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 /// The moment everything begins.
 pub(super) const START: Timestamp = Timestamp(1_795_000_000_000);

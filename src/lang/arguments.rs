@@ -13,7 +13,7 @@ use crate::model::action::{Parameter, ParameterKind, Signature};
 use crate::model::runbook::{Argument, ArgumentKind};
 use crate::model::text::{Destination, Expression, Part, Text};
 use crate::model::types::Type;
-use crate::model::value::Value;
+use crate::base::value::Value;
 use crate::yaml::{Node, NodeKind, Style};
 
 /// The arguments of a call, and its `changed:`.

@@ -8,7 +8,7 @@ use crate::model::action::ParameterKind;
 use crate::model::convert::{argument as conform, percent, share, size};
 use crate::model::inventory::Share;
 use crate::model::runbook::ParamKind;
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 /// A text as a parameter of a runbook. A host, hosts and a pool stay names: only the inventory knows them. A list is separated by commas.
 ///

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::arguments::{entries_of, holds_placeholder, literal};
 use super::syntax::{Body, Step};
 use crate::model::action::{Catalog, Class, ParameterKind, PoolEffect, Signature};
-use crate::model::value::Value;
+use crate::base::value::Value;
 use crate::yaml::Node;
 
 /// An action's declaration, applied to a step.

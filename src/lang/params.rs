@@ -5,7 +5,7 @@ use super::syntax::{Param as Written, Runbook};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::model::runbook::{Param, ParamKind};
 use crate::model::types::Type;
-use crate::model::value::Value;
+use crate::base::value::Value;
 use crate::yaml::{Node, NodeKind};
 
 /// Checks all declarations.

@@ -10,7 +10,7 @@ use super::syntax::Written;
 use crate::base::clock::parse_duration;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, Spanned, nearest};
 use crate::model::inventory::Share;
-use crate::model::value::Value;
+use crate::base::value::Value;
 use crate::yaml::{Entry, Node, NodeKind};
 
 /// A map whose keys are those of a table.

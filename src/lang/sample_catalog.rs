@@ -4,7 +4,7 @@ use crate::model::action::{
     Action, ActionKind, Arguments, BindError, Catalog, Class, Context, Parameter, ParameterKind, PoolEffect, RunsOn, Signature,
 };
 use crate::model::types::Type;
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 /// The catalogue.
 pub(super) static SAMPLE: Sample = Sample;

@@ -11,7 +11,7 @@ use crate::base::id::{HostName, PoolName};
 use crate::model::inventory::{Host, Inventory, Pool};
 use crate::model::operation::{Identity, Operation, Output};
 use crate::model::types::Type;
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 /// An entry of the catalogue.
 pub trait ActionKind: Sync {

@@ -3,7 +3,7 @@
 use crate::base::clock;
 use crate::model::action::ParameterKind;
 use crate::model::inventory::Share;
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 /// Reads `500MiB`, `20GB`, `1024`; units B, KB, MB, GB, TB (powers of 1000) and KiB, MiB, GiB, TiB (powers of 1024).
 ///

@@ -13,7 +13,7 @@ use crate::model::inventory::Inventory;
 use crate::model::obligation::{Obligation, ObligationId};
 use crate::model::operation::TroubleKind;
 use crate::model::plan::Plan;
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 /// Version of the records below; a reader refuses a newer one.
 pub const SCHEMA_VERSION: u32 = 1;

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::base::id::{GroupName, HostName, PoolName};
-use crate::model::value::Value;
+pub use crate::base::value::Share;
+use crate::base::value::Value;
 
 /// The machines we know.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -138,14 +139,4 @@ pub struct Member {
     pub server: String,
     /// The host's address.
     pub address: String,
-}
-
-/// A count or a percentage.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Share {
-    /// That many.
-    Count(u32),
-    /// That part of all, in percent.
-    Percent(f64),
 }

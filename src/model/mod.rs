@@ -14,4 +14,6 @@ pub mod run;
 pub mod runbook;
 pub mod text;
 pub mod types;
-pub mod value;
+
+/// Values and shares, as every floor knows them.
+pub use crate::base::value;

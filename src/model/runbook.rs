@@ -8,7 +8,7 @@ use crate::diagnostic::{Span, Spanned};
 use crate::model::action::Class;
 use crate::model::inventory::Share;
 use crate::model::text::{Expression, Text};
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 /// A runbook that compiled.
 #[derive(Clone, Debug, PartialEq)]

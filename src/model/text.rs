@@ -2,7 +2,7 @@
 
 use crate::diagnostic::Span;
 use crate::model::types::Type;
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 /// Where a text ends up; decides how a placeholder's value is escaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

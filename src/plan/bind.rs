@@ -14,7 +14,7 @@ use crate::model::operation::Identity;
 use crate::model::pattern;
 use crate::model::runbook::{Argument, ArgumentKind, Call, Place, Runbook, Step};
 use crate::model::text::{Scope, Text};
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 /// What binding needs to know about the world.
 #[derive(Clone, Copy)]

@@ -18,7 +18,7 @@ use crate::model::operation::Operation;
 use crate::model::plan::{Forecast, Node, Plan, Refusal, Section, Turn};
 use crate::model::runbook::{Approve, Batch, Body, Call, Loop, LoopOver, Pace, Step};
 use crate::model::text::Scope;
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 pub(super) struct Planner<'a> {
     pub(super) input: PlanInput<'a>,

@@ -19,7 +19,7 @@ use crate::model::operation::{Act, Identity, Output};
 use crate::model::plan::{EffectKind, Forecast, Node, NodeEffect, PoolForecast, Refusal, Section};
 use crate::model::runbook::{Call, Step, UndoRule};
 use crate::model::text::Scope;
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 /// Facts that will be so by the time a later node looks.
 #[derive(Clone, Debug, Default)]

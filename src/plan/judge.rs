@@ -4,7 +4,7 @@ use crate::base::sanitise;
 use crate::diagnostic::Diagnostic;
 use crate::lang::expression;
 use crate::model::text::{Expression, Scope};
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 /// Three-valued truth.
 #[derive(Clone, Debug, PartialEq, Eq)]

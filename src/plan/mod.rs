@@ -25,7 +25,7 @@ use crate::model::inventory::Inventory;
 use crate::model::operation::{Operation, Output};
 use crate::model::plan::Plan;
 use crate::model::runbook::Runbook;
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 /// Everything a plan is made from, but for observations.
 #[derive(Clone, Copy)]

@@ -8,7 +8,7 @@ use crate::model::convert;
 use crate::model::inventory::{Inventory, Share};
 use crate::model::pattern;
 use crate::model::runbook::{Param, ParamKind, Runbook};
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 /// Gives every declared parameter its value: as given, else its default.
 ///

@@ -11,7 +11,7 @@ use crate::lang::expression::NOW;
 use crate::model::inventory::Inventory;
 use crate::model::plan::{Node, Turn};
 use crate::model::text::Scope;
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 /// All results so far.
 #[derive(Clone, Debug, Default)]

@@ -8,7 +8,7 @@ use crate::base::sanitise::one_line;
 use crate::model::action::Undo;
 use crate::model::event::{FailureKind, RunOutcome};
 use crate::model::plan::Capacity;
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 use super::style::Tint;
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::model::action::Undo;
 use crate::model::plan::{Node, Plan, PoolForecast};
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 /// Which document this is; grows when a field changes its meaning.
 pub const SCHEMA: &str = "runbook.plan/1";

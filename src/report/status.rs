@@ -10,7 +10,7 @@ use crate::base::clock::Timestamp;
 use crate::base::id::PoolName;
 use crate::base::sanitise::one_line;
 use crate::model::obligation::Obligation;
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 /// A pool as looked at just now.
 #[derive(Clone, Debug, PartialEq)]

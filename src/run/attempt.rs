@@ -21,7 +21,7 @@ use crate::model::operation::{Output, Trouble};
 use crate::model::plan::{Forecast, Node};
 use crate::model::runbook::{Body, Call, Runbook, Step, UndoRule};
 use crate::model::text::Scope;
-use crate::model::value::Value;
+use crate::base::value::Value;
 use crate::plan::bind::{self, World};
 use crate::plan::forecast::{effects_of, undo_of};
 use crate::plan::judge::{self, Truth};

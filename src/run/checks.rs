@@ -16,7 +16,7 @@ use crate::model::event::{Failure, FailureKind};
 use crate::model::operation::Operation;
 use crate::model::runbook::{Body, Call, Step};
 use crate::model::text::Scope;
-use crate::model::value::Value;
+use crate::base::value::Value;
 use crate::plan::bind::{self, Hosts};
 use crate::plan::judge::{self, Truth};
 

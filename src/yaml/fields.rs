@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use crate::base::clock::parse_duration;
 use crate::base::sanitise::one_line;
+use crate::base::value::{Share, Value};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, Spanned, nearest};
-use crate::model::inventory::Share;
-use crate::model::value::Value;
 use crate::yaml::{Entry, Node};
 
 /// The fields of one map. Its getters give `None` both for a field that is absent and for one that was refused; in the second

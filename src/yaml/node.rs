@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::base::value::Value;
 use crate::diagnostic::{Span, Spanned};
-use crate::model::value::Value;
 
 /// One value and its place.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,6 +1,6 @@
 //! What a plain scalar means: YAML 1.2 core, minus the readings that surprise people.
 
-use crate::model::value::Value;
+use crate::base::value::Value;
 use crate::yaml::{Scalar, Style};
 
 impl Scalar {

@@ -198,7 +198,7 @@ fn all_mistakes_are_found_in_one_go_and_the_tree_stays() {
     assert_eq!(codes, ["RB0005", "RB0003", "RB0003", "RB0011", "RB0002", "RB0014", "RB0003"]);
     let root = node.unwrap();
     assert_eq!(root.get("a").unwrap().as_scalar().unwrap().text, "!x");
-    assert_eq!(root.get("last").unwrap().to_value(), crate::model::value::Value::text("ok"));
+    assert_eq!(root.get("last").unwrap().to_value(), crate::base::value::Value::text("ok"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod crash;
+mod floors;
 mod haproxy;
 mod lab;
 mod pool_record;
@@ -9,3 +10,5 @@ mod readme;
 mod recover;
 mod refusal;
 mod site;
+mod source;
+mod tidy;

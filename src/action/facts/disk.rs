@@ -1,6 +1,6 @@
 //! Reads `df -P -k`.
 
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 /// File systems in memory, and images that are full by design: nobody can free space there.
 const LEFT_OUT: &[&str] = &["tmpfs", "devtmpfs", "udev", "none", "shm", "efivarfs", "squashfs"];

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::inventory::{Host, MemoryFrom};
 use crate::model::types::Type;
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 /// Where memory is measured.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use crate::model::action::{
 };
 use crate::model::operation::{Operation, Output};
 use crate::model::types::Type;
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 use memory::Source;
 

@@ -11,7 +11,7 @@ use crate::model::action::{
 };
 use crate::model::operation::{Operation, Output};
 use crate::model::types::Type;
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 /// Matching lines that the result keeps; a person reads no more, and a log may hold millions.
 const MATCHES: usize = 100;

@@ -10,7 +10,7 @@ use crate::model::action::{
 };
 use crate::model::operation::{Operation, Output, PutFile};
 use crate::model::types::Type;
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 /// The mode of a new file.
 const NEW_MODE: &str = "0644";

@@ -52,7 +52,7 @@ mod tests {
     use super::*;
     use crate::model::inventory::Inventory;
     use crate::model::operation::Identity;
-    use crate::model::value::Value;
+    use crate::base::value::Value;
 
     #[test]
     fn the_host_of_a_url() {

@@ -9,7 +9,7 @@ use crate::action::declare::{optional, required};
 use crate::action::place::Place;
 use crate::model::action::{Action, ActionKind, Arguments, BindError, Class, Context, ParameterKind, RunsOn, Signature};
 use crate::model::types::Type;
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 use request::{Accepted, Request};
 

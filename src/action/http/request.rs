@@ -8,7 +8,7 @@ use crate::action::place::Place;
 use crate::base::sanitise::one_line;
 use crate::model::action::{Action, Change, Decision, Observation, ReadError, ResourceKey, Scope, Settle, Undo, Verdict};
 use crate::model::operation::{Act, Operation, Output};
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 /// A bound request.
 #[derive(Debug)]

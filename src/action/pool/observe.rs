@@ -8,7 +8,7 @@ use crate::base::id::HostName;
 use crate::model::action::{Observation, ReadError};
 use crate::model::operation::{Act, Identity, Operation, Output, Target as Place};
 use crate::model::pool_record::{self, PoolRecords};
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 /// Per balancer its runtime socket and its file; then the records of the first balancer.
 #[must_use]

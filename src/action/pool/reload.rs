@@ -3,7 +3,7 @@
 //!
 //! May assume that the records were just observed. Nothing is performed here.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 use std::time::Duration;
 
 use super::haproxy::config::{Config, Server};

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::target::Target;
 use crate::base::id::HostName;
 use crate::model::action::{Observation, ResourceKey};
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 /// A server's administrative state; the later, the more it is out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use crate::model::action::{
 };
 use crate::model::operation::{Operation, Output};
 use crate::model::types::Type;
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 /// The catalogue's entry.
 pub struct Status;

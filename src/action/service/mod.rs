@@ -1,7 +1,7 @@
 //! `service`: starts, stops, restarts and reloads a service, whatever manages it.
 
 mod bound;
-mod manager;
+mod init_system;
 mod status;
 
 use std::time::Duration;
@@ -10,10 +10,10 @@ use crate::action::declare::{optional, required};
 use crate::action::place::{Place, host_of};
 use crate::model::action::{Action, ActionKind, Arguments, BindError, Class, Context, ParameterKind, PoolEffect, RunsOn, Signature};
 use crate::model::types::Type;
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 use bound::{Bound, Wanted};
-use manager::Manager;
+use init_system::Manager;
 
 /// How long the same main process must run before a service counts as up.
 const STABLE: Duration = Duration::from_secs(5);
@@ -127,7 +127,7 @@ impl ActionKind for Service {
         };
         Ok(Box::new(Bound {
             place: Place::of(context),
-            unit: manager::Unit {
+            unit: init_system::Unit {
                 name: name.to_owned(),
                 directory: host.var_text("service_dir").map(str::to_owned),
             },

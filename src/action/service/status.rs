@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::manager::Manager;
+use super::init_system::Manager;
 use crate::action::outcome::exited;
 use crate::base::sanitise::one_line;
 use crate::model::action::ReadError;
 use crate::model::operation::Output;
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 /// The words for a service's state. `changing`: on its way up or down, also when its manager starts it over and over.
 pub const STATES: [&str; 4] = ["started", "stopped", "failed", "changing"];

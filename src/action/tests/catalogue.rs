@@ -10,7 +10,7 @@ use crate::action::CATALOG;
 use crate::model::action::{Action, Catalog, Class, Decision, Signature};
 use crate::model::operation::Output;
 use crate::model::types::Type;
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 /// Keys of a step that are not the action's.
 const STEP_KEYS: &[&str] = &[

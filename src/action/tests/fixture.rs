@@ -12,7 +12,7 @@ use crate::model::action::{Action, Arguments, BindError, Catalog, Context, Param
 use crate::model::convert;
 use crate::model::inventory::{Host, Inventory, Member, MemoryFrom, Pool, Share};
 use crate::model::operation::{Act, Identity, Operation, Output, PutFile, Target, Trouble, TroubleKind};
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 /// One data file.
 pub struct Case {

@@ -4,7 +4,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::lang::types::{Fact, Segment, TypeEnv, facts, field, segments, short};
 use crate::model::text::{Expr, ExprKind};
 use crate::model::types::Type;
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 use super::functions;
 use super::relations::{Sides, unite};

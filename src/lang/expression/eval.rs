@@ -8,7 +8,7 @@ use crate::base::bound::EXPRESSION_STEPS;
 use crate::diagnostic::Span;
 use crate::model::text::{Expr, ExprKind, Expression, Scope};
 use crate::model::types::Type;
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 use super::{functions, operators};
 

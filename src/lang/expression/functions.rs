@@ -5,7 +5,7 @@ use crate::diagnostic::{Diagnostic, nearest};
 use crate::lang::types::short;
 use crate::model::text::{Expr, ExprKind};
 use crate::model::types::Type;
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 use super::check::{Checker, undecided};
 use super::operators::kind_of;

@@ -98,7 +98,7 @@ mod tests {
     use crate::diagnostic::SourceId;
     use crate::lang::types::Refusal;
     use crate::model::text::Scope;
-    use crate::model::value::Value;
+    use crate::base::value::Value;
     use proptest::prelude::*;
 
     fn at(source: &str) -> Span {

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 /// `+ - * / %`
 pub(super) fn arithmetic(operator: &str, left: &Value, right: &Value) -> Result<Value, String> {

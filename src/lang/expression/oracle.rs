@@ -16,7 +16,7 @@ use crate::diagnostic::{SourceId, Span};
 use crate::lang::types::TypeEnv;
 use crate::model::text::{Expr, ExprKind, Scope};
 use crate::model::types::Type;
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 fn member(name: &str, up: bool, state: &str, weight: i64, share: f64) -> Value {
     Value::map([

@@ -3,7 +3,7 @@
 use crate::base::bound::{EXPRESSION_BYTES, EXPRESSION_DEPTH};
 use crate::diagnostic::Diagnostic;
 use crate::model::text::{Expr, ExprKind};
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 use super::Place;
 use super::lex::{Token, TokenKind, foreign_word, tokens};

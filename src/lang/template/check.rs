@@ -6,7 +6,7 @@ use crate::model::text::{Destination, Operand, Part, Text};
 use crate::model::types::Type;
 
 use super::danger::{in_json, in_shell};
-use super::helpers::{HELPERS, Helper};
+use super::functions::{HELPERS, Helper};
 use super::parse::{Argument, Node, Tag};
 
 /// Reports everything that is wrong with a text.
@@ -260,8 +260,8 @@ fn places(path: &[String], span: Span) -> Vec<Segment> {
         .collect()
 }
 
-fn literal(value: &crate::model::value::Value) -> Type {
-    use crate::model::value::Value;
+fn literal(value: &crate::base::value::Value) -> Type {
+    use crate::base::value::Value;
     match value {
         Value::Bool(_) => Type::Bool,
         Value::Int(_) => Type::Int,

@@ -4,7 +4,7 @@
 mod braces;
 mod check;
 mod danger;
-mod helpers;
+mod functions;
 mod json;
 #[cfg(test)]
 mod pages;
@@ -99,7 +99,7 @@ mod tests {
     use crate::lang::types::Refusal;
     use crate::model::text::Scope;
     use crate::model::types::Type;
-    use crate::model::value::Value;
+    use crate::base::value::Value;
     use proptest::prelude::*;
 
     fn env() -> TypeEnv {

@@ -6,7 +6,7 @@ use handlebars::{Path as HandlebarsPath, TemplateErrorReason};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::lang::expression::Place;
 use crate::model::text::{Operand, Placeholder, Text};
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 use super::braces::{NESTING, go_template, split, tag_end, too_deep};
 

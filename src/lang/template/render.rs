@@ -6,9 +6,9 @@ use crate::base::bound::{EXPRESSION_STEPS, TEXT_BYTES};
 use crate::base::quote;
 use crate::diagnostic::Span;
 use crate::model::text::{Destination, Operand, Part, Placeholder, Scope, Text};
-use crate::model::value::Value;
+use crate::base::value::Value;
 
-use super::helpers::{Helper, plain};
+use super::functions::{Helper, plain};
 use super::parse::{Node, reparse};
 
 /// A text that has no value.

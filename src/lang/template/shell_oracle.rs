@@ -14,7 +14,7 @@ use crate::diagnostic::{SourceId, Span};
 use crate::lang::types::TypeEnv;
 use crate::model::text::{Destination, Scope};
 use crate::model::types::Type;
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 /// Runs by every way out of quotes that a shell has, and writes a word that stands nowhere in it.
 const HOSTILE: &[&str] = &[

@@ -9,7 +9,7 @@ use crate::model::action::Class;
 use crate::model::inventory::Share;
 use crate::model::runbook::{Argument, ArgumentKind, Batch, Body, LoopOver, Pace, ParamKind, Place, Runbook, Step, UndoRule};
 use crate::model::text::{Operand, Part};
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 mod messages;
 mod obligations;

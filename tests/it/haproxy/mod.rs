@@ -8,7 +8,7 @@ use rig::{Outcome, Rig};
 use runbook::action::pool::observe;
 use runbook::model::action::{Decision, Undo};
 use runbook::model::operation::Act;
-use runbook::model::value::Value;
+use runbook::base::value::Value;
 use serde_json::Value as Json;
 
 const THREE: &str = "    option httpchk GET /health\n    server web-01 {1} check weight 100 # the master\n    server web-02 {2} check \

@@ -1,4 +1,4 @@
-//! Values of parameters, results and expressions.
+//! Values of parameters, results and expressions; also what a YAML scalar means.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,6 +33,16 @@ pub enum Value {
     List(Vec<Value>),
     /// Named values.
     Map(BTreeMap<String, Value>),
+}
+
+/// A count or a percentage.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Share {
+    /// That many.
+    Count(u32),
+    /// That part of all, in percent.
+    Percent(f64),
 }
 
 impl Value {
@@ -151,7 +161,7 @@ impl fmt::Display for Value {
             Value::Int(n) => write!(f, "{n}"),
             Value::Float(n) => write!(f, "{n}"),
             Value::Text(t) => f.write_str(t),
-            Value::Duration(d) => f.write_str(&crate::base::clock::friendly(*d)),
+            Value::Duration(d) => f.write_str(&super::clock::friendly(*d)),
             Value::Size(n) => write!(f, "{n}"),
             Value::Percent(p) => write!(f, "{p}%"),
             Value::List(list) => {

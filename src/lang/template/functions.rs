@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::base::clock::friendly;
 use crate::model::types::Type;
-use crate::model::value::Value;
+use crate::base::value::Value;
 
 /// A helper of the list.
 pub(super) struct Helper {
