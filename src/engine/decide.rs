@@ -184,10 +184,12 @@ fn repeat_lost(state: &RunState, now: Now<'_>) -> Vec<Event> {
 }
 
 fn unwinding(state: &RunState, now: Now<'_>) -> Vec<Event> {
-    let waiting = state
-        .steps
-        .iter()
-        .filter(|(_, s)| matches!(s, StepState::WaitingRetry { .. } | StepState::AwaitingApproval));
+    // What has only looked so far must not go on to change something behind the way back.
+    let waiting = state.steps.iter().filter(|(node, s)| match s {
+        StepState::WaitingRetry { .. } | StepState::AwaitingApproval => true,
+        StepState::Running { intended, .. } => !intended && !state.started_unwinding.contains(*node),
+        _ => false,
+    });
     let mut events: Vec<Event> = waiting
         .map(|(node, _)| Event::StepCancelled {
             node: node.clone(),
@@ -257,4 +259,28 @@ fn finished(state: &RunState, now: Now<'_>, outcome: RunOutcome) -> Event {
         _ => summary,
     };
     Event::RunFinished { outcome, summary }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::base::clock::Timestamp;
+
+    #[test]
+    fn an_attempt_that_has_only_looked_is_given_up_and_one_that_has_sent_is_not() {
+        let node = NodeId::from("drain");
+        let at = Timestamp(0);
+        let cancelled = Event::StepCancelled {
+            node: node.clone(),
+            why: String::new(),
+        };
+        let running = |intended| StepState::Running {
+            attempt: 1,
+            since: at,
+            intended,
+        };
+        assert_eq!(running(false).next(&cancelled, at).unwrap(), StepState::Cancelled);
+        assert!(running(true).next(&cancelled, at).is_err());
+    }
 }
