@@ -6,7 +6,6 @@ use super::step::StepState;
 use super::unwind::{self, Turnback};
 use super::{Ending, Input, Intent, Now, obligations, start_gate};
 use crate::base::id::NodeId;
-use crate::model::action::Class;
 use crate::model::event::{Event, Failure, FailureKind, RunOutcome};
 use crate::model::plan::Section;
 
@@ -237,9 +236,11 @@ fn stop_waiting(state: &RunState) -> Vec<Event> {
                 node: id.clone(),
                 why: String::from("the run is unwinding"),
             }),
-            StepState::Running { attempt, .. } if node.class == Class::Probe && node.section.is_work() && !returning => {
-                Some(stopped(id.clone(), *attempt))
-            }
+            // What has only looked so far must not go on to change something behind the way back.
+            StepState::Running { intended: false, .. } if node.section.is_work() && !returning => Some(Event::StepCancelled {
+                node: id.clone(),
+                why: String::from("the run is unwinding"),
+            }),
             _ => None,
         }
     };
@@ -315,4 +316,28 @@ fn finished(state: &RunState, now: Now<'_>, outcome: RunOutcome) -> Event {
         _ => summary,
     };
     Event::RunFinished { outcome, summary }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::base::clock::Timestamp;
+
+    #[test]
+    fn an_attempt_that_has_only_looked_is_given_up_and_one_that_has_sent_is_not() {
+        let node = NodeId::from("drain");
+        let at = Timestamp(0);
+        let cancelled = Event::StepCancelled {
+            node: node.clone(),
+            why: String::new(),
+        };
+        let running = |intended| StepState::Running {
+            attempt: 1,
+            since: at,
+            intended,
+        };
+        assert_eq!(running(false).next(&cancelled, at).unwrap(), StepState::Cancelled);
+        assert!(running(true).next(&cancelled, at).is_err());
+    }
 }

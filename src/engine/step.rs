@@ -109,7 +109,10 @@ impl StepState {
             },
             (S::Blocked, Event::StepSkipped { .. }) => S::Skipped,
             (S::Blocked, Event::ApprovalRequested { .. }) => S::AwaitingApproval,
-            (S::Blocked | S::AwaitingApproval | S::WaitingRetry { .. }, Event::StepCancelled { .. }) => S::Cancelled,
+            (
+                S::Blocked | S::AwaitingApproval | S::WaitingRetry { .. } | S::Running { intended: false, .. },
+                Event::StepCancelled { .. },
+            ) => S::Cancelled,
             (S::Succeeded { .. } | S::Failed { .. } | S::Lost { .. } | S::UndoFailed, Event::UndoStarted { attempt, .. }) => {
                 S::Undoing { attempt: *attempt }
             }

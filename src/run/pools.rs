@@ -161,9 +161,35 @@ impl Pools {
                 );
                 return Err(refused(words));
             }
+            self.nobody_else_owes(effect).await.map_err(refused)?;
             self.minimum(shared, effect).await?;
         }
         Ok(())
+    }
+
+    /// Another controller's journal is not ours to read, but what it took is written on the balancer, and outlives its lease.
+    async fn nobody_else_owes(&self, effect: &NodeEffect) -> Result<(), String> {
+        let first = self.inventory.pools.get(&effect.pool).and_then(|p| p.balancers.first());
+        let balancer = first.ok_or_else(|| format!("pool `{}` has no balancer", effect.pool))?;
+        let host = self
+            .observer
+            .connections
+            .to(&Target::Host(balancer.clone()))
+            .await
+            .map_err(|t| t.message)?;
+        let script = pool_record::read_script(effect.pool.as_str());
+        let unread = |why: String| format!("{balancer} cannot read the record of pool `{}`: {why}", effect.pool);
+        let done = host.exec(Exec::script(script)).await.map_err(|e| unread(e.to_string()))?;
+        let records = pool_record::parse_records(&String::from_utf8_lossy(&done.stdout.bytes)).map_err(unread)?;
+        match records.taken.iter().find(|(_, record)| record.run != self.run) {
+            None => Ok(()),
+            Some((_, other)) => Err(format!(
+                "{}, since {}; nothing more is taken from the pool until {} gives it back (`runbook resume` there)",
+                other.what,
+                Timestamp(other.since_ms),
+                other.owner
+            )),
+        }
     }
 
     async fn minimum(&self, shared: &Shared, effect: &NodeEffect) -> Result<(), Failure> {

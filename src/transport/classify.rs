@@ -43,6 +43,8 @@ pub(super) fn classify(log: &str, exit: Option<i32>, shell: &str) -> ConnectErro
         .chain(shell.lines())
         .map(str::trim)
         .filter(|l| !l.is_empty() && !l.starts_with("@@@"))
+        // ssh's own advice is to remove the old key, which is what an attacker hopes for.
+        .filter(|l| kind != ConnectErrorKind::HostKeyChanged || l.starts_with("Offending") || l.starts_with("SHA256:"))
         .collect();
     let from = told.len().saturating_sub(LINES);
     ConnectError::new(kind, told[from..].join("\n"))
@@ -82,6 +84,13 @@ mod tests {
         ] {
             assert_eq!(classify(log, Some(255), "").kind, kind, "{log}");
         }
+        let changed =
+            "WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!\nOffending ED25519 key in /k:2\n  remove with:\n  ssh-keygen -f /k -R h";
+        assert!(
+            classify(changed, Some(255), "")
+                .to_string()
+                .ends_with("Offending ED25519 key in /k:2")
+        );
         assert_eq!(
             classify("", Some(1), "This account is currently not available.").kind,
             ConnectErrorKind::NoShell

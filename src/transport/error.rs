@@ -368,9 +368,9 @@ impl SocketError {
 
     fn sentence(&self) -> String {
         let what = match &self.kind {
-            SocketErrorKind::Absent => String::from("there is no such socket"),
+            SocketErrorKind::Absent => String::from("there is no such socket; check that its service runs and that the path is right"),
             SocketErrorKind::Denied { owner, mode } => format!("permission denied: the socket belongs to {owner}, mode {mode:04o}"),
-            SocketErrorKind::Refused => String::from("nobody listens on this socket"),
+            SocketErrorKind::Refused => String::from("nobody listens on this socket; check that its service runs"),
             SocketErrorKind::NotSocket => String::from("this is not a socket"),
             SocketErrorKind::ForwardingRefused => String::from("the server forbids forwarding (`AllowStreamLocalForwarding`)"),
             SocketErrorKind::Timeout => String::from("no complete answer in time"),

@@ -1,12 +1,19 @@
 //! End-to-end tests: the real binary against real programs on loopback, one file per subject.
 #![allow(clippy::unwrap_used)]
 
+mod approvals;
+mod bad_input;
+mod controllers;
 mod crash;
+mod dry_run;
+mod failures;
+mod fix_config;
 mod floors;
 mod haproxy;
 mod lab;
 mod pool_record;
 mod readme;
+mod rebalance;
 mod recover;
 mod refusal;
 mod site;

@@ -266,6 +266,15 @@ pub struct Person<'s> {
 }
 
 impl Person<'_> {
+    /// Somebody else at the same machine, with the same journal.
+    pub fn colleague(&self, name: &str) -> Person<'_> {
+        Person {
+            site: self.site,
+            name: name.to_owned(),
+            home: self.home.clone(),
+        }
+    }
+
     /// The command, ready to be altered or started.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(RUNBOOK);
@@ -332,6 +341,11 @@ pub struct Running {
 impl Running {
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Its standard input, if that is a pipe.
+    pub fn keyboard(&mut self) -> std::process::ChildStdin {
+        self.child.stdin.take().unwrap()
     }
 
     /// Sends a signal by name.
