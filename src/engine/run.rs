@@ -7,12 +7,12 @@ use std::time::Duration;
 use super::step::{StepState, node_of};
 use crate::base::clock::Timestamp;
 use crate::base::id::{HostName, NodeId, PoolName, RunId};
+use crate::base::value::Value;
 use crate::model::action::{ResourceKey, Undo};
 use crate::model::approval::{ApprovalAnswer, ApprovalRequest};
 use crate::model::event::{Event, Failure, FailureKind, Record, RunCreated, RunOutcome};
 use crate::model::obligation::{Obligation, ObligationId, ObligationState};
 use crate::model::plan::Node;
-use crate::base::value::Value;
 use crate::plan::results::{self, Results, RunFacts};
 
 /// Which part of its life a run is in.

@@ -1,8 +1,8 @@
 //! Compiled texts (with `{{placeholders}}`) and compiled expressions. Parsing, checking and evaluating are `lang`'s.
 
+use crate::base::value::Value;
 use crate::diagnostic::Span;
 use crate::model::types::Type;
-use crate::base::value::Value;
 
 /// Where a text ends up; decides how a placeholder's value is escaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -10,6 +10,7 @@ use super::forecast::{Predicted, Site};
 use super::results::{self, Results, RunFacts};
 use super::{PlanInput, Planning, Seen, digest, returns};
 use crate::base::id::{HostName, NodeId, StepId};
+use crate::base::value::Value;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::lang::expression;
 use crate::model::convert;
@@ -18,7 +19,6 @@ use crate::model::operation::Operation;
 use crate::model::plan::{Forecast, Node, Plan, Refusal, Section, Turn};
 use crate::model::runbook::{Approve, Batch, Body, Call, Loop, LoopOver, Pace, Step};
 use crate::model::text::Scope;
-use crate::base::value::Value;
 
 pub(super) struct Planner<'a> {
     pub(super) input: PlanInput<'a>,

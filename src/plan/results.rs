@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use crate::base::clock::Timestamp;
 use crate::base::id::{HostName, StepId};
+use crate::base::value::Value;
 use crate::lang::expression::NOW;
 use crate::model::inventory::Inventory;
 use crate::model::plan::{Node, Turn};
 use crate::model::text::Scope;
-use crate::base::value::Value;
 
 /// All results so far.
 #[derive(Clone, Debug, Default)]

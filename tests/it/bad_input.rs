@@ -80,7 +80,9 @@ fn texts_that_cannot_be_meant() {
     anna.run(&["plan", &good]).exits(0);
     anna.run(&["plan", "--param", "nobody=1", &good]).exits(3).says("nobody");
     anna.run(&["plan", "--limit", "db-*", &good]).exits(3).says("db-*");
-    anna.run(&["plan", &project("runbooks/nobody.yaml")]).exits(3).says("there is no runbook");
+    anna.run(&["plan", &project("runbooks/nobody.yaml")])
+        .exits(3)
+        .says("there is no runbook");
     anna.run(&["plan", "--param", "master=lb-01", &project("runbooks/recover-master.yaml")])
         .exits(3)
         .says("webservers");
@@ -95,7 +97,11 @@ fn texts_that_cannot_be_meant() {
     ] {
         let path = site.text("broken-inventory.yaml", &broken);
         let told = anna.run(&["plan", "-i", &path, &good]).exits(3);
-        assert!(told.all().contains("broken-inventory.yaml:") && told.all().contains(words), "{}", told.all());
+        assert!(
+            told.all().contains("broken-inventory.yaml:") && told.all().contains(words),
+            "{}",
+            told.all()
+        );
     }
     assert_eq!(before.differences(&site.fleet.fingerprint().unwrap()), Vec::<String>::new());
 }
@@ -130,7 +136,10 @@ fn a_host_that_cannot_be_reached_and_then_shows_another_key() {
         &site,
         &site.person("anna"),
         &[],
-        &["web-01: the host's key has changed", "find out why the key changed before anything else"],
+        &[
+            "web-01: the host's key has changed",
+            "find out why the key changed before anything else",
+        ],
     );
 }
 
@@ -149,7 +158,12 @@ fn a_key_that_no_host_accepts() {
         .replace("keys/user", &key.display().to_string())
         .replace("known_hosts: known_hosts", &format!("known_hosts: {folder}/known_hosts"));
     let path = site.text("stranger.yaml", &text);
-    refuses(&site, &site.person("anna"), &["-i", &path], &["Permission denied", "check user and key"]);
+    refuses(
+        &site,
+        &site.person("anna"),
+        &["-i", &path],
+        &["Permission denied", "check user and key"],
+    );
 }
 
 #[test]
