@@ -21,7 +21,7 @@ pub fn decide(state: &RunState, now: Now<'_>, input: Input) -> Vec<Event> {
         Input::Tick => tick(state, now),
         Input::Prepared { node, attempt, intent } if current(state, &node, attempt) => prepared(state, now, node, attempt, intent),
         Input::Ended { node, attempt, ending } if current(state, &node, attempt) => ended(state, now, node, attempt, ending),
-        Input::UndoEnded { node, result } if matches!(state.step(&node), StepState::Undoing { .. }) => undo_ended(state, node, result),
+        Input::UndoEnded { node, result } if matches!(state.step(&node), StepState::Undoing { .. }) => undo_ended(state, now, node, result),
         Input::ReturnRefused { id, node, why } if matches!(state.step(&node), StepState::Running { .. }) => {
             vec![Event::ReturnRefused { id, why }]
         }
@@ -99,12 +99,14 @@ fn retry_at(state: &RunState, now: Now<'_>, node: &NodeId, attempt: u32, failure
     (attempt < retry.attempts).then(|| now.at.after(delay))
 }
 
-fn undo_ended(state: &RunState, node: NodeId, result: Result<String, Failure>) -> Vec<Event> {
+fn undo_ended(state: &RunState, now: Now<'_>, node: NodeId, result: Result<String, Failure>) -> Vec<Event> {
     match result {
         Ok(summary) => {
             let void = obligations::void(state, &node);
+            let again = obligations::owed_again(state, now, &node);
             let mut events = vec![Event::UndoSucceeded { node, summary }];
             events.extend(void);
+            events.extend(again);
             events
         }
         Err(failure) => vec![Event::UndoFailed { node, failure }],

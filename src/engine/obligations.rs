@@ -66,6 +66,26 @@ pub fn discharged_by(state: &RunState, node: &NodeId) -> Vec<Event> {
     .collect()
 }
 
+/// A change whose return had been made on the way out and that was then taken back: the return is due once more, so that a
+/// service also reads the former content of its file.
+#[must_use]
+pub fn owed_again(state: &RunState, now: Now<'_>, taker: &NodeId) -> Option<Event> {
+    let former = state.obligations.iter().rev().find(|o| &o.taker == taker && o.pool.is_none())?;
+    let giver = former.return_node.as_ref()?;
+    let paid = matches!(former.state, ObligationState::Discharged { .. });
+    if !paid || state.started_unwinding.contains(giver) {
+        return None;
+    }
+    let obligation = Obligation {
+        id: ObligationId(format!("{}.{}", state.id.0, state.obligations.len() + 1)),
+        what: format!("{giver} after {taker} was taken back"),
+        opened_at: now.at,
+        state: ObligationState::Open,
+        ..former.clone()
+    };
+    Some(Event::ObligationOpened { obligation })
+}
+
 /// A debt whose taking change was taken back by its own undo needs no return.
 #[must_use]
 pub fn void(state: &RunState, taker: &NodeId) -> Vec<Event> {
