@@ -134,10 +134,11 @@ fn retry_at(state: &RunState, now: Now<'_>, node: &NodeId, attempt: u32, failure
 fn undo_ended(state: &RunState, now: Now<'_>, node: NodeId, result: Result<String, Failure>) -> Vec<Event> {
     match result {
         Ok(summary) => {
-            let mut void = obligations::void(state, &node);
-            void.extend(obligations::owed_again(state, now, &node));
+            let void = obligations::void(state, &node);
+            let again = obligations::owed_again(state, now, &node);
             let mut events = vec![Event::UndoSucceeded { node, summary }];
             events.extend(void);
+            events.extend(again);
             events
         }
         Err(failure) => vec![Event::UndoFailed { node, failure }],

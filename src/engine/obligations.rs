@@ -6,7 +6,6 @@ use super::run::RunState;
 use super::{Intent, Now};
 use crate::base::id::NodeId;
 use crate::lang::template;
-use crate::model::action::Undo;
 use crate::model::event::Event;
 use crate::model::obligation::{Obligation, ObligationId, ObligationState};
 use crate::model::plan::{EffectKind, Node};
@@ -20,22 +19,10 @@ pub fn opened_by(state: &RunState, now: Now<'_>, node: &Node, intent: &Intent) -
     if already || (step.owes.is_none() && step.leave.is_none()) {
         return Vec::new();
     }
-    vec![debt(state, now, node, &intent.summary, &intent.undo)]
+    vec![debt(state, now, node, intent)]
 }
 
-/// Taking back a change that owed something owes it again: a file that is restored has to be loaded again.
-#[must_use]
-pub fn owed_again(state: &RunState, now: Now<'_>, taker: &NodeId) -> Vec<Event> {
-    let Some(node) = state.node(taker) else { return Vec::new() };
-    let takes = node.pool_effects.iter().any(|e| e.kind == EffectKind::Takes);
-    let open = state.open_obligations().any(|o| &o.taker == taker);
-    if node.owes.is_none() || takes || open {
-        return Vec::new();
-    }
-    vec![debt(state, now, node, "its change was taken back", &Undo::Nothing)]
-}
-
-fn debt(state: &RunState, now: Now<'_>, node: &Node, summary: &str, previous: &Undo) -> Event {
+fn debt(state: &RunState, now: Now<'_>, node: &Node, intent: &Intent) -> Event {
     let step = now.knowledge.step(node);
     let scope = super::schedule::scope(state, node);
     let (deadline, reason) = match &step.leave {
@@ -45,7 +32,7 @@ fn debt(state: &RunState, now: Now<'_>, node: &Node, summary: &str, previous: &U
     let taken = node.pool_effects.iter().find(|e| e.kind == EffectKind::Takes);
     let what = match taken {
         Some(e) => format!("{} is out of pool {}", e.member, e.pool),
-        None => format!("{} after {summary}", node.owes.as_ref().map_or("a return", NodeId::as_str)),
+        None => format!("{} after {}", node.owes.as_ref().map_or("a return", NodeId::as_str), intent.summary),
     };
     let obligation = Obligation {
         id: ObligationId(format!("{}.{}", state.id.0, state.obligations.len() + 1)),
@@ -58,7 +45,7 @@ fn debt(state: &RunState, now: Now<'_>, node: &Node, summary: &str, previous: &U
         what,
         reason,
         owner: state.created.by.clone(),
-        previous: previous.clone(),
+        previous: intent.undo.clone(),
         opened_at: now.at,
         deadline: now.at.after(deadline),
         state: ObligationState::Open,
@@ -79,6 +66,26 @@ pub fn discharged_by(state: &RunState, node: &NodeId) -> Vec<Event> {
         how: format!("step {node}"),
     })
     .collect()
+}
+
+/// A change whose return had been made on the way out and that was then taken back: the return is due once more, so that a
+/// service also reads the former content of its file.
+#[must_use]
+pub fn owed_again(state: &RunState, now: Now<'_>, taker: &NodeId) -> Option<Event> {
+    let former = state.obligations.iter().rev().find(|o| &o.taker == taker && o.pool.is_none())?;
+    let giver = former.return_node.as_ref()?;
+    let paid = matches!(former.state, ObligationState::Discharged { .. });
+    if !paid || state.started_unwinding.contains(giver) {
+        return None;
+    }
+    let obligation = Obligation {
+        id: ObligationId(format!("{}.{}", state.id.0, state.obligations.len() + 1)),
+        what: format!("{giver} after {taker} was taken back"),
+        opened_at: now.at,
+        state: ObligationState::Open,
+        ..former.clone()
+    };
+    Some(Event::ObligationOpened { obligation })
 }
 
 /// A debt whose taking change was taken back by its own undo needs no return.

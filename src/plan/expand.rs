@@ -380,6 +380,8 @@ impl<'a> Planner<'a> {
                     }
                     // The probe it depends on has not been looked at yet; the next round knows.
                     _ if !self.needs.is_empty() => Ok(Vec::new()),
+                    // It could not look; that is why the plan is refused.
+                    _ if !self.refusals.is_empty() => Ok(Vec::new()),
                     other => Err(
                         Diagnostic::error("RB0708", e.span, "the items of a loop must be known before the run")
                             .label(format!("this is {}", convert::describe(&other)))

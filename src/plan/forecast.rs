@@ -114,7 +114,11 @@ impl Planner<'_> {
             }
             unknown_fields(&(signature.results)())
         } else {
-            self.look_and_decide(site, node, certain)?
+            match self.look_and_decide(site, node, certain)? {
+                // The fields are there, their values are not: what depends on them is known at run time, not wrong.
+                Value::Unknown => unknown_fields(&(signature.results)()),
+                known => known,
+            }
         };
         node.pool_effects = self.effects(site.step, signature, node);
         self.within_limit(node);
