@@ -11,4 +11,5 @@ mod recover;
 mod refusal;
 mod site;
 mod source;
+mod systemd;
 mod tidy;
