@@ -9,7 +9,7 @@ help:
 	@echo "make test      everything that a change must pass: format, lints, all tests"
 	@echo "make check     format and lints only; needs nothing but Rust"
 	@echo "make bench     how fast, against plain ssh in the same run"
-	@echo "make packages  install the system programs that the practice fleet needs, if any is missing"
+	@echo "make packages  install the system programs that the practice fleet and the tests need, if any is missing"
 
 demo: packages
 	@$(CARGO) run --locked -- demo $(DEMO)
@@ -28,7 +28,7 @@ bench: packages
 
 # `make packages` touches nothing when all programs are there.
 # program:package pairs; the programs live in /usr/sbin on Debian, which is not in everybody's PATH
-NEEDED := sshd:openssh-server ssh:openssh-client ssh-keygen:openssh-client haproxy:haproxy runsvdir:runit sv:runit chpst:runit setsid:util-linux
+NEEDED := sshd:openssh-server ssh:openssh-client ssh-keygen:openssh-client haproxy:haproxy runsvdir:runit sv:runit chpst:runit setsid:util-linux setpriv:util-linux unshare:util-linux nsenter:util-linux systemd-run:systemd service:init-system-helpers update-rc.d:init-system-helpers
 
 packages:
 	@PATH="$$PATH:/usr/sbin:/sbin"; missing=; programs=; \

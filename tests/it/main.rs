@@ -18,4 +18,5 @@ mod recover;
 mod refusal;
 mod site;
 mod source;
+mod systemd;
 mod tidy;

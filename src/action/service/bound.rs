@@ -170,6 +170,10 @@ impl Bound {
         match now.state.as_deref() {
             Some("started") => {}
             Some("failed") => return Verdict::Failed(format!("{name} has failed{}", now.aside())),
+            // systemd says so only when nothing is under way that would start it again.
+            Some("stopped") if now.manager == Some(Manager::Systemd) => {
+                return Verdict::Failed(format!("{name} has ended by itself{}", now.aside()));
+            }
             state => return Verdict::NotYet(format!("{name} is {}{}", state.unwrap_or("in no known state"), now.aside())),
         }
         if before.is_some_and(|b| b.main_pid.is_some() && (b.main_pid, b.started_at) == (now.main_pid, now.started_at)) {

@@ -34,6 +34,9 @@ pub struct Unit {
 /// Seconds that `sv` waits for a service to be up or down.
 const SV_WAIT: &str = "30";
 
+/// `enable` only turns links round that are there, `defaults` makes them where there are none and else leaves them.
+const SYSV_ENABLE: &str = "update-rc.d \"$1\" defaults && update-rc.d \"$1\" enable";
+
 impl Manager {
     /// The manager that the inventory or a probe names.
     pub fn named(word: &str) -> Option<Manager> {
@@ -63,7 +66,7 @@ impl Manager {
         let down = format!("{path}/down");
         let words: Vec<&str> = match (self, deed) {
             (Manager::Systemd, deed) => vec!["systemctl", deed.verb(), "--", name],
-            (Manager::Sysv, Deed::Enable) => vec!["update-rc.d", name, "enable"],
+            (Manager::Sysv, Deed::Enable) => vec!["sh", "-c", SYSV_ENABLE, "runbook", name],
             (Manager::Sysv, Deed::Disable) => vec!["update-rc.d", name, "disable"],
             (Manager::Sysv, deed) => vec!["service", name, deed.verb()],
             (Manager::Runit, Deed::Enable) => vec!["rm", "-f", "--", &down],

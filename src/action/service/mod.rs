@@ -90,6 +90,11 @@ fn pool_effect(literal: &dyn Fn(&str) -> Option<Value>) -> PoolEffect {
     }
 }
 
+/// `systemctl` takes patterns, so one of these could mean every service of the host.
+fn not_in_names(c: char) -> bool {
+    matches!(c, '/' | '*' | '?' | '[') || c.is_whitespace() || c.is_control()
+}
+
 impl ActionKind for Service {
     fn signature(&self) -> &'static Signature {
         &SIGNATURE
@@ -98,7 +103,7 @@ impl ActionKind for Service {
     fn bind(&self, arguments: &Arguments, context: &Context<'_>) -> Result<Box<dyn Action>, BindError> {
         let host = host_of(context)?;
         let name = arguments.text("name").unwrap_or_default();
-        if name.is_empty() || name.starts_with('-') || name.contains(|c: char| c == '/' || c.is_whitespace() || c.is_control()) {
+        if name.is_empty() || name.starts_with('-') || name.contains(not_in_names) {
             return Err(BindError::new("name", format!("`{name}` is no name of a service")).help("for example `haproxy`"));
         }
         let wanted = match arguments.text("state") {

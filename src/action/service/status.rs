@@ -64,6 +64,9 @@ impl Status {
         status.enabled_known = true;
         status.main_pid = line("pid").parse().ok();
         (status.started_at, status.running_for) = age(line("stat"), line("uptime"), line("ticks"));
+        if manager == Manager::Systemd && status.main_pid.is_none() {
+            hidden_process(&line, &mut status);
+        }
         Ok(status)
     }
 
@@ -131,6 +134,10 @@ impl Status {
 }
 
 fn systemd<'a>(line: &dyn Fn(&str) -> &'a str) -> Result<Status, String> {
+    if line("LoadState") == "not-found" && !matches!(line("ActiveState"), "inactive" | "failed") {
+        let advice = "put the file back and run `systemctl daemon-reload`, or stop it by hand";
+        return Err(format!("its unit file is gone while it still runs; {advice}"));
+    }
     if line("LoadState") == "not-found" {
         return Err(String::from("systemd has no such unit"));
     }
@@ -147,8 +154,9 @@ fn systemd<'a>(line: &dyn Fn(&str) -> &'a str) -> Result<Status, String> {
         }
     };
     let enabled = match line("UnitFileState") {
-        "enabled" | "enabled-runtime" => Some(true),
-        "disabled" => Some(false),
+        "enabled" => Some(true),
+        // The next boot knows nothing of `--runtime`.
+        "disabled" | "enabled-runtime" => Some(false),
         _ => None,
     };
     let mut detail = vec![line("SubState").to_owned()];
@@ -157,6 +165,9 @@ fn systemd<'a>(line: &dyn Fn(&str) -> &'a str) -> Result<Status, String> {
     }
     if !matches!(line("Result"), "" | "success") {
         detail.push(format!("result {}", line("Result")));
+    }
+    if line("Result") == "exit-code" && !matches!(line("ExecMainStatus"), "" | "0") {
+        detail.push(format!("exit status {}", line("ExecMainStatus")));
     }
     if !matches!(line("NRestarts"), "" | "0") {
         detail.push(format!("restarted {} times by systemd", line("NRestarts")));
@@ -167,6 +178,19 @@ fn systemd<'a>(line: &dyn Fn(&str) -> &'a str) -> Result<Status, String> {
         detail: one_line(&detail.join(", "), 200),
         ..Status::default()
     })
+}
+
+/// The main process as systemd knows it: where `/proc` hides other users' processes, nobody else tells.
+fn hidden_process<'a>(line: &dyn Fn(&str) -> &'a str, status: &mut Status) {
+    const MICROSECONDS_PER_TICK: u64 = 10_000;
+    status.main_pid = line("MainPID").parse().ok().filter(|pid| *pid > 0);
+    let since: Option<u64> = line("ExecMainStartTimestampMonotonic").parse().ok().filter(|since| *since > 0);
+    if let (Some(_), Some(since)) = (status.main_pid, since) {
+        let uptime: Option<f64> = line("uptime").parse().ok();
+        let uptime = uptime.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        status.started_at = i64::try_from(since / MICROSECONDS_PER_TICK).ok();
+        status.running_for = uptime.map(|uptime| uptime.saturating_sub(Duration::from_micros(since)));
+    }
 }
 
 fn sysv<'a>(line: &dyn Fn(&str) -> &'a str) -> Result<Status, String> {
@@ -275,10 +299,22 @@ mod tests {
     }
 
     #[test]
+    fn a_process_that_proc_hides_is_told_by_systemd() {
+        let hidden = "manager=systemd\nLoadState=loaded\nActiveState=active\nSubState=running\nMainPID=77\n\
+                      ExecMainStartTimestampMonotonic=1234000000\nuptime=1240.50\nticks=100\n";
+        let status = read(hidden).unwrap();
+        assert_eq!((status.main_pid, status.started_at), (Some(77), Some(123_400)));
+        assert_eq!(status.running_for, Some(Duration::from_millis(6500)));
+        let none = read(&hidden.replace("MainPID=77", "MainPID=0")).unwrap();
+        assert_eq!((none.main_pid, none.started_at, none.running_for), (None, None, None));
+    }
+
+    #[test]
     fn what_is_not_there_is_said() {
         let fails = |text: &str| read(text).unwrap_err();
         assert!(fails("manager=\n").contains("has no service app"));
         assert!(fails("manager=systemd\nLoadState=not-found\nActiveState=inactive\n").contains("systemd has no such unit"));
+        assert!(fails("manager=systemd\nLoadState=not-found\nActiveState=active\n").contains("is gone while it still runs"));
         assert!(fails("manager=runit\nsv=fail: /s/app: unable to change to service directory\n").contains("unable to change"));
         assert!(fails("manager=sysv\nmissing=yes\nstatus=127\n").contains("no such script"));
     }

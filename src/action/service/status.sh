@@ -16,7 +16,8 @@ echo "manager=$manager"
 pid=
 case $manager in
 systemd)
-    shown=$(systemctl show -p LoadState -p ActiveState -p SubState -p UnitFileState -p MainPID -p Result -p NRestarts -- "$name") || exit 3
+    shown=$(systemctl show -p LoadState -p ActiveState -p SubState -p UnitFileState -p MainPID \
+        -p ExecMainStartTimestampMonotonic -p ExecMainStatus -p Result -p NRestarts -- "$name") || exit 3
     printf '%s\n' "$shown"
     pid=$(printf '%s\n' "$shown" | sed -n 's/^MainPID=//p')
     ;;
@@ -44,10 +45,10 @@ esac
 case $pid in
 '' | 0 | *[!0-9]*) exit 0 ;;
 esac
+echo "uptime=$(cut -d' ' -f1 /proc/uptime)"
+echo "ticks=$(getconf CLK_TCK 2>/dev/null || echo 100)"
 # What follows the last parenthesis: a process may give itself any name.
 stat=$(sed -n '$s/.*) //p' "/proc/$pid/stat" 2>/dev/null) || exit 0
 [ -n "$stat" ] || exit 0
 echo "pid=$pid"
 echo "stat=$stat"
-echo "uptime=$(cut -d' ' -f1 /proc/uptime)"
-echo "ticks=$(getconf CLK_TCK 2>/dev/null || echo 100)"
