@@ -169,11 +169,11 @@ fn a_key_that_no_host_accepts() {
 #[test]
 fn a_balancer_that_cannot_be_asked() {
     let mut site = Site::broken("socket", Incident::SocketDenied);
-    let anna = site.person("anna");
-    refuses(&site, &anna, &[], &["admin.sock", "check that its service runs"]);
-    anna.run(&["status"]).exits(1).says("admin.sock");
+    let words = ["admin.sock", "check that its service runs"];
+    refuses(&site, &site.person("anna"), &[], &words);
+    site.person("anna").run(&["status"]).exits(1).says("admin.sock");
     site.break_it(Incident::HaproxyDown);
-    refuses(&site, &anna, &[], &["admin.sock", "check that its service runs"]);
+    refuses(&site, &site.person("anna"), &[], &words);
 }
 
 #[test]
