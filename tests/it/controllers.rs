@@ -72,7 +72,7 @@ fn what_a_dead_controller_owes_keeps_others_from_taking() {
     let mut first = anna.start(&["apply", "--yes", &recover]);
     first.says("free_memory host web-01 state changing");
     first.signal("KILL");
-    first.finish().is_killed();
+    first.finish().dies_killed();
 
     anna.run(&["obligations"])
         .exits(0)

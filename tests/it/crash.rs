@@ -40,7 +40,7 @@ fn dies_at(site: &mut Site, recover: &str, point: &str) {
     let anna = site.person(&name);
     let mut command = anna.command(&["apply", "--yes", recover]);
     command.env("RUNBOOK_KILL_AT", point);
-    let died = anna.start_command(command).finish().is_killed();
+    let died = anna.start_command(command).finish().dies_killed();
 
     let runs = anna.run(&["runs", "-o", "json"]).exits(0);
     let runs: serde_json::Value = serde_json::from_str(&runs.out).unwrap();

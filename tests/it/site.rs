@@ -428,7 +428,7 @@ impl Told {
     }
 
     #[track_caller]
-    pub fn is_killed(self) -> Told {
+    pub fn dies_killed(self) -> Told {
         assert_eq!(self.status.signal(), Some(9), "expected death by SIGKILL\n{}", self.all());
         self
     }

@@ -34,6 +34,8 @@ pub fn cannot(subject: &str) -> bool {
     } else {
         return false;
     };
+    // `eprintln!` would be captured.
+    #[allow(clippy::explicit_write)]
     writeln!(std::io::stderr(), "{subject}: {why}, not run here").unwrap();
     true
 }
