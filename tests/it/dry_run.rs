@@ -11,6 +11,13 @@ fn assert_same(before: &Fingerprint, site: &Site, context: &str) {
     assert_eq!(differences, Vec::<String>::new(), "{context}");
 }
 
+/// Waits until HAProxy says so of both servers.
+fn both(site: &Site, status: &str) {
+    crate::site::until(status, || {
+        ["web-01", "web-02"].iter().all(|m| site.status(m) == status).then_some(())
+    });
+}
+
 #[test]
 fn every_runbook_on_every_incident() {
     let mut site = Site::up("dry-run");
@@ -45,11 +52,14 @@ fn every_runbook_on_every_incident() {
                 fs::write(&path, text).unwrap();
                 site.ssh(host, &format!("SVDIR={} sv hup app", site.fleet.layout().services(host).display()));
             }
-            crate::site::until("pages", || site.fleet.ask("web-01", "/").ok().filter(|a| a.status == 200));
+            both(&site, "UP");
         }
         site.break_it(incident);
-        if !matches!(incident, Incident::HaproxyDown) {
-            site.settle();
+        match incident {
+            Incident::HaproxyDown => {}
+            // The balancer finds out by itself, a moment later.
+            Incident::MisspeltConfig => both(&site, "DOWN"),
+            _ => site.settle(),
         }
         let before = site.fleet.fingerprint().unwrap();
         let anna = site.person("anna");
