@@ -9,12 +9,12 @@ use crate::action::outcome::{Exited, exited, unexpected};
 use crate::action::place::Place;
 use crate::base::quote;
 use crate::base::sanitise::one_line;
+use crate::base::value::Value;
 use crate::model::action::{
     Action, Arguments, BindError, Change, Class, Context, Decision, Observation, PoolEffect, ReadError, ResourceKey, Settle, Undo, Verdict,
 };
 use crate::model::operation::{Act, Operation, Output};
 use crate::model::types::Type;
-use crate::base::value::Value;
 
 /// Parameters that every program takes, after those given.
 macro_rules! program_parameters {

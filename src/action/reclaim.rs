@@ -8,13 +8,13 @@ use crate::action::facts::{look, parts};
 use crate::action::outcome::{exited, first_failure};
 use crate::action::place::{Place, host_of};
 use crate::base::sanitise::one_line;
+use crate::base::value::Value;
 use crate::model::action::{
     Action, ActionKind, Arguments, BindError, Change, Class, Context, Decision, Observation, ParameterKind, ReadError, ResourceKey, RunsOn,
     Signature, Undo, Verdict,
 };
 use crate::model::operation::{Act, Operation, Output};
 use crate::model::types::Type;
-use crate::base::value::Value;
 
 /// Less than this is noise: memory moves by itself.
 const GAIN_BYTES: i64 = 1024 * 1024;

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
+use crate::base::value::Value;
 use crate::model::action::{Class, Parameter, ParameterKind, PoolEffect, RunsOn, Signature};
 use crate::model::types::Type;
-use crate::base::value::Value;
 
 /// The page: what it is, an example, parameters, results, and what the compiler knows about it.
 #[must_use]

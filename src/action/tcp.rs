@@ -6,13 +6,13 @@ use crate::action::declare::{optional, required};
 use crate::action::outcome::unexpected;
 use crate::action::place::Place;
 use crate::base::id::HostName;
+use crate::base::value::Value;
 use crate::model::action::{
     Action, ActionKind, Arguments, BindError, Class, Context, Decision, Observation, ParameterKind, ReadError, ResourceKey, RunsOn, Scope,
     Signature, Verdict,
 };
 use crate::model::operation::{Act, Operation, Output, Trouble, TroubleKind};
 use crate::model::types::Type;
-use crate::base::value::Value;
 
 /// See the signature.
 pub struct Tcp;

@@ -3,10 +3,10 @@
 use crate::action::outcome::unexpected;
 use crate::action::place::Place;
 use crate::base::sanitise::one_line;
+use crate::base::value::Value;
 use crate::model::action::{Action, Arguments, BindError, Change, Context, Decision, Observation, ReadError, Undo, Verdict};
 use crate::model::operation::{Act, Identity, Operation, Output, Target};
 use crate::model::types::Type;
-use crate::base::value::Value;
 
 /// Severities, the least one first.
 pub const SEVERITIES: &[&str] = &["info", "warning", "critical"];

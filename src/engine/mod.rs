@@ -15,13 +15,13 @@ pub mod unwind;
 
 use crate::base::clock::Timestamp;
 use crate::base::id::NodeId;
+use crate::base::value::Value;
 use crate::model::action::{Catalog, ResourceKey, Undo};
 use crate::model::approval::ApprovalAnswer;
 use crate::model::event::Failure;
 use crate::model::obligation::ObligationId;
 use crate::model::plan::Node;
 use crate::model::runbook::{Runbook, Step};
-use crate::base::value::Value;
 
 /// What the engine knows beside the state: the compiled runbook and the actions. Never changes during a run.
 #[derive(Clone, Copy)]

@@ -7,12 +7,12 @@ use std::time::Duration;
 use super::step::{StepState, node_of};
 use crate::base::clock::Timestamp;
 use crate::base::id::{HostName, NodeId, PoolName, RunId};
+use crate::base::value::Value;
 use crate::model::action::{ResourceKey, Undo};
 use crate::model::approval::{ApprovalAnswer, ApprovalRequest};
 use crate::model::event::{Event, Failure, FailureKind, Record, RunCreated, RunOutcome};
 use crate::model::obligation::{Obligation, ObligationId, ObligationState};
 use crate::model::plan::Node;
-use crate::base::value::Value;
 use crate::plan::results::{self, Results, RunFacts};
 
 /// Which part of its life a run is in.
@@ -207,13 +207,8 @@ impl RunState {
     #[must_use]
     pub fn facts(&self) -> RunFacts {
         let hosts = |ids: &mut dyn Iterator<Item = &Node>| -> Vec<HostName> {
-            let mut list = Vec::new();
-            for host in ids.flat_map(|n| &n.touches) {
-                if !list.contains(host) {
-                    list.push(host.clone());
-                }
-            }
-            list
+            let mut known = BTreeSet::new();
+            ids.flat_map(|n| &n.touches).filter(|host| known.insert(*host)).cloned().collect()
         };
         let nodes = &self.created.plan.nodes;
         RunFacts {

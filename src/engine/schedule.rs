@@ -6,6 +6,7 @@ use super::run::RunState;
 use super::step::StepState;
 use super::{Now, START_GATE_WITHIN, start_gate};
 use crate::base::id::NodeId;
+use crate::base::value::Value;
 use crate::lang::{expression, template};
 use crate::model::action::Class;
 use crate::model::approval::ApprovalRequest;
@@ -13,7 +14,6 @@ use crate::model::event::{Event, Failure, FailureKind};
 use crate::model::plan::{Forecast, Node, Section};
 use crate::model::runbook::{Approve, Body};
 use crate::model::text::Scope;
-use crate::base::value::Value;
 use crate::plan::judge::{self, Truth};
 use crate::plan::results;
 

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::id::HostName;
+use crate::base::value::Value;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, Spanned};
 use crate::inventory::declared::{DeclaredGroup, DeclaredHost};
 use crate::inventory::names::{Purpose, vetted};
 use crate::model::inventory::{Host, MemoryFrom};
-use crate::base::value::Value;
 use crate::yaml::fields::{Fields, unknown_key, wrong_type};
 use crate::yaml::{Entry, Node, NodeKind};
 

@@ -5,10 +5,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::base::id::PoolName;
+use crate::base::value::Value;
 use crate::diagnostic::Diagnostic;
 use crate::model::inventory::{Host, MemoryFrom, Share};
 use crate::model::pattern::select;
-use crate::base::value::Value;
 use crate::yaml::examples;
 
 fn parse_all(texts: &[(&str, &str)]) -> (Option<Inventory>, Vec<Diagnostic>) {

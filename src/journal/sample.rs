@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::id::{NodeId, RunId};
+use crate::base::value::Value;
 use crate::diagnostic::Sources;
 use crate::model::action::{Arguments, Class, Undo};
 use crate::model::approval::{ApprovalAnswer, ApprovalRequest};
@@ -12,7 +13,6 @@ use crate::model::event::{Event, Failure, FailureKind, RunCreated, RunOutcome};
 use crate::model::inventory::{Host, Inventory};
 use crate::model::obligation::{Obligation, ObligationId, ObligationState};
 use crate::model::plan::{Forecast, Node, Plan, Section};
-use crate::base::value::Value;
 
 /// The moment everything begins.
 pub(super) const START: Timestamp = Timestamp(1_795_000_000_000);

@@ -8,12 +8,12 @@ use super::convert::{expected, scalar, ticked};
 use super::reader::describe;
 use super::site::Site;
 use super::syntax::Written;
+use crate::base::value::Value;
 use crate::diagnostic::{Diagnostic, Span, Spanned, nearest};
 use crate::model::action::{Parameter, ParameterKind, Signature};
 use crate::model::runbook::{Argument, ArgumentKind};
 use crate::model::text::{Destination, Expression, Part, Text};
 use crate::model::types::Type;
-use crate::base::value::Value;
 use crate::yaml::{Node, NodeKind, Style};
 
 /// The arguments of a call, and its `changed:`.

@@ -3,12 +3,12 @@
 //! What single spellings mean is `model::convert`'s; this adds parameters of runbooks and the words of choices.
 
 use crate::base::clock::parse_duration;
+use crate::base::value::Value;
 use crate::diagnostic::nearest;
 use crate::model::action::ParameterKind;
 use crate::model::convert::{argument as conform, percent, share, size};
 use crate::model::inventory::Share;
 use crate::model::runbook::ParamKind;
-use crate::base::value::Value;
 
 /// A text as a parameter of a runbook. A host, hosts and a pool stay names: only the inventory knows them. A list is separated by commas.
 ///

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use super::arguments::{entries_of, holds_placeholder, literal};
 use super::syntax::{Body, Step};
-use crate::model::action::{Catalog, Class, ParameterKind, PoolEffect, Signature};
 use crate::base::value::Value;
+use crate::model::action::{Catalog, Class, ParameterKind, PoolEffect, Signature};
 use crate::yaml::Node;
 
 /// An action's declaration, applied to a step.

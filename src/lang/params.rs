@@ -2,10 +2,10 @@
 
 use super::convert::{param as convert, param_words as words};
 use super::syntax::{Param as Written, Runbook};
+use crate::base::value::Value;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::model::runbook::{Param, ParamKind};
 use crate::model::types::Type;
-use crate::base::value::Value;
 use crate::yaml::{Node, NodeKind};
 
 /// Checks all declarations.

@@ -8,9 +8,9 @@ use super::convert::ticked;
 use super::keys::{Key, Need, Shape, Table};
 use super::syntax::Written;
 use crate::base::clock::parse_duration;
+use crate::base::value::Value;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, Spanned, nearest};
 use crate::model::inventory::Share;
-use crate::base::value::Value;
 use crate::yaml::{Entry, Node, NodeKind};
 
 /// A map whose keys are those of a table.

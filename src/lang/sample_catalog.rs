@@ -1,10 +1,10 @@
 //! Declarations of the actions that the sample runbooks use, for tests of the language alone.
 
+use crate::base::value::Value;
 use crate::model::action::{
     Action, ActionKind, Arguments, BindError, Catalog, Class, Context, Parameter, ParameterKind, PoolEffect, RunsOn, Signature,
 };
 use crate::model::types::Type;
-use crate::base::value::Value;
 
 /// The catalogue.
 pub(super) static SAMPLE: Sample = Sample;

@@ -5,10 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::base::value::Value;
 use crate::diagnostic::{Diagnostic, Span, nearest};
 use crate::model::text::{Expr, ExprKind};
 use crate::model::types::Type;
-use crate::base::value::Value;
 
 /// A path that is known but cannot be read here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

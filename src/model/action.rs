@@ -8,10 +8,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::base::id::{HostName, PoolName};
+use crate::base::value::Value;
 use crate::model::inventory::{Host, Inventory, Pool};
 use crate::model::operation::{Identity, Operation, Output};
 use crate::model::types::Type;
-use crate::base::value::Value;
 
 /// An entry of the catalogue.
 pub trait ActionKind: Sync {

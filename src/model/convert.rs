@@ -1,9 +1,9 @@
 //! Texts into typed values: one place for what `90s`, `500MiB`, `20%` and `"0644"` mean.
 
 use crate::base::clock;
+use crate::base::value::Value;
 use crate::model::action::ParameterKind;
 use crate::model::inventory::Share;
-use crate::base::value::Value;
 
 /// Reads `500MiB`, `20GB`, `1024`; units B, KB, MB, GB, TB (powers of 1000) and KiB, MiB, GiB, TiB (powers of 1024).
 ///

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::clock::Timestamp;
 use crate::base::id::{NodeId, PoolName, RunId};
+use crate::base::value::Value;
 use crate::diagnostic::Sources;
 use crate::model::action::{ResourceKey, Undo};
 use crate::model::approval::{ApprovalAnswer, ApprovalRequest};
@@ -13,7 +14,6 @@ use crate::model::inventory::Inventory;
 use crate::model::obligation::{Obligation, ObligationId};
 use crate::model::operation::TroubleKind;
 use crate::model::plan::Plan;
-use crate::base::value::Value;
 
 /// Version of the records below; a reader refuses a newer one.
 pub const SCHEMA_VERSION: u32 = 1;

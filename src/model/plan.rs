@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::clock::Timestamp;
 use crate::base::id::{HostName, NodeId, PoolName, StepId};
-use crate::model::action::{Arguments, Class, Undo};
 use crate::base::value::Value;
+use crate::model::action::{Arguments, Class, Undo};
 
 /// What would be done, in full.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::base::id::StepId;
+use crate::base::value::Value;
 use crate::diagnostic::{Span, Spanned};
 use crate::model::action::Class;
 use crate::model::inventory::Share;
 use crate::model::text::{Expression, Text};
-use crate::base::value::Value;
 
 /// A runbook that compiled.
 #[derive(Clone, Debug, PartialEq)]

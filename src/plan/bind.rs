@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::base::id::HostName;
+use crate::base::value::Value;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::lang::template;
 use crate::model::action::{Action, ActionKind, Arguments, Catalog, Context, RunsOn, Signature};
@@ -14,7 +15,6 @@ use crate::model::operation::Identity;
 use crate::model::pattern;
 use crate::model::runbook::{Argument, ArgumentKind, Call, Place, Runbook, Step};
 use crate::model::text::{Scope, Text};
-use crate::base::value::Value;
 
 /// What binding needs to know about the world.
 #[derive(Clone, Copy)]

@@ -10,6 +10,7 @@ use super::forecast::{Predicted, Site};
 use super::results::{self, Results, RunFacts};
 use super::{PlanInput, Planning, Seen, digest, returns};
 use crate::base::id::{HostName, NodeId, StepId};
+use crate::base::value::Value;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::lang::expression;
 use crate::model::convert;
@@ -18,7 +19,6 @@ use crate::model::operation::Operation;
 use crate::model::plan::{Forecast, Node, Plan, Refusal, Section, Turn};
 use crate::model::runbook::{Approve, Batch, Body, Call, Loop, LoopOver, Pace, Step};
 use crate::model::text::Scope;
-use crate::base::value::Value;
 
 pub(super) struct Planner<'a> {
     pub(super) input: PlanInput<'a>,
@@ -451,13 +451,9 @@ fn count(share: Share, turns: usize) -> usize {
 }
 
 fn planned_hosts(nodes: &[Node]) -> Vec<HostName> {
-    let mut hosts = Vec::new();
-    for host in nodes.iter().filter(|n| n.section.is_work()).flat_map(|n| &n.touches) {
-        if !hosts.contains(host) {
-            hosts.push(host.clone());
-        }
-    }
-    hosts
+    let mut known = BTreeSet::new();
+    let touched = nodes.iter().filter(|n| n.section.is_work()).flat_map(|n| &n.touches);
+    touched.filter(|host| known.insert(*host)).cloned().collect()
 }
 
 /// Turns are told apart by name; a name that occurs again is numbered.

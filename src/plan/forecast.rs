@@ -9,6 +9,7 @@ use super::judge::{self, Truth};
 use super::results::Ending;
 use crate::base::clock::friendly;
 use crate::base::id::{HostName, PoolName};
+use crate::base::value::Value;
 use crate::diagnostic::Diagnostic;
 use crate::lang::template;
 use crate::model::action::{
@@ -19,7 +20,6 @@ use crate::model::operation::{Act, Identity, Output};
 use crate::model::plan::{EffectKind, Forecast, Node, NodeEffect, PoolForecast, Refusal, Section};
 use crate::model::runbook::{Call, Step, UndoRule};
 use crate::model::text::Scope;
-use crate::base::value::Value;
 
 /// Facts that will be so by the time a later node looks.
 #[derive(Clone, Debug, Default)]

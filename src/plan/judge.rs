@@ -1,10 +1,10 @@
 //! Conditions judged on values, with words for people; shared by the planner and the executor.
 
 use crate::base::sanitise;
+use crate::base::value::Value;
 use crate::diagnostic::Diagnostic;
 use crate::lang::expression;
 use crate::model::text::{Expression, Scope};
-use crate::base::value::Value;
 
 /// Three-valued truth.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -19,13 +19,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::base::clock::Timestamp;
 use crate::base::id::HostName;
+use crate::base::value::Value;
 use crate::diagnostic::Diagnostics;
 use crate::model::action::Catalog;
 use crate::model::inventory::Inventory;
 use crate::model::operation::{Operation, Output};
 use crate::model::plan::Plan;
 use crate::model::runbook::Runbook;
-use crate::base::value::Value;
 
 /// Everything a plan is made from, but for observations.
 #[derive(Clone, Copy)]

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::base::clock;
+use crate::base::value::Value;
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::model::convert;
 use crate::model::inventory::{Inventory, Share};
 use crate::model::pattern;
 use crate::model::runbook::{Param, ParamKind, Runbook};
-use crate::base::value::Value;
 
 /// Gives every declared parameter its value: as given, else its default.
 ///

@@ -5,10 +5,10 @@ use std::time::Duration;
 use crate::base::clock::{Timestamp, friendly};
 use crate::base::id::HostName;
 use crate::base::sanitise::one_line;
+use crate::base::value::Value;
 use crate::model::action::Undo;
 use crate::model::event::{FailureKind, RunOutcome};
 use crate::model::plan::Capacity;
-use crate::base::value::Value;
 
 use super::style::Tint;
 

@@ -7,8 +7,8 @@ use super::style::Tint;
 use super::table::Cell;
 use crate::base::clock::Timestamp;
 use crate::base::id::PoolName;
-use crate::model::obligation::Obligation;
 use crate::base::value::Value;
+use crate::model::obligation::Obligation;
 
 /// Up and enabled: nothing to say about it.
 pub(super) fn in_service(member: &Value) -> bool {

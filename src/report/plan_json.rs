@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json, json};
 
+use crate::base::value::Value;
 use crate::model::action::Undo;
 use crate::model::plan::{Node, Plan, PoolForecast};
-use crate::base::value::Value;
 
 /// Which document this is; grows when a field changes its meaning.
 pub const SCHEMA: &str = "runbook.plan/1";

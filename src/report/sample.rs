@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::id::{HostName, NodeId, RunId};
+use crate::base::value::Value;
 use crate::diagnostic::Sources;
 use crate::model::action::{Arguments, Class, Undo};
 use crate::model::approval::{ApprovalAnswer, ApprovalRequest};
@@ -12,7 +13,6 @@ use crate::model::event::{Event, Failure, FailureKind, Record, RunCreated, RunOu
 use crate::model::inventory::Inventory;
 use crate::model::obligation::{Obligation, ObligationId, ObligationState};
 use crate::model::plan::{Capacity, EffectKind, Forecast, Node, NodeEffect, Plan, PoolForecast, Section, Turn};
-use crate::base::value::Value;
 
 pub(super) const DIGEST: &str = "9c1eb07d4f0a52a3c1b2e97d61f0c4d2a9b8e7f6a5c4d3b2e1f0a9b8c7d6e5b0";
 /// 2026-11-21T03:14:07Z

@@ -9,8 +9,8 @@ use super::table::Table;
 use crate::base::clock::Timestamp;
 use crate::base::id::PoolName;
 use crate::base::sanitise::one_line;
-use crate::model::obligation::Obligation;
 use crate::base::value::Value;
+use crate::model::obligation::Obligation;
 
 /// A pool as looked at just now.
 #[derive(Clone, Debug, PartialEq)]

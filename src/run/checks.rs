@@ -9,6 +9,7 @@ use super::attempt::Shared;
 use crate::base::clock::friendly;
 use crate::base::id::HostName;
 use crate::base::sanitise;
+use crate::base::value::Value;
 use crate::diagnostic::Diagnostic;
 use crate::lang::template;
 use crate::model::action::{Action, Arguments, Observation};
@@ -16,7 +17,6 @@ use crate::model::event::{Failure, FailureKind};
 use crate::model::operation::Operation;
 use crate::model::runbook::{Body, Call, Step};
 use crate::model::text::Scope;
-use crate::base::value::Value;
 use crate::plan::bind::{self, Hosts};
 use crate::plan::judge::{self, Truth};
 

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
 use crate::base::bound::{YAML_DEPTH, YAML_NODES};
-use crate::diagnostic::{Diagnostic, Diagnostics, SourceId, Span, Spanned};
 use crate::base::value::Value;
+use crate::diagnostic::{Diagnostic, Diagnostics, SourceId, Span, Spanned};
 use crate::yaml::{Entry, Node, NodeKind, Scalar, Style, place, syntax};
 
 /// A list or map whose end has not come yet.

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::base::value::Value;
 use crate::model::inventory::{Host, MemoryFrom};
 use crate::model::types::Type;
-use crate::base::value::Value;
 
 /// Where memory is measured.
 #[derive(Clone, Debug, PartialEq, Eq)]

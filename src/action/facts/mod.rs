@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use crate::action::declare::required;
 use crate::action::outcome::{exited, last_lines};
 use crate::action::place::{Place, host_of};
+use crate::base::value::Value;
 use crate::model::action::{
     Action, ActionKind, Arguments, BindError, Class, Context, Decision, Observation, ParameterKind, ReadError, RunsOn, Signature, Verdict,
 };
 use crate::model::operation::{Operation, Output};
 use crate::model::types::Type;
-use crate::base::value::Value;
 
 use memory::Source;
 

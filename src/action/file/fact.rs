@@ -2,9 +2,9 @@
 
 use crate::action::file::sha256;
 use crate::action::outcome::unexpected;
+use crate::base::value::Value;
 use crate::model::action::ReadError;
 use crate::model::operation::Output;
-use crate::base::value::Value;
 
 /// What is known of a file; a field that is `None` is unknown, or the file does not exist.
 #[derive(Clone, Debug, Default, PartialEq)]

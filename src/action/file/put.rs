@@ -2,10 +2,10 @@
 
 use crate::action::file::fact::FileFact;
 use crate::action::outcome::first_failure;
+use crate::base::value::Value;
 use crate::model::action::{Arguments, BindError, Verdict};
 use crate::model::operation::Output;
 use crate::model::types::Type;
-use crate::base::value::Value;
 
 /// `validate`.
 pub const VALIDATE_DOCS: &str = "A program that checks the new content before it is put in place; `{{file}}` stands for its temporary \

@@ -7,13 +7,13 @@ use crate::action::file::fact::FileFact;
 use crate::action::file::search::regex;
 use crate::action::file::{difference, put, sha256};
 use crate::action::place::Place;
+use crate::base::value::Value;
 use crate::model::action::{
     Action, ActionKind, Arguments, BindError, Change, Class, Context, Decision, Observation, ParameterKind, ReadError, ResourceKey, RunsOn,
     Signature, Undo, Verdict,
 };
 use crate::model::operation::{Operation, Output, PutFile};
 use crate::model::types::Type;
-use crate::base::value::Value;
 
 /// See the signature.
 pub struct Replace;

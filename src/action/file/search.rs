@@ -5,13 +5,13 @@ use regex_lite::Regex;
 use crate::action::declare::{optional, required};
 use crate::action::file::fact::FileFact;
 use crate::action::place::Place;
+use crate::base::value::Value;
 use crate::model::action::{
     Action, ActionKind, Arguments, BindError, Class, Context, Decision, Observation, ParameterKind, ReadError, ResourceKey, RunsOn,
     Signature, Verdict,
 };
 use crate::model::operation::{Operation, Output};
 use crate::model::types::Type;
-use crate::base::value::Value;
 
 /// Matching lines that the result keeps; a person reads no more, and a log may hold millions.
 const MATCHES: usize = 100;

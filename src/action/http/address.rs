@@ -50,9 +50,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::base::value::Value;
     use crate::model::inventory::Inventory;
     use crate::model::operation::Identity;
-    use crate::base::value::Value;
 
     #[test]
     fn the_host_of_a_url() {

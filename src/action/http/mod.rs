@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use crate::action::declare::{optional, required};
 use crate::action::place::Place;
+use crate::base::value::Value;
 use crate::model::action::{Action, ActionKind, Arguments, BindError, Class, Context, ParameterKind, RunsOn, Signature};
 use crate::model::types::Type;
-use crate::base::value::Value;
 
 use request::{Accepted, Request};
 

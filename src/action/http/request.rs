@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::action::outcome::unexpected;
 use crate::action::place::Place;
 use crate::base::sanitise::one_line;
+use crate::base::value::Value;
 use crate::model::action::{Action, Change, Decision, Observation, ReadError, ResourceKey, Scope, Settle, Undo, Verdict};
 use crate::model::operation::{Act, Operation, Output};
-use crate::base::value::Value;
 
 /// A bound request.
 #[derive(Debug)]

@@ -7,13 +7,13 @@ use super::haproxy::config::Config;
 use super::state::{Balancer, Member, Pool, State};
 use super::target::Target;
 use super::{judge, observe, reload};
+use crate::base::value::Value;
 use crate::model::action::{
     Action, ActionKind, Arguments, BindError, Change, Class, Context, Decision, Observation, Parameter, ParameterKind, ReadError, RunsOn,
     Settle, Signature, Undo, Verdict,
 };
 use crate::model::operation::{Operation, Output};
 use crate::model::types::Type;
-use crate::base::value::Value;
 
 /// The catalogue's entry.
 pub struct Balance;

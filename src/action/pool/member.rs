@@ -6,6 +6,7 @@ use super::member_step::Step;
 use super::state::{Balancer, Member, Pool, State};
 use super::target::Target;
 use super::{judge, observe, reload};
+use crate::base::value::Value;
 use crate::model::action::{
     Action, ActionKind, Arguments, BindError, Change, Class, Context, Decision, Observation, Parameter, ParameterKind, PoolEffect,
     ReadError, RunsOn, Settle, Signature, Undo, Verdict,
@@ -13,7 +14,6 @@ use crate::model::action::{
 use crate::model::inventory::Member as Listed;
 use crate::model::operation::{Operation, Output};
 use crate::model::types::Type;
-use crate::base::value::Value;
 
 /// The catalogue's entry.
 pub struct MemberKind;

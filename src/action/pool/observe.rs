@@ -5,10 +5,10 @@ use super::haproxy::runtime::{self, Look};
 use super::state::{Balancer, Elsewhere, File, Health, Member, Pool, Process, State};
 use super::target::{BalancerHost, Target};
 use crate::base::id::HostName;
+use crate::base::value::Value;
 use crate::model::action::{Observation, ReadError};
 use crate::model::operation::{Act, Identity, Operation, Output, Target as Place};
 use crate::model::pool_record::{self, PoolRecords};
-use crate::base::value::Value;
 
 /// Per balancer its runtime socket and its file; then the records of the first balancer.
 #[must_use]

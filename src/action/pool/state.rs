@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::target::Target;
 use crate::base::id::HostName;
-use crate::model::action::{Observation, ResourceKey};
 use crate::base::value::Value;
+use crate::model::action::{Observation, ResourceKey};
 
 /// A server's administrative state; the later, the more it is out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

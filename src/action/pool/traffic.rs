@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use super::haproxy::runtime::{self, Look};
 use super::target::Target;
+use crate::base::value::Value;
 use crate::model::action::{
     Action, ActionKind, Arguments, BindError, Class, Context, Decision, Observation, Parameter, ParameterKind, ReadError, RunsOn,
     Signature, Verdict,
 };
 use crate::model::operation::{Operation, Output};
 use crate::model::types::Type;
-use crate::base::value::Value;
 
 /// The catalogue's entry.
 pub struct Traffic;

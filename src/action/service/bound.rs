@@ -7,9 +7,9 @@ use super::status::{self, Status};
 use crate::action::outcome::first_failure;
 use crate::action::place::Place;
 use crate::base::clock::friendly;
+use crate::base::value::Value;
 use crate::model::action::{Action, Arguments, Change, Decision, Observation, ReadError, ResourceKey, Settle, Undo, Verdict};
 use crate::model::operation::{Act, Operation, Output};
-use crate::base::value::Value;
 
 /// How long a service may take beyond that.
 const PATIENCE: Duration = Duration::from_secs(30);

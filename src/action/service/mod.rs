@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use crate::action::declare::{optional, required};
 use crate::action::place::{Place, host_of};
+use crate::base::value::Value;
 use crate::model::action::{Action, ActionKind, Arguments, BindError, Class, Context, ParameterKind, PoolEffect, RunsOn, Signature};
 use crate::model::types::Type;
-use crate::base::value::Value;
 
 use bound::{Bound, Wanted};
 use init_system::Manager;

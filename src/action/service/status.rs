@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::init_system::Manager;
 use crate::action::outcome::exited;
 use crate::base::sanitise::one_line;
+use crate::base::value::Value;
 use crate::model::action::ReadError;
 use crate::model::operation::Output;
-use crate::base::value::Value;
 
 /// The words for a service's state. `changing`: on its way up or down, also when its manager starts it over and over.
 pub const STATES: [&str; 4] = ["started", "stopped", "failed", "changing"];

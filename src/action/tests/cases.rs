@@ -4,8 +4,8 @@ use serde_json::Value as Json;
 
 use super::fixture::{Case, World, arguments, cases, describe, outputs};
 use crate::action::CATALOG;
-use crate::model::action::{Action, Change, Decision, Observation, Undo, Verdict};
 use crate::base::value::Value;
+use crate::model::action::{Action, Change, Decision, Observation, Undo, Verdict};
 
 #[test]
 fn every_case_is_as_written() {

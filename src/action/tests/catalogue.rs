@@ -7,10 +7,10 @@ use saphyr_parser::{Event, Parser};
 use super::cases::overlaid;
 use super::fixture::{Case, World, arguments, cases, folder, outputs};
 use crate::action::CATALOG;
+use crate::base::value::Value;
 use crate::model::action::{Action, Catalog, Class, Decision, Signature};
 use crate::model::operation::Output;
 use crate::model::types::Type;
-use crate::base::value::Value;
 
 /// Keys of a step that are not the action's.
 const STEP_KEYS: &[&str] = &[

@@ -8,11 +8,11 @@ use serde_json::{Map, Value as Json};
 
 use crate::action::CATALOG;
 use crate::base::id::{GroupName, HostName, PoolName};
+use crate::base::value::Value;
 use crate::model::action::{Action, Arguments, BindError, Catalog, Context, ParameterKind, Signature};
 use crate::model::convert;
 use crate::model::inventory::{Host, Inventory, Member, MemoryFrom, Pool, Share};
 use crate::model::operation::{Act, Identity, Operation, Output, PutFile, Target, Trouble, TroubleKind};
-use crate::base::value::Value;
 
 /// One data file.
 pub struct Case {

@@ -1,10 +1,10 @@
 //! The types of a tree. A subtree that is wrong gives `None` and is reported once; what stands around it stays silent.
 
+use crate::base::value::Value;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::lang::types::{Fact, Segment, TypeEnv, facts, field, segments, short};
 use crate::model::text::{Expr, ExprKind};
 use crate::model::types::Type;
-use crate::base::value::Value;
 
 use super::functions;
 use super::relations::{Sides, unite};

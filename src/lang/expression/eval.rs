@@ -5,10 +5,10 @@
 use std::borrow::Cow;
 
 use crate::base::bound::EXPRESSION_STEPS;
+use crate::base::value::Value;
 use crate::diagnostic::Span;
 use crate::model::text::{Expr, ExprKind, Expression, Scope};
 use crate::model::types::Type;
-use crate::base::value::Value;
 
 use super::{functions, operators};
 

@@ -1,11 +1,11 @@
 //! The functions: one table for names and shapes, then what each does. All but `now` are CEL's.
 
 use crate::base::clock::parse_duration;
+use crate::base::value::Value;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::lang::types::short;
 use crate::model::text::{Expr, ExprKind};
 use crate::model::types::Type;
-use crate::base::value::Value;
 
 use super::check::{Checker, undecided};
 use super::operators::kind_of;

@@ -95,10 +95,10 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::base::value::Value;
     use crate::diagnostic::SourceId;
     use crate::lang::types::Refusal;
     use crate::model::text::Scope;
-    use crate::base::value::Value;
     use proptest::prelude::*;
 
     fn at(source: &str) -> Span {

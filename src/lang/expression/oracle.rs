@@ -12,11 +12,11 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 
 use super::{compile, eval};
+use crate::base::value::Value;
 use crate::diagnostic::{SourceId, Span};
 use crate::lang::types::TypeEnv;
 use crate::model::text::{Expr, ExprKind, Scope};
 use crate::model::types::Type;
-use crate::base::value::Value;
 
 fn member(name: &str, up: bool, state: &str, weight: i64, share: f64) -> Value {
     Value::map([

@@ -1,9 +1,9 @@
 //! Tokens to a tree: a Pratt parser (one loop, a binding power per operator). Every recursion counts its depth.
 
 use crate::base::bound::{EXPRESSION_BYTES, EXPRESSION_DEPTH};
+use crate::base::value::Value;
 use crate::diagnostic::Diagnostic;
 use crate::model::text::{Expr, ExprKind};
-use crate::base::value::Value;
 
 use super::Place;
 use super::lex::{Token, TokenKind, foreign_word, tokens};

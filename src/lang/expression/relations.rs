@@ -1,10 +1,10 @@
 //! Which types an operator can join.
 
+use crate::base::value::Value;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::lang::types::short;
 use crate::model::text::{Expr, ExprKind};
 use crate::model::types::Type;
-use crate::base::value::Value;
 
 use super::check::{Checker, undecided};
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::base::clock::friendly;
-use crate::model::types::Type;
 use crate::base::value::Value;
+use crate::model::types::Type;
 
 /// A helper of the list.
 pub(super) struct Helper {

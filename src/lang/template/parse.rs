@@ -3,10 +3,10 @@
 use handlebars::template::{BlockParam, HelperTemplate, Parameter, Template, TemplateElement};
 use handlebars::{Path as HandlebarsPath, TemplateErrorReason};
 
+use crate::base::value::Value;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::lang::expression::Place;
 use crate::model::text::{Operand, Placeholder, Text};
-use crate::base::value::Value;
 
 use super::braces::{NESTING, go_template, split, tag_end, too_deep};
 

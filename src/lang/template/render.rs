@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use crate::base::bound::{EXPRESSION_STEPS, TEXT_BYTES};
 use crate::base::quote;
+use crate::base::value::Value;
 use crate::diagnostic::Span;
 use crate::model::text::{Destination, Operand, Part, Placeholder, Scope, Text};
-use crate::base::value::Value;
 
 use super::functions::{Helper, plain};
 use super::parse::{Node, reparse};

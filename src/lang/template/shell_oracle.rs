@@ -10,11 +10,11 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 
 use super::{compile_text, render};
+use crate::base::value::Value;
 use crate::diagnostic::{SourceId, Span};
 use crate::lang::types::TypeEnv;
 use crate::model::text::{Destination, Scope};
 use crate::model::types::Type;
-use crate::base::value::Value;
 
 /// Runs by every way out of quotes that a shell has, and writes a word that stands nowhere in it.
 const HOSTILE: &[&str] = &[

@@ -4,12 +4,12 @@
 use super::compile;
 use super::sample_catalog::SAMPLE;
 use crate::base::id::StepId;
+use crate::base::value::Value;
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources};
 use crate::model::action::Class;
 use crate::model::inventory::Share;
 use crate::model::runbook::{Argument, ArgumentKind, Batch, Body, LoopOver, Pace, ParamKind, Place, Runbook, Step, UndoRule};
 use crate::model::text::{Operand, Part};
-use crate::base::value::Value;
 
 mod messages;
 mod obligations;

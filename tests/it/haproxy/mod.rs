@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use rig::{Outcome, Rig};
 use runbook::action::pool::observe;
+use runbook::base::value::Value;
 use runbook::model::action::{Decision, Undo};
 use runbook::model::operation::Act;
-use runbook::base::value::Value;
 use serde_json::Value as Json;
 
 const THREE: &str = "    option httpchk GET /health\n    server web-01 {1} check weight 100 # the master\n    server web-02 {2} check \

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use runbook::action::CATALOG;
 use runbook::base::id::{HostName, PoolName};
+use runbook::base::value::Value;
 use runbook::model::action::{Action, Arguments, Catalog, Change, Context, Decision, Observation, Verdict};
 use runbook::model::inventory::{Host, Inventory, Member, Pool, Share};
 use runbook::model::operation::{Act, Identity, Operation, Output, PutFile, Trouble, TroubleKind};
-use runbook::base::value::Value;
 use sha2::{Digest, Sha256};
 
 static RIGS: AtomicUsize = AtomicUsize::new(0);
