@@ -207,13 +207,8 @@ impl RunState {
     #[must_use]
     pub fn facts(&self) -> RunFacts {
         let hosts = |ids: &mut dyn Iterator<Item = &Node>| -> Vec<HostName> {
-            let mut list = Vec::new();
-            for host in ids.flat_map(|n| &n.touches) {
-                if !list.contains(host) {
-                    list.push(host.clone());
-                }
-            }
-            list
+            let mut known = BTreeSet::new();
+            ids.flat_map(|n| &n.touches).filter(|host| known.insert(*host)).cloned().collect()
         };
         let nodes = &self.created.plan.nodes;
         RunFacts {

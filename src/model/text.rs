@@ -1,5 +1,8 @@
 //! Compiled texts (with `{{placeholders}}`) and compiled expressions. Parsing, checking and evaluating are `lang`'s.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+
 use crate::base::value::Value;
 use crate::diagnostic::Span;
 use crate::model::types::Type;
@@ -153,7 +156,15 @@ pub enum ExprKind {
 /// The names a text or an expression can see while it is evaluated: `params`, `steps`, `result`, `run`, loop variables.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
-    names: std::collections::BTreeMap<String, std::sync::Arc<Value>>,
+    names: BTreeMap<String, Shown>,
+}
+
+type Maker = Box<dyn FnOnce() -> Value + Send>;
+
+#[derive(Clone, Debug)]
+enum Shown {
+    Now(Arc<Value>),
+    WhenAsked(Arc<LazyLock<Value, Maker>>),
 }
 
 impl Scope {
@@ -164,13 +175,22 @@ impl Scope {
     }
 
     /// Makes `name` visible; replaces an earlier value.
-    pub fn set(&mut self, name: impl Into<String>, value: impl Into<std::sync::Arc<Value>>) {
-        self.names.insert(name.into(), value.into());
+    pub fn set(&mut self, name: impl Into<String>, value: impl Into<Arc<Value>>) {
+        self.names.insert(name.into(), Shown::Now(value.into()));
+    }
+
+    /// As [`Scope::set`], for a large value that most texts never ask for: it is made once, when first asked for.
+    pub fn set_when_asked(&mut self, name: impl Into<String>, make: impl FnOnce() -> Value + Send + 'static) {
+        let maker: Maker = Box::new(make);
+        self.names.insert(name.into(), Shown::WhenAsked(Arc::new(LazyLock::new(maker))));
     }
 
     /// The value of a name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.names.get(name).map(std::sync::Arc::as_ref)
+        Some(match self.names.get(name)? {
+            Shown::Now(value) => value,
+            Shown::WhenAsked(value) => value,
+        })
     }
 }

@@ -453,13 +453,9 @@ fn count(share: Share, turns: usize) -> usize {
 }
 
 fn planned_hosts(nodes: &[Node]) -> Vec<HostName> {
-    let mut hosts = Vec::new();
-    for host in nodes.iter().filter(|n| n.section.is_work()).flat_map(|n| &n.touches) {
-        if !hosts.contains(host) {
-            hosts.push(host.clone());
-        }
-    }
-    hosts
+    let mut known = BTreeSet::new();
+    let touched = nodes.iter().filter(|n| n.section.is_work()).flat_map(|n| &n.touches);
+    touched.filter(|host| known.insert(*host)).cloned().collect()
 }
 
 /// Turns are told apart by name; a name that occurs again is numbered.

@@ -13,10 +13,10 @@ use crate::model::inventory::Inventory;
 use crate::model::plan::{Node, Turn};
 use crate::model::text::Scope;
 
-/// All results so far.
+/// All results so far. A copy is cheap: it shares what it holds.
 #[derive(Clone, Debug, Default)]
 pub struct Results {
-    entries: BTreeMap<StepId, Vec<Entry>>,
+    entries: BTreeMap<StepId, Arc<Vec<Arc<Entry>>>>,
 }
 
 #[derive(Clone, Debug)]
@@ -64,15 +64,15 @@ impl Ending {
 impl Results {
     /// Records the result of a node; a later one replaces an earlier one.
     pub fn set(&mut self, node: &Node, value: Value) {
-        let list = self.entries.entry(node.step.clone()).or_default();
-        let value = Arc::new(value);
+        let list = Arc::make_mut(self.entries.entry(node.step.clone()).or_default());
+        let entry = Arc::new(Entry {
+            turns: node.turns.clone(),
+            host: node.host.clone(),
+            value: Arc::new(value),
+        });
         match list.iter_mut().find(|e| e.turns == node.turns && e.host == node.host) {
-            Some(entry) => entry.value = value,
-            None => list.push(Entry {
-                turns: node.turns.clone(),
-                host: node.host.clone(),
-                value,
-            }),
+            Some(former) => *former = entry,
+            None => list.push(entry),
         }
     }
 
@@ -82,7 +82,7 @@ impl Results {
         let mut steps = BTreeMap::new();
         let mut loops: BTreeMap<StepId, BTreeMap<String, Value>> = BTreeMap::new();
         for (step, entries) in &self.entries {
-            let seen: Vec<&Entry> = entries.iter().filter(|e| turns.starts_with(&e.turns)).collect();
+            let seen: Vec<&Entry> = entries.iter().map(Arc::as_ref).filter(|e| turns.starts_with(&e.turns)).collect();
             if !seen.is_empty() {
                 steps.insert(step.0.clone(), together(&seen, host));
             }
@@ -187,7 +187,9 @@ pub fn scope(
 ) -> Scope {
     let mut scope = Scope::new();
     scope.set("params", params.clone());
-    scope.set("steps", with_empty_loops(results.visible(turns, host), &run.empty_loops));
+    // With many hosts this is by far the largest; most texts ask only for a parameter or a loop variable.
+    let (results, turns, host, loops) = (results.clone(), turns.to_vec(), host.cloned(), run.empty_loops.clone());
+    scope.set_when_asked("steps", move || with_empty_loops(results.visible(&turns, host.as_ref()), &loops));
     scope.set(NOW, Value::Int(run.now.0.div_euclid(1000)));
     scope.set("groups", groups(inventory));
     scope.set("run", run_value(run));
