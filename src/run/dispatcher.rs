@@ -14,6 +14,7 @@ use crate::engine::decide::decide;
 use crate::engine::effects::{Effect, effects, wake_at};
 use crate::engine::run::{Phase, ReplayError, RunState};
 use crate::engine::schedule;
+use crate::engine::unwind;
 use crate::engine::{Input, Knowledge, Now};
 use crate::journal::JournalError;
 use crate::model::event::{Event, Record, RunOutcome};
@@ -255,14 +256,7 @@ impl Dispatcher {
 
     fn start_undo(&mut self, key: Key) {
         let Some(node) = self.state.node(&key.0).cloned() else { return };
-        let Some(undo) = self
-            .state
-            .intended
-            .iter()
-            .rev()
-            .find(|i| i.node == key.0 && !i.unwinding)
-            .map(|i| i.undo.clone())
-        else {
+        let Some(undo) = unwind::change_of(&self.state, &key.0).map(|i| i.undo.clone()) else {
             return;
         };
         let scope = schedule::scope(&self.state, &node);
