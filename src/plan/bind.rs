@@ -115,9 +115,12 @@ pub fn hosts(world: World<'_>, step: &Step, runs_on: RunsOn, scope: &Scope, loop
         (Some(Place::Control), _, _) => Ok(Hosts::Once),
         (Some(Place::Pattern(text)), _, _) => select(world, text, scope, step.allow_empty).map(Hosts::Each),
         (None, Some(host), _) => Ok(Hosts::Each(vec![host.clone()])),
-        (None, None, Some(text)) => select(world, text, scope, step.allow_empty).map(Hosts::Each),
-        (None, None, None) => Err(Diagnostic::error("RB0704", step.span, format!("step `{}` has no hosts", step.id))
-            .help("add `hosts:` to the step or to the runbook")),
+        (None, None, inherited) => {
+            let text = inherited
+                .as_ref()
+                .expect("the compiler refuses a step that needs hosts and has none");
+            select(world, text, scope, step.allow_empty).map(Hosts::Each)
+        }
     }
 }
 

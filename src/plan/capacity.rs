@@ -102,6 +102,12 @@ struct Interval {
     end: Option<usize>,
 }
 
+/// The most members that can be out at one moment, and which ones, for people.
+struct Out {
+    count: usize,
+    members: BTreeSet<usize>,
+}
+
 struct Proof<'a> {
     nodes: &'a [Node],
     reach: &'a Reach,
@@ -208,7 +214,7 @@ impl<'a> Proof<'a> {
         let out_serving = self.most_out(&self.not_serving, n, m, returned);
         let out_enabled = self.most_out(&self.not_enabled, n, m, returned);
         let total = self.pool.members.len();
-        let (serving, enabled) = (total - 1 - out_serving.len(), total - 1 - out_enabled.len());
+        let (serving, enabled) = (total - 1 - out_serving.count, total - 1 - out_enabled.count);
         let lowers_serving = !self.surely_out(&self.not_serving, m, n);
         let lowers_enabled = !self.surely_out(&self.not_enabled, m, n);
         if allowed(self.pool.minimum, serving, enabled, lowers_serving, lowers_enabled) {
@@ -222,7 +228,7 @@ impl<'a> Proof<'a> {
                 instead: None,
             });
         }
-        Some(self.explain(n, m, kind, &out_serving, (serving, enabled)))
+        Some(self.explain(n, m, kind, &out_serving.members, (serving, enabled)))
     }
 
     fn surely_out(&self, intervals: &[Interval], member: usize, n: usize) -> bool {
@@ -233,19 +239,41 @@ impl<'a> Proof<'a> {
     }
 
     /// Other members that can be out at the moment after node `n`: the largest antichain among their intervals.
-    fn most_out(&self, intervals: &[Interval], n: usize, m: usize, returned: Option<usize>) -> Vec<usize> {
+    ///
+    /// Two intervals of one member count once: one inside another adds nothing and would only stand in the way of another member's.
+    /// Where they merely overlap (two branches take the same member) the antichain's size is an upper bound, so it errs on the safe side.
+    fn most_out(&self, intervals: &[Interval], n: usize, m: usize, returned: Option<usize>) -> Out {
         let open: Vec<&Interval> = intervals
             .iter()
             .filter(|i| i.member != m && !(i.start.is_none() && Some(i.member) == returned))
             .filter(|i| i.end.is_none_or(|e| !self.reach.precedes(e, n)) && i.start.is_none_or(|s| !self.reach.precedes(n, s)))
             .collect();
+        let open: Vec<&Interval> = open.iter().filter(|i| !open.iter().any(|o| self.inside(i, o))).copied().collect();
         let before = |a: &Interval, b: &Interval| matches!((a.end, b.start), (Some(e), Some(s)) if self.reach.precedes(e, s));
         let chosen = largest_antichain(open.len(), &|a, b| before(open[a], open[b]));
-        let members: BTreeSet<usize> = chosen.into_iter().map(|i| open[i].member).collect();
-        members.into_iter().collect()
+        let most = open.iter().map(|i| i.member).collect::<BTreeSet<_>>().len();
+        Out {
+            count: chosen.len().min(most),
+            members: chosen.into_iter().map(|i| open[i].member).collect(),
+        }
     }
 
-    fn explain(&self, n: usize, m: usize, kind: EffectKind, out: &[usize], (serving, enabled): (usize, usize)) -> Refusal {
+    /// Whenever the first is out, so is the second, of the same member; never both ways.
+    fn inside(&self, inner: &Interval, outer: &Interval) -> bool {
+        let starts = match (inner.start, outer.start) {
+            (_, None) => true,
+            (None, Some(_)) => false,
+            (Some(i), Some(o)) => i == o || self.reach.precedes(o, i),
+        };
+        let ends = match (inner.end, outer.end) {
+            (_, None) => true,
+            (None, Some(_)) => false,
+            (Some(i), Some(o)) => i == o || self.reach.precedes(i, o),
+        };
+        inner.member == outer.member && starts && ends && (inner.start, inner.end) != (outer.start, outer.end)
+    }
+
+    fn explain(&self, n: usize, m: usize, kind: EffectKind, out: &BTreeSet<usize>, (serving, enabled): (usize, usize)) -> Refusal {
         let (pool, member) = (&self.pool.pool, &self.pool.members[m]);
         let node = &self.nodes[n];
         let (total, minimum) = (self.pool.members.len(), self.pool.minimum);
@@ -296,7 +324,7 @@ impl<'a> Proof<'a> {
 ///
 /// Dilworth's theorem through König's: a maximum matching in the bipartite graph (a, b) with a before b; the elements that no minimum
 /// vertex cover touches on either side form a largest antichain.
-fn largest_antichain(n: usize, before: &dyn Fn(usize, usize) -> bool) -> Vec<usize> {
+pub(super) fn largest_antichain(n: usize, before: &dyn Fn(usize, usize) -> bool) -> Vec<usize> {
     let later: Vec<Vec<usize>> = (0..n).map(|a| (0..n).filter(|b| before(a, *b)).collect()).collect();
     let mut partner: Vec<Option<usize>> = vec![None; n];
     for a in 0..n {
@@ -326,167 +354,4 @@ fn augment(a: usize, later: &[Vec<usize>], partner: &mut [Option<usize>], tried:
         }
     }
     false
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::action::{Arguments, Class, Undo};
-    use crate::model::plan::{Forecast, NodeEffect, Section};
-
-    fn node(id: &str, needs: &[&str], effects: &[(&str, EffectKind)]) -> Node {
-        Node {
-            id: id.into(),
-            step: id.into(),
-            section: Section::Steps,
-            turns: Vec::new(),
-            bindings: Default::default(),
-            host: None,
-            touches: Vec::new(),
-            needs: needs.iter().map(|n| (*n).into()).collect(),
-            name: id.to_owned(),
-            action: String::from("pool.member"),
-            arguments: Arguments::default(),
-            pause: None,
-            class: Class::Reversible,
-            forecast: Forecast::WillChange { summary: String::new() },
-            diff: None,
-            notes: Vec::new(),
-            undo: Undo::Nothing,
-            owes: None,
-            pool_effects: effects
-                .iter()
-                .map(|(m, kind)| NodeEffect {
-                    pool: "web".into(),
-                    member: (*m).into(),
-                    kind: *kind,
-                })
-                .collect(),
-            after: Vec::new(),
-        }
-    }
-
-    fn pool(minimum: usize, members: &[(&str, bool, bool)]) -> PoolNow {
-        let members = members
-            .iter()
-            .map(|(host, enabled, serving)| MemberNow {
-                host: (*host).into(),
-                enabled: *enabled,
-                serving: *serving,
-                detail: String::from("maint"),
-            })
-            .collect();
-        PoolNow {
-            pool: "web".into(),
-            minimum,
-            members,
-        }
-    }
-
-    use EffectKind::{Disturbs, Returns, Takes};
-
-    #[test]
-    fn the_naive_order_is_refused_whether_the_master_is_up_or_down() {
-        let naive = [
-            node("drain", &[], &[("web-01", Takes)]),
-            node("restart", &["drain"], &[("web-01", Disturbs)]),
-            node("ready", &["restart"], &[("web-01", Returns)]),
-        ];
-        for master_up in [true, false] {
-            let now = pool(1, &[("web-01", true, master_up), ("web-02", false, false)]);
-            let refused = refusals(&naive, &[now]);
-            assert_eq!(refused.len(), 1, "{refused:?}");
-            assert!(
-                refused[0]
-                    .instead
-                    .as_ref()
-                    .is_some_and(|text| text.starts_with("return web-02 first")),
-                "{refused:?}"
-            );
-        }
-        let whole = pool(1, &[("web-01", true, true), ("web-02", true, true)]);
-        assert_eq!(refusals(&naive, &[whole]), Vec::new());
-    }
-
-    #[test]
-    fn the_cure_passes() {
-        let cure = [
-            node("return_other", &[], &[("web-02", Returns)]),
-            node("drain", &["return_other"], &[("web-01", Takes)]),
-            node("restart", &["drain"], &[("web-01", Disturbs)]),
-            node("ready", &["restart"], &[("web-01", Returns)]),
-        ];
-        for master_up in [true, false] {
-            let now = pool(1, &[("web-01", true, master_up), ("web-02", false, false)]);
-            assert_eq!(refusals(&cure, &[now]), Vec::new());
-        }
-    }
-
-    #[test]
-    fn branches_that_may_overlap_count_together() {
-        let both = |second_needs: &[&str]| {
-            [
-                node("drain1", &[], &[("web-01", Takes)]),
-                node("ready1", &["drain1"], &[("web-01", Returns)]),
-                node("drain2", second_needs, &[("web-02", Takes)]),
-                node("ready2", &["drain2"], &[("web-02", Returns)]),
-            ]
-        };
-        let now = pool(1, &[("web-01", true, true), ("web-02", true, true)]);
-        assert_eq!(refusals(&both(&[]), std::slice::from_ref(&now)).len(), 2);
-        assert_eq!(refusals(&both(&["ready1"]), &[now]), Vec::new());
-    }
-
-    #[test]
-    fn several_restarts_at_once_are_refused() {
-        let restarts = [node("a", &[], &[("web-01", Disturbs)]), node("b", &[], &[("web-02", Disturbs)])];
-        let now = pool(1, &[("web-01", true, true), ("web-02", true, true)]);
-        assert_eq!(refusals(&restarts, &[now]).len(), 2);
-    }
-
-    #[test]
-    fn a_sick_member_may_be_drained_while_enough_are_enabled() {
-        let drain = [node("drain", &[], &[("web-01", Takes)])];
-        assert_eq!(
-            refusals(&drain, &[pool(1, &[("web-01", true, false), ("web-02", true, false)])]),
-            Vec::new()
-        );
-        // The only one that serves is not taken, however many are enabled.
-        assert_eq!(
-            refusals(&drain, &[pool(1, &[("web-01", true, true), ("web-02", true, false)])]).len(),
-            1
-        );
-    }
-
-    #[test]
-    fn antichains_agree_with_brute_force() {
-        // 2,000 random interval orders on up to eight elements.
-        let mut seed = 7u64;
-        let mut random = move |below: u64| {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (seed >> 33) % below
-        };
-        for _ in 0..2000 {
-            let n = usize::try_from(random(9)).unwrap_or(0);
-            let spans: Vec<(u64, u64)> = (0..n)
-                .map(|_| {
-                    let s = random(12);
-                    (s, s + random(6))
-                })
-                .collect();
-            let before = |a: usize, b: usize| spans[a].1 < spans[b].0;
-            let found = largest_antichain(n, &before);
-            let is_antichain = |set: &[usize]| {
-                set.iter()
-                    .all(|a| set.iter().all(|b| a == b || (!before(*a, *b) && !before(*b, *a))))
-            };
-            assert!(is_antichain(&found));
-            let best = (0u32..1 << n)
-                .map(|mask| (0..n).filter(|i| mask >> i & 1 == 1).collect::<Vec<_>>())
-                .filter(|set| is_antichain(set))
-                .map(|set| set.len())
-                .max();
-            assert_eq!(Some(found.len()), best);
-        }
-    }
 }

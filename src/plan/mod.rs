@@ -14,6 +14,9 @@ pub mod judge;
 pub mod params;
 pub mod results;
 pub mod returns;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -1,0 +1,105 @@
+//! Tests of planning as a whole: runbooks compiled with the real catalogue, planned against a small inventory.
+
+mod capacity;
+mod digest;
+mod order;
+mod pages;
+mod params;
+
+use std::collections::BTreeMap;
+
+use super::{PlanInput, Planning, Seen, params as parameters, plan};
+use crate::action::CATALOG;
+use crate::base::clock::Timestamp;
+use crate::base::id::HostName;
+use crate::diagnostic::{Diagnostics, Sources};
+use crate::model::inventory::Inventory;
+use crate::model::operation::{Output, Trouble, TroubleKind};
+use crate::model::plan::{Node, Plan};
+use crate::model::runbook::Runbook;
+use crate::{inventory, lang};
+
+const HOSTS: &str = "\
+hosts:
+  lb-01: { address: 192.0.2.10 }
+  web-01: { address: 192.0.2.11 }
+  web-02: { address: 192.0.2.12 }
+  web-03: { address: 192.0.2.13 }
+  web-04: { address: 192.0.2.14 }
+  web-05: { address: 192.0.2.15 }
+groups:
+  webservers: { hosts: [web-01, web-02], vars: { http_port: 8080, role: web } }
+  all_web: { hosts: ['web-[01:05]'] }
+  balancers: { hosts: [lb-01] }
+pools:
+  web: { kind: haproxy, balancers: balancers, members: all_web, min_in_service: 1 }
+";
+
+/// Lines before the steps of every runbook here.
+const HEAD: &str = "runbook: example\nlanguage: 1\ndescription: An example\n";
+
+fn hosts() -> Inventory {
+    let mut sources = Sources::new();
+    let id = sources.add("hosts.yaml", HOSTS);
+    let (found, mistakes) = inventory::parse(&sources, &[(id, String::from("/"))]);
+    found.unwrap_or_else(|| panic!("{mistakes:#?}"))
+}
+
+fn compiled(text: &str) -> Runbook {
+    let mut sources = Sources::new();
+    let id = sources.add("example.yaml", text);
+    let (found, mistakes) = lang::compile(&sources, id, None, &CATALOG);
+    found.unwrap_or_else(|| panic!("{text}\n{mistakes:#?}"))
+}
+
+/// Plans a text; nobody answers, so whatever looks finds its host unreachable.
+fn planned(text: &str, given: &[(&str, &str)], offline: bool) -> Result<Plan, Diagnostics> {
+    let (runbook, inventory) = (compiled(text), hosts());
+    let given: BTreeMap<String, String> = given.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let (params, mistakes) = parameters::resolve(&runbook, &inventory, &given);
+    if mistakes.has_errors() {
+        return Err(mistakes);
+    }
+    let input = PlanInput {
+        runbook: &runbook,
+        text,
+        inventory: &inventory,
+        params: &params,
+        catalog: &CATALOG,
+        limit: None,
+        max_hosts: None,
+        offline,
+        now: Timestamp(0),
+    };
+    let mut seen = Seen::new();
+    for _ in 0..16 {
+        match plan(input, &seen)? {
+            Planning::Done(plan) => return Ok(*plan),
+            Planning::Needs(operations) => {
+                for operation in operations {
+                    assert!(operation.act.reads(), "a plan only looks: {operation:?}");
+                    let unreachable = Trouble {
+                        kind: TroubleKind::Unreachable,
+                        message: String::from("nobody answers"),
+                        may_have_happened: false,
+                    };
+                    seen.record(&operation, Output::Failed(unreachable));
+                }
+            }
+        }
+    }
+    panic!("the plan does not come to an end")
+}
+
+fn offline(text: &str) -> Plan {
+    planned(&format!("{HEAD}{text}"), &[], true).unwrap_or_else(|d| panic!("{text}\n{d:#?}"))
+}
+
+fn node<'p>(plan: &'p Plan, id: &str) -> &'p Node {
+    let known: Vec<&str> = plan.nodes.iter().map(|n| n.id.as_str()).collect();
+    plan.node(&id.into()).unwrap_or_else(|| panic!("no {id} among {known:?}"))
+}
+
+fn names(hosts: &[HostName]) -> Vec<&str> {
+    hosts.iter().map(HostName::as_str).collect()
+}
