@@ -14,6 +14,10 @@ pub mod schedule;
 pub mod step;
 pub mod unwind;
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
 use crate::base::clock::Timestamp;
 use crate::base::id::NodeId;
 use crate::model::action::{Catalog, ResourceKey, Undo};
