@@ -23,6 +23,14 @@ pub(super) struct Addresses {
 
 /// Draws a random network of loopback and makes sure that nobody listens there.
 pub(super) fn choose(web: usize) -> Result<Addresses, LabError> {
+    choose_where(web, free)
+}
+
+fn free(address: Ipv4Addr, port: u16) -> bool {
+    TcpListener::bind(SocketAddrV4::new(address, port)).is_ok()
+}
+
+fn choose_where(web: usize, free: impl Fn(Ipv4Addr, u16) -> bool) -> Result<Addresses, LabError> {
     for attempt in 0..TRIES {
         // Two fleets that start at the same moment must not draw the same network, hence no fixed order.
         let random = uuid::Uuid::new_v4();
@@ -32,7 +40,6 @@ pub(super) fn choose(web: usize) -> Result<Addresses, LabError> {
         let (Ok(balancer), Ok(web)) = (host(10), (1..=web).map(|n| host(10 + n)).collect::<Result<Vec<_>, _>>()) else {
             break;
         };
-        let free = |address: Ipv4Addr, port: u16| TcpListener::bind(SocketAddrV4::new(address, port)).is_ok();
         if free(balancer, ssh_port) && free(balancer, site_port) && web.iter().all(|w| free(*w, ssh_port) && free(*w, http_port)) {
             return Ok(Addresses {
                 balancer,
@@ -53,12 +60,22 @@ mod tests {
 
     #[test]
     fn avoids_ports_that_are_taken() {
-        // Taken on every address, hence the first set of ports cannot be chosen, unless somebody else holds it already.
-        let _taken = TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORTS[0].1));
-        let chosen = choose(3).unwrap();
-        assert_ne!(chosen.http_port, PORTS[0].1);
+        // The first set cannot be had anywhere, whoever else is on this machine: the second one is drawn.
+        let taken: Vec<u16> = [PORTS[0].0, PORTS[0].1, PORTS[0].2].into();
+        let chosen = choose_where(3, |address, port| !taken.contains(&port) && address.is_loopback()).unwrap();
+        assert_eq!((chosen.ssh_port, chosen.http_port, chosen.site_port), PORTS[1]);
         assert_eq!(chosen.web.len(), 3);
-        assert!(chosen.web.iter().all(|w| w.is_loopback()));
+        // One web server's port is enough to look elsewhere.
+        let chosen = choose_where(3, |address, port| port != PORTS[0].1 || address.octets()[3] != 13).unwrap();
+        assert_ne!(chosen.http_port, PORTS[0].1);
+        assert!(matches!(choose_where(3, |_, _| false), Err(LabError::NoAddress { .. })));
         assert!(matches!(choose(300), Err(LabError::NoAddress { .. })));
+    }
+
+    #[test]
+    fn a_port_is_free_until_somebody_listens() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert!(!free(Ipv4Addr::LOCALHOST, port));
     }
 }

@@ -228,7 +228,13 @@ async fn a_dead_supervisor_is_seen(bed: &Bed) {
     second.exec(Exec::argv(["kill", "-s", "KILL", supervisor.trim()])).await.unwrap();
     let error = task.await.unwrap().unwrap_err();
     assert_eq!(error.certainty, Certainty::Started);
-    let state = second.attach(&request.id, Duration::ZERO).await;
+    // A killed process stays in the table for a moment after its link is closed.
+    let until = std::time::Instant::now() + Duration::from_secs(10);
+    let mut state = second.attach(&request.id, Duration::ZERO).await;
+    while state == Ok(Attached::Running) && std::time::Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        state = second.attach(&request.id, Duration::ZERO).await;
+    }
     let Ok(Attached::Orphan { pids: left }) = state else {
         panic!("it is an orphan: {state:?}")
     };
