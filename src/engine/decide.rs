@@ -9,9 +9,6 @@ use crate::base::id::NodeId;
 use crate::model::event::{Event, Failure, FailureKind, RunOutcome};
 use crate::model::plan::Section;
 
-/// Attempts after which a lost, repeatable step is given up: two more chances, then a person.
-const MOST_LOST: u32 = 3;
-
 const WORK: [Section; 3] = [Section::Require, Section::Steps, Section::Verify];
 
 /// The facts that follow. An answer from an attempt that is no longer the current one has no consequence.
@@ -31,7 +28,7 @@ pub fn decide(state: &RunState, now: Now<'_>, input: Input) -> Vec<Event> {
         Input::ReturnRefused { id, node, why } if matches!(state.step(&node), StepState::Running { .. }) => {
             vec![Event::ReturnRefused { id, why }]
         }
-        Input::Answered { gate, answer } if state.questions.get(&gate).is_some_and(super::run::Question::open) => {
+        Input::Answered { gate, answer } if state.questions.get(&gate).is_some_and(super::question::Question::open) => {
             vec![Event::ApprovalAnswered { gate, answer }]
         }
         Input::CancelRequested { by } if state.cancelled_by.is_none() && !matches!(state.phase, Phase::Finished(_)) => {
@@ -154,25 +151,40 @@ fn tick(state: &RunState, now: Now<'_>) -> Vec<Event> {
 }
 
 fn running(state: &RunState, now: Now<'_>) -> Vec<Event> {
+    if schedule::all_done(state, now, &WORK) {
+        return last_steps(state, now);
+    }
     if let Some(reason) = stop_reason(state, now) {
-        return vec![Event::UnwindStarted { reason }];
+        let expired = state
+            .questions
+            .get(&start_gate())
+            .filter(|q| q.open() && q.request.expires_at <= now.at);
+        let mut events: Vec<Event> = expired.map(|_| Event::ApprovalExpired { gate: start_gate() }).into_iter().collect();
+        events.push(Event::UnwindStarted { reason });
+        return events;
     }
     let mut events = repeat_lost(state, now);
-    if schedule::all_done(state, now, &WORK) {
-        if let Some(debt) = state.open_obligations().find(|o| o.return_node.is_some()) {
-            return vec![Event::UnwindStarted {
-                reason: format!("{} is still owed: {}", debt.id, debt.what),
-            }];
-        }
-        if schedule::all_over(state, now, &[Section::Finally]) {
-            let whole = schedule::all_done(state, now, &[Section::Finally]);
-            return vec![finished(state, now, if whole { RunOutcome::Succeeded } else { RunOutcome::Failed })];
-        }
-        events.extend(schedule::start_ready(state, now, &[Section::Finally]));
-    } else {
-        events.extend(schedule::start_ready(state, now, &WORK));
-    }
+    events.extend(schedule::start_ready(state, now, &WORK));
     events
+}
+
+/// The work is done and verified: neither a cancel nor the deadline takes it back any more, `finally` runs to its end.
+fn last_steps(state: &RunState, now: Now<'_>) -> Vec<Event> {
+    if let Some(debt) = state.open_obligations().find(|o| o.return_node.is_some()) {
+        let reason = format!("{}, and no step has given it back", debt.what);
+        return vec![Event::UnwindStarted { reason }];
+    }
+    let finally = [Section::Finally];
+    if !schedule::all_over(state, now, &finally) {
+        let mut events = repeat_lost(state, now);
+        events.extend(schedule::start_ready(state, now, &finally));
+        return events;
+    }
+    let outcome = match schedule::all_done(state, now, &finally) {
+        true => RunOutcome::Succeeded,
+        false => RunOutcome::Failed,
+    };
+    vec![finished(state, now, outcome)]
 }
 
 fn stop_reason(state: &RunState, now: Now<'_>) -> Option<String> {
@@ -201,19 +213,15 @@ fn stop_reason(state: &RunState, now: Now<'_>) -> Option<String> {
         .filter(|n| WORK.contains(&n.section))
         .find(|n| match state.step(&n.id) {
             StepState::Failed { .. } => !schedule::tolerated(state, now, &n.id),
-            StepState::Lost { attempt } => !may_repeat(state, now, &n.id, *attempt) && !schedule::tolerated(state, now, &n.id),
+            StepState::Lost { attempt } => !schedule::may_repeat(state, now, &n.id, *attempt) && !schedule::tolerated(state, now, &n.id),
             _ => false,
         })?;
     Some(format!("step {} failed", fatal.id))
 }
 
-fn may_repeat(state: &RunState, now: Now<'_>, node: &NodeId, attempt: u32) -> bool {
-    attempt < MOST_LOST && state.node(node).is_some_and(|n| now.knowledge.repeatable(n))
-}
-
 fn repeat_lost(state: &RunState, now: Now<'_>) -> Vec<Event> {
     let lost = state.steps.iter().filter_map(|(id, step)| match step {
-        StepState::Lost { attempt } if may_repeat(state, now, id, *attempt) => Some((id, *attempt)),
+        StepState::Lost { attempt } if schedule::may_repeat(state, now, id, *attempt) => Some((id, *attempt)),
         _ => None,
     });
     lost.map(|(node, attempt)| Event::StepStarted {
@@ -256,13 +264,7 @@ fn unwinding(state: &RunState, now: Now<'_>) -> Vec<Event> {
     match unwind::next(state, now) {
         Turnback::Wait => {}
         Turnback::Undo(node) => {
-            let summary = state
-                .intended
-                .iter()
-                .rev()
-                .find(|i| i.node == node)
-                .map(|i| i.summary.clone())
-                .unwrap_or_default();
+            let summary = unwind::change_of(state, &node).map(|i| i.summary.clone()).unwrap_or_default();
             let attempt = state.undo_attempts.get(&node).copied().unwrap_or(0) + 1;
             events.push(Event::UndoStarted { node, attempt, summary });
         }
@@ -310,7 +312,10 @@ fn finished(state: &RunState, now: Now<'_>, outcome: RunOutcome) -> Event {
         RunOutcome::Succeeded => String::from("everything done and verified"),
         RunOutcome::Stuck if open > 0 => format!("{open} obligation{} open", if open == 1 { "" } else { "s" }),
         RunOutcome::Stuck => String::from("a change could not be taken back"),
-        _ => state.unwind_reason.clone().unwrap_or_else(|| String::from("failed")),
+        _ => state
+            .unwind_reason
+            .clone()
+            .unwrap_or_else(|| String::from("everything done and verified, but a step of `finally` failed")),
     };
     let summary = match unwind::stopped_at(state, now) {
         Some(node) if outcome != RunOutcome::Succeeded => format!("{summary}; nothing before {node} was taken back, it has no way back"),

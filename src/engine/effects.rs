@@ -78,6 +78,7 @@ pub fn wake_at(state: &RunState, now: Now<'_>) -> Option<Timestamp> {
             n.pause.map(|p| last.after(p))
         });
     let left = now.knowledge.runbook.deadline.saturating_sub(state.busy(now.at));
-    let deadline = (state.phase == Phase::Running).then(|| now.at.after(left + std::time::Duration::from_millis(1)));
+    // Over means over: what still runs then is `finally`, and ends by itself.
+    let deadline = (state.phase == Phase::Running && !left.is_zero()).then(|| now.at.after(left + std::time::Duration::from_millis(1)));
     retries.chain(questions).chain(pauses).filter(|t| *t > now.at).chain(deadline).min()
 }

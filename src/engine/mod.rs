@@ -7,11 +7,16 @@
 pub mod decide;
 pub mod effects;
 pub mod obligations;
+pub mod question;
 pub mod replay;
 pub mod run;
 pub mod schedule;
 pub mod step;
 pub mod unwind;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 
 use crate::base::clock::Timestamp;
 use crate::base::id::NodeId;

@@ -88,10 +88,12 @@ pub fn owed_again(state: &RunState, now: Now<'_>, taker: &NodeId) -> Option<Even
     Some(Event::ObligationOpened { obligation })
 }
 
-/// A debt whose taking change was taken back by its own undo needs no return.
+/// A debt whose taking change was taken back by its own undo needs no return; an owed step that is no return runs again.
 #[must_use]
 pub fn void(state: &RunState, taker: &NodeId) -> Vec<Event> {
-    let paid = state.open_obligations().filter(|o| &o.taker == taker && o.pool.is_some());
+    let paid = state
+        .open_obligations()
+        .filter(|o| &o.taker == taker && (o.pool.is_some() || o.return_node.is_none()));
     paid.map(|o| Event::ObligationDischarged {
         id: o.id.clone(),
         how: String::from("the change was taken back"),

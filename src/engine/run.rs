@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::question::Question;
 use super::step::{StepState, node_of};
 use crate::base::clock::Timestamp;
 use crate::base::id::{HostName, NodeId, PoolName, RunId};
 use crate::base::value::Value;
 use crate::model::action::{ResourceKey, Undo};
-use crate::model::approval::{ApprovalAnswer, ApprovalRequest};
 use crate::model::event::{Event, Failure, FailureKind, Record, RunCreated, RunOutcome};
 use crate::model::obligation::{Obligation, ObligationId, ObligationState};
 use crate::model::plan::Node;
@@ -43,46 +43,6 @@ pub struct Intended {
     pub before: Vec<(ResourceKey, Value)>,
     /// Made while unwinding: it is part of the way back and never taken back itself.
     pub unwinding: bool,
-}
-
-/// A question and its answers.
-#[derive(Clone, Debug)]
-pub struct Question {
-    /// As asked.
-    pub request: ApprovalRequest,
-    /// So far, at most one for each person.
-    pub answers: Vec<ApprovalAnswer>,
-    /// Nobody's answer counts any more.
-    pub expired: bool,
-    /// Whose yes does not count: where several must agree, the one who started the run is not one of them.
-    pub not_counted: Option<String>,
-}
-
-impl Question {
-    /// Enough people said yes and nobody no.
-    #[must_use]
-    pub fn granted(&self) -> bool {
-        !self.denied() && self.yes() >= self.request.quorum as usize && self.request.quorum > 0
-    }
-
-    fn yes(&self) -> usize {
-        self.answers
-            .iter()
-            .filter(|a| a.granted && self.not_counted.as_ref() != Some(&a.by))
-            .count()
-    }
-
-    /// Somebody said no.
-    #[must_use]
-    pub fn denied(&self) -> bool {
-        self.answers.iter().any(|a| !a.granted)
-    }
-
-    /// Still to be answered.
-    #[must_use]
-    pub fn open(&self) -> bool {
-        !self.expired && !self.granted() && !self.denied()
-    }
 }
 
 /// Everything there is to know about a run; a fold over its events.
@@ -434,18 +394,14 @@ impl RunState {
     #[must_use]
     pub fn busy(&self, now: Timestamp) -> Duration {
         let total = self.started_at.map_or(Duration::ZERO, |start| now.since(start));
-        let waited: Duration = self
-            .questions
-            .values()
-            .map(|q| {
-                let until = if q.open() {
-                    now
-                } else {
-                    q.answers.last().map_or(q.request.expires_at, |a| a.at)
-                };
-                until.since(q.request.asked_at)
-            })
-            .sum();
+        let mut waits: Vec<(Timestamp, Timestamp)> = self.questions.values().map(|q| (q.request.asked_at, q.until(now))).collect();
+        waits.sort();
+        // Two questions open at the same time are waited for once.
+        let (mut waited, mut counted) = (Duration::ZERO, Timestamp(i64::MIN));
+        for (from, until) in waits {
+            waited += until.since(from.max(counted));
+            counted = counted.max(until);
+        }
         total.saturating_sub(waited)
     }
 }

@@ -1,8 +1,9 @@
 //! Which nodes may start now: on the road to success, and after it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::run::RunState;
+use super::run::{Phase, RunState};
 use super::step::StepState;
 use super::{Now, START_GATE_WITHIN, start_gate};
 use crate::base::id::NodeId;
@@ -19,6 +20,8 @@ use crate::plan::results;
 
 /// Steps that are under way at the same time in one run; the executor's own limits per host are lower.
 const MOST_RUNNING: usize = 256;
+/// Attempts after which a lost, repeatable step is given up: two more chances, then a person.
+const MOST_LOST: u32 = 3;
 
 /// What a node's texts and expressions see now.
 #[must_use]
@@ -45,22 +48,30 @@ pub fn done(state: &RunState, now: Now<'_>, id: &NodeId) -> bool {
     }
 }
 
-/// True when the step's `allow_failure` holds. A refusal of a minimum and a missing approval are never tolerated.
+/// True when the step's `allow_failure` holds. A refusal of a minimum and a missing approval are never tolerated, nor is the failure of
+/// a step that still has something to give back, nor an outcome that a repetition will settle.
 #[must_use]
 pub fn tolerated(state: &RunState, now: Now<'_>, id: &NodeId) -> bool {
     let Some(node) = state.node(id) else { return false };
-    if matches!(
-        state.step(id),
-        StepState::Failed {
-            kind: FailureKind::Refused | FailureKind::NotApproved
-        }
-    ) {
+    let settled = match state.step(id) {
+        StepState::Failed { kind } => !matches!(kind, FailureKind::Refused | FailureKind::NotApproved),
+        StepState::Lost { attempt } => !may_repeat(state, now, id, *attempt),
+        _ => true,
+    };
+    if !settled || state.open_obligations().any(|o| o.return_node.as_ref() == Some(id)) {
         return false;
     }
     let Some(rule) = &now.knowledge.step(node).allow_failure else {
         return false;
     };
     matches!(expression::eval(rule, &scope(state, node)), Ok(Value::Bool(true)))
+}
+
+/// True when a lost attempt is simply made again: its action is repeatable, and it was not lost too often.
+#[must_use]
+pub fn may_repeat(state: &RunState, now: Now<'_>, node: &NodeId, attempt: u32) -> bool {
+    let on_the_way = state.phase == Phase::Running && state.cancelled_by.is_none();
+    on_the_way && attempt < MOST_LOST && state.node(node).is_some_and(|n| now.knowledge.repeatable(n))
 }
 
 /// Facts that follow from the state in the given sections: what is skipped, asked, started, retried.
@@ -238,15 +249,17 @@ pub fn all_done(state: &RunState, now: Now<'_>, sections: &[Section]) -> bool {
 /// Every node of these sections has ended, or can never start because something it needs has failed.
 #[must_use]
 pub fn all_over(state: &RunState, now: Now<'_>, sections: &[Section]) -> bool {
-    state.created.plan.nodes.iter().filter(|n| sections.contains(&n.section)).all(|n| {
-        let step = state.step(&n.id);
-        step.ended() || (*step == StepState::Blocked && hopeless(state, now, n))
-    })
-}
-
-fn hopeless(state: &RunState, now: Now<'_>, node: &Node) -> bool {
-    node.needs.iter().any(|id| {
-        let step = state.step(id);
-        (step.ended() && !done(state, now, id)) || (*step == StepState::Blocked && state.node(id).is_some_and(|n| hopeless(state, now, n)))
-    })
+    // The plan lists a node after those it needs, so one pass is enough.
+    let mut hopeless: HashSet<&NodeId> = HashSet::new();
+    let mut over = true;
+    for node in state.created.plan.nodes.iter().filter(|n| sections.contains(&n.section)) {
+        let step = state.step(&node.id);
+        let failed = |id: &NodeId| hopeless.contains(id) || (state.step(id).ended() && !done(state, now, id));
+        if *step == StepState::Blocked && node.needs.iter().any(failed) {
+            hopeless.insert(&node.id);
+        } else {
+            over &= step.ended();
+        }
+    }
+    over
 }

@@ -81,8 +81,8 @@ impl StepState {
                 since: at,
                 intended: false,
             },
-            (S::Succeeded { .. } | S::Skipped | S::Undone | S::Cancelled, Event::StepStarted { attempt, .. }) => {
-                // An owed step runs again after the change that owes it was taken back.
+            (S::Succeeded { .. } | S::Skipped | S::Cancelled | S::Undone | S::UndoFailed, Event::StepStarted { attempt, .. }) => {
+                // An owed step runs on the way back, whatever has become of it on the way out.
                 S::Running {
                     attempt: *attempt,
                     since: at,
@@ -113,9 +113,11 @@ impl StepState {
                 S::Blocked | S::AwaitingApproval | S::WaitingRetry { .. } | S::Running { intended: false, .. },
                 Event::StepCancelled { .. },
             ) => S::Cancelled,
-            (S::Succeeded { .. } | S::Failed { .. } | S::Lost { .. } | S::UndoFailed, Event::UndoStarted { attempt, .. }) => {
-                S::Undoing { attempt: *attempt }
-            }
+            // Cancelled: it waited to be repeated, and the first attempt had changed something.
+            (
+                S::Succeeded { .. } | S::Failed { .. } | S::Lost { .. } | S::Cancelled | S::UndoFailed,
+                Event::UndoStarted { attempt, .. },
+            ) => S::Undoing { attempt: *attempt },
             (S::Undoing { .. }, Event::UndoSucceeded { .. }) => S::Undone,
             (S::Undoing { .. }, Event::UndoFailed { .. }) => S::UndoFailed,
             (state, event) => {

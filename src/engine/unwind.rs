@@ -49,26 +49,31 @@ enum Verdict {
     Stop,
 }
 
-/// The changes of the way out: newest node first, each with what was observed before its first change. A repeated attempt has observed
-/// its own work; what has to be restored is what was there before.
+/// The change of a node that is to be taken back. A repeated attempt observes what the one before has left behind; the value to restore
+/// is the one before the first.
+#[must_use]
+pub fn change_of<'a>(state: &'a RunState, node: &NodeId) -> Option<&'a Intended> {
+    state.intended.iter().find(|i| &i.node == node && !i.unwinding)
+}
+
+/// The changes of the way out, one for each node, newest first.
 fn latest(state: &RunState) -> Vec<&Intended> {
-    let way_out = || state.intended.iter().filter(|i| !i.unwinding);
-    let mut seen = Vec::new();
-    let mut list = Vec::new();
-    for newest in way_out().rev() {
-        if !seen.contains(&&newest.node) {
-            seen.push(&newest.node);
-            list.extend(way_out().find(|i| i.node == newest.node));
+    let mut seen: Vec<&NodeId> = Vec::new();
+    for intended in state.intended.iter().rev().filter(|i| !i.unwinding) {
+        if !seen.contains(&&intended.node) {
+            seen.push(&intended.node);
         }
     }
-    list
+    seen.into_iter().filter_map(|node| change_of(state, node)).collect()
 }
 
 fn consider(state: &RunState, now: Now<'_>, node: &Node, intended: &Intended) -> Verdict {
     let takes = node.pool_effects.iter().any(|e| e.kind == EffectKind::Takes);
     let debt = state.open_obligations().find(|o| o.taker == node.id);
+    // What is not taken back by itself is given back by the owed step.
+    let stays = takes || matches!(intended.undo, Undo::Nothing | Undo::Keep);
     if let (Some(debt), Some(giver)) = (debt, &node.owes)
-        && (takes || matches!(state.step(&node.id), StepState::Undone))
+        && (stays || matches!(state.step(&node.id), StepState::Undone))
     {
         let tried = state.refused.contains_key(&debt.id) || state.started_unwinding.contains(giver);
         return if tried {

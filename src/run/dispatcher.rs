@@ -15,6 +15,7 @@ use crate::engine::decide::decide;
 use crate::engine::effects::{Effect, effects, wake_at};
 use crate::engine::run::{Phase, ReplayError, RunState};
 use crate::engine::schedule;
+use crate::engine::unwind;
 use crate::engine::{Input, Knowledge, Now};
 use crate::journal::JournalError;
 use crate::model::event::{Event, Failure, FailureKind, Record, RunOutcome};
@@ -290,9 +291,9 @@ impl Dispatcher {
 
     fn start_undo(&mut self, key: Key) {
         let Some(node) = self.state.node(&key.0).cloned() else { return };
-        // What was observed before the node's first change is what has to be restored.
-        let first = self.state.intended.iter().find(|i| i.node == key.0 && !i.unwinding);
-        let Some(undo) = first.map(|i| i.undo.clone()) else { return };
+        let Some(undo) = unwind::change_of(&self.state, &key.0).map(|i| i.undo.clone()) else {
+            return;
+        };
         let take_back = TakeBack {
             shared: self.shared.clone(),
             scope: schedule::scope(&self.state, &node),

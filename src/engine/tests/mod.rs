@@ -1,0 +1,9 @@
+//! The engine alone: scripted lives, thousands of random ones, and bugs planted to prove that the rules would see them.
+
+mod corners;
+mod generate;
+mod life;
+mod lives;
+mod rules;
+mod sample;
+mod scripted;

@@ -1,0 +1,298 @@
+//! What must hold in every life: rules over its records, held against what the world really executed.
+//!
+//! Written without the engine's own judgement: the rules keep their own account of every node.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::life::Life;
+use crate::action::CATALOG;
+use crate::base::clock::Timestamp;
+use crate::base::id::NodeId;
+use crate::model::action::{Catalog, Class, Undo};
+use crate::model::event::{Event, FailureKind, RunOutcome};
+use crate::model::obligation::{Obligation, ObligationId};
+use crate::model::plan::{EffectKind, Node, Section};
+use crate::model::runbook::Step;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Status {
+    Fresh,
+    Running,
+    Done,
+    Failed(FailureKind),
+    Lost,
+    Cancelled,
+    Undone,
+    UndoFailed,
+}
+
+/// The account of a life, record by record.
+struct Account<'l> {
+    life: &'l Life<'l>,
+    status: BTreeMap<NodeId, Status>,
+    open: BTreeMap<ObligationId, Obligation>,
+    /// Changes of the way out, oldest first.
+    changes: Vec<(NodeId, u32, Undo)>,
+    on_the_way_back: BTreeSet<NodeId>,
+    not_before: BTreeMap<NodeId, Timestamp>,
+    unwinding: bool,
+    cancelled: bool,
+    refused_by_people: bool,
+    gate_open: bool,
+    first_failure: Option<FailureKind>,
+}
+
+/// The first rule that a life breaks.
+pub fn check(life: &Life<'_>) -> Result<(), String> {
+    let mut account = Account {
+        life,
+        status: life
+            .sample
+            .created
+            .plan
+            .nodes
+            .iter()
+            .map(|n| (n.id.clone(), Status::Fresh))
+            .collect(),
+        open: BTreeMap::new(),
+        changes: Vec::new(),
+        on_the_way_back: BTreeSet::new(),
+        not_before: BTreeMap::new(),
+        unwinding: false,
+        cancelled: false,
+        refused_by_people: false,
+        gate_open: !life.sample.created.gate,
+        first_failure: None,
+    };
+    for record in &life.records {
+        account
+            .judge(&record.event, record.at)
+            .map_err(|why| format!("record {}: {why}", record.sequence))?;
+        account.note(&record.event);
+    }
+    account.executed()?;
+    account.end()
+}
+
+impl<'l> Account<'l> {
+    fn node(&self, id: &NodeId) -> &'l Node {
+        self.life.sample.created.plan.node(id).expect("events are about nodes of the plan")
+    }
+
+    fn step(&self, id: &NodeId) -> &'l Step {
+        self.life.sample.runbook.step(&self.node(id).step).expect("nodes come from steps")
+    }
+
+    fn done(&self, id: &NodeId) -> bool {
+        let pays = self.open.values().any(|o| o.return_node.as_ref() == Some(id));
+        match self.status[id] {
+            Status::Done => true,
+            Status::Failed(FailureKind::Refused | FailureKind::NotApproved) => false,
+            Status::Failed(_) | Status::Lost => self.step(id).allow_failure.is_some() && !pays,
+            _ => false,
+        }
+    }
+
+    fn kept(&self, id: &NodeId) -> bool {
+        let turns = &self.node(id).turns;
+        let nodes = &self.life.sample.created.plan.nodes;
+        !turns.is_empty() && nodes.iter().filter(|n| n.turns.starts_with(turns)).all(|n| self.done(&n.id))
+    }
+
+    fn judge(&self, event: &Event, at: Timestamp) -> Result<(), String> {
+        match event {
+            Event::StepStarted { node, .. } => self.start(node, at),
+            Event::ChangeIntended { node, .. } => self.intent(node),
+            Event::UndoStarted { node, .. } => self.way_back(node),
+            Event::StepRetryScheduled { node, attempt, until, .. } => {
+                let retry = &self.step(node).retry;
+                let factor = retry.backoff.powi(i32::try_from(*attempt).expect("few attempts") - 1);
+                let expected = at.after(retry.delay.mul_f64(factor));
+                rule(*until == expected, || format!("{node} waits until {until:?}, not {expected:?}"))?;
+                rule(*attempt < retry.attempts, || {
+                    format!("{node} is tried more than {} times", retry.attempts)
+                })
+            }
+            Event::RunFinished { outcome, .. } => {
+                let expected = self.outcome();
+                rule(*outcome == expected, || format!("the outcome is {outcome:?}, not {expected:?}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn start(&self, id: &NodeId, at: Timestamp) -> Result<(), String> {
+        let node = self.node(id);
+        if let Some(debt) = self.open.values().find(|o| self.unwinding && o.return_node.as_ref() == Some(id)) {
+            return self.way_back(&debt.taker);
+        }
+        let stopped = self.unwinding || (self.cancelled && node.section.is_work());
+        rule(!(stopped && node.section.is_work()), || {
+            format!("{id} starts although the run goes back")
+        })?;
+        rule(node.section != Section::OnFailure || self.unwinding, || {
+            format!("{id} starts without a failure")
+        })?;
+        let missing = node.needs.iter().find(|n| !self.done(n));
+        rule(missing.is_none(), || format!("{id} starts before {missing:?} is done"))?;
+        let early = self.not_before.get(id).is_some_and(|until| at < *until);
+        rule(!early, || format!("{id} is repeated too early"))?;
+        let repeatable = CATALOG.get(&node.action).is_some_and(|k| k.signature().repeatable);
+        rule(self.status[id] != Status::Lost || repeatable, || {
+            format!("{id} is repeated although it may have happened")
+        })?;
+        let free = self.gate_open || node.class == Class::Probe || !node.section.is_work();
+        rule(free, || format!("{id} starts before the gate is open"))
+    }
+
+    fn intent(&self, id: &NodeId) -> Result<(), String> {
+        let late = self.unwinding && !self.on_the_way_back.contains(id);
+        rule(!late, || format!("{id} changes something although the run goes back"))?;
+        rule(self.status[id] == Status::Running, || {
+            format!("{id} changes something without an attempt")
+        })?;
+        let step = self.step(id);
+        let owes = step.owes.is_some() || step.leave.is_some();
+        let opened = self.open.values().any(|o| &o.taker == id);
+        rule(!owes || opened, || format!("{id} changes something before its debt is on record"))
+    }
+
+    /// Newest first, nothing behind a point of no return, no finished turn.
+    fn way_back(&self, id: &NodeId) -> Result<(), String> {
+        rule(self.unwinding, || format!("{id} is taken back while the run goes on"))?;
+        rule(!self.kept(id), || format!("{id} is taken back although its turn is finished"))?;
+        let last = |id: &NodeId| self.changes.iter().rposition(|(node, ..)| node == id);
+        let own = last(id).ok_or_else(|| format!("{id} is taken back, but never changed anything"))?;
+        for (place, (other, _, undo)) in self.changes.iter().enumerate() {
+            if place <= own || other == id || self.kept(other) {
+                continue;
+            }
+            let returned = self.node(other).owes.is_some() && self.node(other).pool_effects.iter().any(|e| e.kind == EffectKind::Takes);
+            let over = matches!(self.status[other], Status::Undone | Status::UndoFailed);
+            match undo {
+                Undo::Impossible => return Err(format!("{id} is taken back, but {other} after it has no way back")),
+                Undo::Call { .. } | Undo::Steps if !over && !returned => return Err(format!("{id} is taken back before {other}")),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, event: &Event) {
+        let mut set = |node: &NodeId, status| {
+            self.status.insert(node.clone(), status);
+        };
+        match event {
+            Event::StepStarted { node, .. } => {
+                set(node, Status::Running);
+                if self.unwinding {
+                    self.on_the_way_back.insert(node.clone());
+                }
+            }
+            Event::ChangeIntended { node, attempt, undo, .. } if !self.on_the_way_back.contains(node) => {
+                self.changes.push((node.clone(), *attempt, undo.clone()));
+            }
+            Event::StepSucceeded { node, .. } | Event::StepSkipped { node, .. } => set(node, Status::Done),
+            Event::StepFailed { node, failure, .. } => {
+                set(node, Status::Failed(failure.kind));
+                self.first_failure.get_or_insert(failure.kind);
+            }
+            Event::StepLost { node, failure, .. } => {
+                set(node, Status::Lost);
+                self.first_failure.get_or_insert(failure.kind);
+            }
+            Event::StepRetryScheduled { node, until, .. } => {
+                self.not_before.insert(node.clone(), *until);
+            }
+            Event::StepCancelled { node, .. } => set(node, Status::Cancelled),
+            Event::UndoSucceeded { node, .. } => set(node, Status::Undone),
+            Event::UndoFailed { node, .. } => set(node, Status::UndoFailed),
+            Event::UnwindStarted { .. } => self.unwinding = true,
+            Event::CancelRequested { .. } => self.cancelled = true,
+            Event::ApprovalAnswered { gate, answer } => {
+                self.refused_by_people |= !answer.granted;
+                self.gate_open |= answer.granted && gate.as_str() == "@start";
+            }
+            Event::ApprovalExpired { .. } => self.refused_by_people = true,
+            Event::ObligationOpened { obligation } => {
+                self.open.insert(obligation.id.clone(), obligation.clone());
+            }
+            Event::ObligationDischarged { id, .. } => {
+                self.open.remove(id);
+            }
+            Event::ReturnRefused { id, .. } => {
+                if let Some(node) = self.open.get(id).and_then(|o| o.return_node.clone()) {
+                    self.status.insert(node, Status::Failed(FailureKind::Refused));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// As `cli/exit.rs` documents it: lost before owed before cancelled before denied before failed.
+    fn outcome(&self) -> RunOutcome {
+        let any = |status| self.status.values().any(|s| *s == status);
+        if !self.unwinding {
+            let finally = self.life.sample.created.plan.nodes.iter().filter(|n| n.section == Section::Finally);
+            return match finally.into_iter().all(|n| self.done(&n.id)) {
+                true => RunOutcome::Succeeded,
+                false => RunOutcome::Failed,
+            };
+        }
+        let changed = !self.changes.is_empty() || self.life.world.executed.iter().any(|(n, ..)| self.on_the_way_back.contains(n));
+        match () {
+            () if any(Status::Lost) => RunOutcome::Lost,
+            () if self.open.values().any(|o| o.return_node.is_some()) || any(Status::UndoFailed) => RunOutcome::Stuck,
+            () if self.cancelled => RunOutcome::Cancelled,
+            () if self.refused_by_people => RunOutcome::Denied,
+            () if self.first_failure == Some(FailureKind::Refused) && !changed => RunOutcome::Refused,
+            () => RunOutcome::Failed,
+        }
+    }
+
+    /// Nothing was executed without an intent on record, and nothing twice under one name.
+    fn executed(&self) -> Result<(), String> {
+        for (i, (node, attempt, records)) in self.life.world.executed.iter().enumerate() {
+            let intended = self.life.records[..*records]
+                .iter()
+                .any(|r| matches!(&r.event, Event::ChangeIntended { node: of, attempt: number, .. } if of == node && number == attempt));
+            rule(intended, || format!("{node} was executed without an intent on record"))?;
+            let again = self.life.world.executed[..i]
+                .iter()
+                .any(|(other, number, _)| other == node && number == attempt);
+            rule(!again, || format!("attempt {attempt} of {node} was executed twice"))?;
+        }
+        Ok(())
+    }
+
+    fn end(&self) -> Result<(), String> {
+        let finished = self
+            .life
+            .records
+            .iter()
+            .filter(|r| matches!(r.event, Event::RunFinished { .. }))
+            .count();
+        rule(finished == 1, || format!("the run finishes {finished} times"))?;
+        for member in &self.life.world.out {
+            let listed = self.open.values().any(|o| o.member.as_ref() == Some(member));
+            rule(listed, || format!("{member} is out of its pool and no debt says so"))?;
+        }
+        for node in &self.life.sample.created.plan.nodes {
+            let last = match node.section {
+                Section::OnFailure => self.unwinding,
+                section => section == Section::Finally,
+            };
+            let status = self.status[&node.id];
+            let hopeless = node.needs.iter().any(|n| !self.done(n));
+            rule(!last || hopeless || !matches!(status, Status::Fresh | Status::Running), || {
+                format!("{} never ran", node.id)
+            })?;
+            rule(status != Status::Running, || format!("{} is under way at the end", node.id))?;
+        }
+        Ok(())
+    }
+}
+
+fn rule(holds: bool, words: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(words()) }
+}
