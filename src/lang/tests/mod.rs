@@ -163,6 +163,16 @@ fn fix_config_everywhere_keeps_its_own_placeholder() {
         fix.pace,
         Pace::Batches(vec![Batch::Share(Share::Count(1)), Batch::Share(Share::Percent(25.0))])
     );
+}
+
+#[test]
+fn a_condition_on_results_is_judged_once() {
+    let text = "runbook: t\nlanguage: 1\ndescription: d\nhosts: webservers\nrequire:\n\
+        \x20 - { name: a, file.search: { path: /a, text: b }, that: \"results.exists(r, r.found)\" }\nsteps:\n\
+        \x20 - { id: s, command: { argv: [a], read_only: true } }\nverify:\n\
+        \x20 - { name: c, file.search: { path: /a, text: b }, that: \"!result.found\" }\n";
+    let (runbook, diagnostics) = compiled(None, text);
+    let runbook = runbook.unwrap_or_else(|| panic!("{diagnostics:?}"));
     assert!(runbook.require[0].that.as_ref().unwrap().over_all);
     assert!(!runbook.verify[0].that.as_ref().unwrap().over_all);
 }
