@@ -38,8 +38,8 @@ fn a_yes_from_another_shell_about_this_plan_and_no_other() {
     assert_eq!(before.differences(&site.fleet.fingerprint().unwrap()), Vec::<String>::new());
     bert.run(&["approve", "1", "--digest", &digest[..12]])
         .exits(0)
-        .says("approved by bert");
-    run.finish().exits(0).says("granted by bert");
+        .says(&format!("approved by {}", bert.known_as()));
+    run.finish().exits(0).says(&format!("granted by {}", bert.known_as()));
     site.assert_recovered("after the approval");
     bert.run(&["approve", "1"]).exits(10);
 }
@@ -108,6 +108,6 @@ fn a_person_at_a_terminal_confirms_and_approves() {
     run.says("Your answer");
     // The first choice is no; one up is yes.
     keys.write_all(b"\x1b[A\r").unwrap();
-    run.finish().exits(0).says("granted by anna");
+    run.finish().exits(0).says(&format!("granted by {}", anna.known_as()));
     site.assert_recovered("after the keyboard's yes");
 }

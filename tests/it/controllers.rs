@@ -32,13 +32,13 @@ fn a_second_controller_waits_for_the_first() {
     let before = site.admin_state("web-01");
     let told = bert.run(&["apply", "--yes", &balance]).exits(10);
     assert!(
-        told.all().contains("run #1 recover-master") && told.all().contains("anna"),
+        told.all().contains("run #1 recover-master") && told.all().contains(&anna.known_as()),
         "{}",
         told.all()
     );
     bert.run(&["apply", "--yes", &project("tests/cases/naive-owes.yaml")])
         .exits(10)
-        .says("anna");
+        .says(&anna.known_as());
     assert_eq!((site.admin_state("web-01"), site.admin_state("web-02")), (before, 0));
     assert_eq!(site.algorithms(), (String::from("source"), String::from("source")));
 
@@ -83,7 +83,7 @@ fn what_a_dead_controller_owes_keeps_others_from_taking() {
     for round in ["while the lease lasts", "when the lease has run out"] {
         for person in [&anna, &bert] {
             let told = person.run(&["apply", "--yes", &take]).exits(10);
-            assert!(told.all().contains("anna"), "{round}: {}", told.all());
+            assert!(told.all().contains(&anna.known_as()), "{round}: {}", told.all());
         }
         let_the_lease_run_out(&site);
     }

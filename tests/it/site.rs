@@ -266,6 +266,15 @@ pub struct Person<'s> {
 }
 
 impl Person<'_> {
+    /// What the product calls this person: root speaks for whoever called it, anybody else only for himself.
+    pub fn known_as(&self) -> String {
+        if rustix::process::geteuid().is_root() {
+            return self.name.clone();
+        }
+        let told = std::process::Command::new("id").arg("-un").output().unwrap();
+        String::from_utf8_lossy(&told.stdout).trim().to_owned()
+    }
+
     /// Somebody else at the same machine, with the same journal.
     pub fn colleague(&self, name: &str) -> Person<'_> {
         Person {
@@ -289,7 +298,7 @@ impl Person<'_> {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", &self.home)
-            .env("USER", &self.name)
+            .env("SUDO_USER", &self.name)
             .env("XDG_RUNTIME_DIR", self.site.work.join("r"))
             .env("RUNBOOK_JOURNAL", self.journal())
             .env("RUNBOOK_INVENTORY", self.site.fleet.inventory())
