@@ -3,7 +3,7 @@
 /// Runs until it is ended, and notes every SIGHUP.
 const STEADY: &str = "#!/bin/sh\ntrap 'echo reloaded >>/run/reloads' HUP\nwhile :; do sleep 0.1; done\n";
 /// Dies a moment after its start.
-const CRASH: &str = "#!/bin/sh\nsleep 0.3\nexit 3\n";
+const CRASH: &str = "#!/bin/sh\nsleep 0.1\nexit 3\n";
 /// Does not listen to SIGTERM.
 const STUBBORN: &str = "#!/bin/sh\ntrap '' TERM\nwhile :; do sleep 0.1; done\n";
 
@@ -28,7 +28,7 @@ const SERVICES: &[(&str, &str)] = &[
     ("never-ready", "Type=notify\nExecStart=/opt/steady\nTimeoutStartSec=500ms\n"),
     (
         "flaps",
-        "ExecStart=/opt/crash\nRestart=always\nRestartSec=100ms\n[Unit]\nStartLimitIntervalSec=0\n",
+        "ExecStart=/opt/crash\nRestart=always\nRestartSec=200ms\n[Unit]\nStartLimitIntervalSec=0\n",
     ),
     ("limited", "ExecStart=/bin/false\nRestart=always\nRestartSec=50ms\n"),
     ("stubborn", "ExecStart=/opt/stubborn\nTimeoutStopSec=300ms\n"),
