@@ -115,7 +115,11 @@ fn a_service_that_does_not_stay_up_is_not_believed() {
             }
             assert_ne!(active(machine, unit), "active");
         }
-        let flaps = [("name", Value::text("flaps")), ("state", Value::text("restarted")), stable(5 * STABLE)];
+        let flaps = [
+            ("name", Value::text("flaps")),
+            ("state", Value::text("restarted")),
+            stable(5 * STABLE),
+        ];
         let Outcome::NotYet(why) = driver.within(&flaps, Some(Duration::from_secs(3))) else {
             panic!("a flapping service is neither up nor given up by systemd")
         };
