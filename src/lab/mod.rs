@@ -12,7 +12,7 @@
 //! | `inventory.yaml`, `known_hosts`, `keys/user` | what the product is given |
 //! | `lb-01/haproxy.cfg`, `lb-01/run/admin.sock` | the balancer (the socket moves when the path is long) |
 //! | `web-NN/app.conf`, `web-NN/site/`, `web-NN/check-config` | the web application, its pages, its validator |
-//! | `HOST/home/` | home of the login user; the product keeps its records there |
+//! | `home` of a host | home of the login user; the product keeps its records there |
 //! | `HOST/service/` | runit's services (`SVDIR`): `haproxy` or `app` |
 //! | `HOST/log/`, `HOST/sshd_config`, `HOST/host_key` | the rest of a host |
 //!

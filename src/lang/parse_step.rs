@@ -249,6 +249,10 @@ fn for_each(entry: &Entry, d: &mut Diagnostics) -> Option<ForEach> {
         d.push(Diagnostic::error("RB0111", undo.span, message).label("only `turn`: finished turns are kept"));
     }
     let failures = map.word("max_failures", d).and_then(|w| converted(w, share, d));
+    if let Some(some) = failures.as_ref().filter(|f| f.value != Share::Count(0)) {
+        let message = "`max_failures` other than 0 is not supported yet";
+        d.push(Diagnostic::error("RB0111", some.span, message).label("the first failing turn stops the run"));
+    }
     Some(ForEach {
         variable: variable?,
         over,

@@ -380,14 +380,15 @@ async fn settle(shared: &Shared, action: &dyn Action, before: &Observation, perf
             },
             Err(failure) => failure.message,
         };
-        if Instant::now() + every > deadline {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
             let message = format!("not so after {}: {verdict}", friendly(settle.within));
             return Err(Failure {
                 kind: FailureKind::Check,
                 message,
             });
         }
-        tokio::time::sleep(every).await;
+        tokio::time::sleep(every.min(left)).await;
         every = (every * 2).min(settle.every);
     }
 }

@@ -71,7 +71,8 @@ pub(super) async fn look_with(shared: &Shared, action: &dyn Action, operations: 
 
 /// Looks at each host until the condition holds, at most `within`; without a condition, once.
 pub(super) async fn poll(site: &Site<'_>, hosts: &[Option<HostName>]) -> Result<Value, Failure> {
-    let deadline = Instant::now() + site.step.within.unwrap_or(Duration::ZERO);
+    let started = Instant::now();
+    let deadline = started + site.step.within.unwrap_or(Duration::ZERO);
     loop {
         let failure = match once(site, hosts).await {
             Ok(result) => return Ok(result),
@@ -79,14 +80,20 @@ pub(super) async fn poll(site: &Site<'_>, hosts: &[Option<HostName>]) -> Result<
         };
         // A refused key does not become right by asking again.
         let hopeless = matches!(failure.kind, FailureKind::Denied | FailureKind::Refused);
-        if hopeless || Instant::now() + site.step.every > deadline {
-            let waited = site.step.within.map(|w| format!(" (waited {})", friendly(w))).unwrap_or_default();
+        let left = deadline.saturating_duration_since(Instant::now());
+        if hopeless || left.is_zero() {
+            let waited = site
+                .step
+                .within
+                .map(|_| format!(" (waited {})", friendly(started.elapsed())))
+                .unwrap_or_default();
             return Err(Failure {
                 message: format!("{}{waited}", failure.message),
                 ..failure
             });
         }
-        tokio::time::sleep(site.step.every).await;
+        // The last look is at the very end, however seldom the step looks.
+        tokio::time::sleep(site.step.every.min(left)).await;
     }
 }
 

@@ -139,7 +139,7 @@ fn a_taken_member_belongs_to_its_run_until_adopted() {
         taken.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
         ["../x y", "web-02"]
     );
-    assert_eq!(taken[1].1.what, hostile.what);
+    assert_eq!(taken[1].1.what, runbook::base::sanitise::one_line(&hostile.what, 200));
     for script in [
         mark_taken_script("web", "web-02", &record("b", 1000), 0, false),
         clear_taken_script("web", "web-02", "b"),
