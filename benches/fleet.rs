@@ -41,7 +41,6 @@ fn main() -> Outcome<()> {
         program: Some(PathBuf::from(env!("CARGO_BIN_EXE_runbook"))),
         ..Options::default()
     })?;
-    own_homes(&fleet, &place.0.join("home"))?;
     let bench = Bench::new(&fleet, &place.0)?;
     println!(
         "{HOSTS} hosts on loopback, {}, key exchange {}",
@@ -322,36 +321,6 @@ impl Bench<'_> {
             .trim()
             .to_owned())
     }
-}
-
-/// Gives the sessions on the hosts a home without start-up files: what the user's own `.bashrc` costs, bare `ssh` would pay for every
-/// command and we once for each connection.
-fn own_homes(fleet: &Fleet, home: &Path) -> Outcome<()> {
-    fs::create_dir(home)?;
-    for host in fleet.state().web() {
-        let dir = fleet.layout().host(&host.name);
-        let file = dir.join("sshd_config");
-        let text = fs::read_to_string(&file)?;
-        let lines = text.lines().map(|line| match line.strip_prefix("SetEnv ") {
-            Some(variables) => format!("SetEnv {variables} HOME={}\n", home.display()),
-            None => format!("{line}\n"),
-        });
-        fs::write(&file, lines.collect::<String>())?;
-        let pid: i32 = fs::read_to_string(dir.join("sshd.pid"))?.trim().parse()?;
-        let pid = rustix::process::Pid::from_raw(pid).ok_or("sshd has no process number")?;
-        rustix::process::kill_process(pid, rustix::process::Signal::HUP)?;
-    }
-    let wanted = home.display().to_string();
-    for host in fleet.state().web() {
-        wait_for(&format!("sshd of {} with its new home", host.name), || {
-            let said = fleet
-                .ssh_command(&host.name)
-                .ok()
-                .and_then(|mut c| c.arg("echo $HOME").output().ok());
-            said.is_some_and(|o| String::from_utf8_lossy(&o.stdout).trim() == wanted)
-        })?;
-    }
-    Ok(())
 }
 
 async fn connect(spec: &HostSpec) -> Outcome<Arc<dyn Host>> {
