@@ -42,6 +42,12 @@ impl Predicted {
         Observation(facts.collect())
     }
 
+    /// Something on that host will have changed.
+    fn touches(&self, host: &HostName) -> bool {
+        let around = Around::Host(host.clone());
+        self.tainted.contains(&around) || self.facts.keys().any(|key| key.scope == around)
+    }
+
     fn taint(&mut self, scopes: Vec<Around>) {
         for scope in scopes {
             self.facts.retain(|key, _| key.scope != scope);
@@ -205,7 +211,9 @@ impl Planner<'_> {
             }
             Look::Missing | Look::Seen(_) => String::new(),
         };
-        let trouble = !why.is_empty() && !self.input.offline;
+        // What an earlier step will have changed may well be what is missing now.
+        let changed_before = node.host.as_ref().is_some_and(|h| self.predicted.touches(h));
+        let trouble = !why.is_empty() && !self.input.offline && !changed_before;
         if trouble && site.place.section.is_work() && site.step.allow_failure.is_none() {
             self.refusals.push(Refusal {
                 node: Some(node.id.clone()),
