@@ -287,7 +287,16 @@ impl Fleet {
 
     /// Sets a server's administrative state and reads it back.
     fn set_state(&self, server: &str, state: &str) -> Result<(), LabError> {
-        let said = self.haproxy(&format!("set server {POOL}/{server} state {state}"))?;
+        let command = format!("set server {POOL}/{server} state {state}");
+        let mut said = self.haproxy(&command)?;
+        // Right after a reload the old process may still answer, and its proxies are switched off.
+        for _ in 0..50 {
+            if !said.contains("Proxy is disabled") {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            said = self.haproxy(&command)?;
+        }
         if !said.trim().is_empty() {
             return Err(LabError::Refused(format!(
                 "HAProxy refused to set {server} to {state}: {}; reset with `runbook lab up`",

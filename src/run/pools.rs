@@ -156,8 +156,8 @@ impl Pools {
                 .ok_or_else(|| refused(String::from("the journal cannot be read")))?;
             if let Some(other) = open.iter().find(|o| o.run != shared.run) {
                 let words = format!(
-                    "obligation {} is open: {}; discharge or waive it first (`runbook obligations`)",
-                    other.id, other.what
+                    "obligation {} is open: {} (run {}, {}); discharge or waive it first (`runbook obligations`)",
+                    other.id, other.what, other.run, other.owner
                 );
                 return Err(refused(words));
             }
