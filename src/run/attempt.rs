@@ -456,7 +456,7 @@ impl TakeBack {
         let before = checks::look(shared, bound.as_ref()).await?;
         match bound.decide(&before) {
             Decision::InDesiredState => {
-                shared.pools.clear_taken(shared, &self.node).await;
+                shared.pools.clear_own(&self.node).await;
                 Ok(String::from("already as before"))
             }
             Decision::Change(change) => {
@@ -483,7 +483,7 @@ impl TakeBack {
                     });
                 }
                 settle(shared, bound.as_ref(), &before, &outputs).await?;
-                shared.pools.clear_taken(shared, &self.node).await;
+                shared.pools.clear_own(&self.node).await;
                 Ok(change.summary)
             }
             Decision::Unknown(message) => Err(Failure {

@@ -300,6 +300,13 @@ impl Pools {
         }
     }
 
+    /// Removes the marks of what a node itself had taken, after its change was taken back.
+    pub(super) async fn clear_own(&self, node: &Node) {
+        for (pool, member) in taken_by(node).collect::<Vec<_>>() {
+            self.clear(&pool, member.as_str()).await;
+        }
+    }
+
     /// Removes the mark of one member, if it is this run's.
     pub async fn clear(&self, pool: &PoolName, member: &str) {
         let Some(member) = self.inventory.pools.get(pool).and_then(|p| p.member(member)) else {
@@ -362,10 +369,15 @@ fn owner_of(seen: &Observation, pool: &Pool, effect: &NodeEffect) -> Option<Stri
     owned.then(|| facts.field("owner").map(|o| o.to_string()).unwrap_or_default())
 }
 
-/// The member a node returns, and whatever it, or a node that owes it, had taken.
+/// The member a node returns, and whatever nodes that owe it had taken.
 fn given_back(plan: &Plan, node: &Node) -> BTreeSet<(PoolName, HostName)> {
-    let takers = plan.nodes.iter().filter(|n| n.owes.as_ref() == Some(&node.id) || n.id == node.id);
-    let taken = takers.flat_map(|n| &n.pool_effects).filter(|e| e.kind == EffectKind::Takes);
+    let takers = plan.nodes.iter().filter(|n| n.owes.as_ref() == Some(&node.id));
+    let taken = takers.flat_map(taken_by);
     let returned = node.pool_effects.iter().filter(|e| e.kind == EffectKind::Returns);
-    returned.chain(taken).map(|e| (e.pool.clone(), e.member.clone())).collect()
+    returned.map(|e| (e.pool.clone(), e.member.clone())).chain(taken).collect()
+}
+
+fn taken_by(node: &Node) -> impl Iterator<Item = (PoolName, HostName)> {
+    let takes = node.pool_effects.iter().filter(|e| e.kind == EffectKind::Takes);
+    takes.map(|e| (e.pool.clone(), e.member.clone()))
 }
