@@ -17,6 +17,7 @@ use crate::journal::{Journal, SqliteJournal};
 use crate::lang;
 use crate::model::inventory::Inventory;
 use crate::model::runbook::Runbook;
+use crate::run::connections::SshOptions;
 use crate::run::supervisor::Supervisor;
 use crate::run::system::SystemClock;
 use crate::transport::Connector;
@@ -174,9 +175,15 @@ impl Context {
             transport: Arc::new(Connector::new()),
             catalog: &CATALOG,
             channels: Arc::new(people::channels(&self.config)?),
-            ssh_options: self.config.ssh_options(),
+            ssh_options: self.ssh(),
             opened: None,
         })
+    }
+
+    /// What the configuration says about connections.
+    #[must_use]
+    pub fn ssh(&self) -> SshOptions {
+        SshOptions::new(self.config.ssh_options(), self.config.ssh.max_connects)
     }
 
     /// The machine's clock.

@@ -37,11 +37,7 @@ pub fn run(context: &Context, format: Format) -> Result<Exit, CliError> {
                 format!("{} hosts, {} pools", inventory.hosts.len(), inventory.pools.len()),
             ));
             let hosts: Vec<HostName> = inventory.order.clone();
-            let connections = Arc::new(Connections::new(
-                Arc::new(Connector::new()),
-                Arc::new(inventory),
-                context.config.ssh_options(),
-            ));
+            let connections = Arc::new(Connections::new(Arc::new(Connector::new()), Arc::new(inventory), context.ssh()));
             let observer = Observer::new(connections.clone());
             let looks: Vec<Operation> = hosts.iter().map(date).collect();
             let clock = context.clock();

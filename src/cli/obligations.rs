@@ -119,11 +119,7 @@ fn clear_mark(context: &Context, debt: &Obligation, created: &RunCreated) -> Res
         return Ok(());
     };
     let inventory = Arc::new(created.inventory.clone());
-    let connections = Arc::new(Connections::new(
-        Arc::new(Connector::new()),
-        inventory.clone(),
-        context.config.ssh_options(),
-    ));
+    let connections = Arc::new(Connections::new(Arc::new(Connector::new()), inventory.clone(), context.ssh()));
     let pools = Pools::new(
         Observer::new(connections.clone()),
         inventory,

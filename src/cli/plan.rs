@@ -133,7 +133,7 @@ pub fn make_open(context: &Context, arguments: &PlanArguments) -> Result<(Made, 
         connections: Arc::new(Connections::new(
             Arc::new(Connector::new()),
             Arc::new(inventory.clone()),
-            context.config.ssh_options(),
+            context.ssh(),
         )),
     };
     // The planner is given eyes only: an observer has no way to change anything.

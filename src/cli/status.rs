@@ -32,7 +32,7 @@ pub fn run(context: &Context, only: Option<&str>, format: Format) -> Result<Exit
     let connections = Arc::new(Connections::new(
         Arc::new(Connector::new()),
         Arc::new(inventory.clone()),
-        context.config.ssh_options(),
+        context.ssh(),
     ));
     let observer = Observer::new(connections.clone());
     let obligations = context.journal()?.obligations(true)?;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -16,14 +16,46 @@ use crate::transport::{ConnectError, ConnectErrorKind, Destination, Host, HostSp
 /// A host that refused is asked again after this: every step of a plan would otherwise wait for the same time-out.
 const FORGET_REFUSAL_AFTER: Duration = Duration::from_secs(5);
 
-/// Options for `ssh` that the configuration gives, already vetted.
-pub type SshOptions = Vec<(String, String)>;
+/// A connection that nobody used for so long is asked whether it still answers: people may have thought for long before they said
+/// yes, and a firewall forgets.
+const TRUST: Duration = Duration::from_secs(30);
+
+/// Connections opened at the same time unless the configuration says otherwise: each costs a process and two key exchanges, and
+/// `sshd` refuses at random beyond ten unknown guests (`MaxStartups 10:30:100`) where many names lead to one address.
+const MAX_CONNECTS: usize = 16;
+
+/// What the configuration says about connections.
+#[derive(Clone, Debug)]
+pub struct SshOptions {
+    /// `-o NAME=VALUE`, already vetted.
+    pub options: Vec<(String, String)>,
+    /// Connections that may be opened at the same time.
+    pub max_connects: usize,
+}
+
+impl Default for SshOptions {
+    fn default() -> SshOptions {
+        SshOptions::new(Vec::new(), None)
+    }
+}
+
+impl SshOptions {
+    /// `max_connects` as configured.
+    #[must_use]
+    pub fn new(options: Vec<(String, String)>, max_connects: Option<usize>) -> SshOptions {
+        SshOptions {
+            options,
+            max_connects: max_connects.unwrap_or(MAX_CONNECTS).max(1),
+        }
+    }
+}
 
 /// Connections to the hosts of one inventory.
 pub struct Connections {
     transport: Arc<dyn Transport>,
     inventory: Arc<Inventory>,
     options: SshOptions,
+    opening: Semaphore,
     slots: Mutex<HashMap<Target, Arc<Mutex<Slot>>>>,
 }
 
@@ -31,7 +63,7 @@ pub struct Connections {
 enum Slot {
     #[default]
     Empty,
-    Open(Arc<dyn Host>),
+    Open(Arc<dyn Host>, Instant),
     Refused(Instant, Trouble),
 }
 
@@ -42,6 +74,7 @@ impl Connections {
         Connections {
             transport,
             inventory,
+            opening: Semaphore::new(options.max_connects),
             options,
             slots: Mutex::default(),
         }
@@ -55,15 +88,21 @@ impl Connections {
         let slot = self.slots.lock().await.entry(target.clone()).or_default().clone();
         // One attempt at a time for each host; those who wait share its outcome.
         let mut slot = slot.lock().await;
-        match &*slot {
-            Slot::Open(host) => return Ok(host.clone()),
+        match &mut *slot {
+            Slot::Open(host, used) => {
+                if used.elapsed() < TRUST || host.alive().await {
+                    *used = Instant::now();
+                    return Ok(host.clone());
+                }
+            }
             Slot::Refused(at, trouble) if at.elapsed() < FORGET_REFUSAL_AFTER => return Err(trouble.clone()),
             Slot::Refused(..) | Slot::Empty => {}
         }
         let spec = self.spec(target)?;
+        let _turn = self.opening.acquire().await.expect("the semaphore is never closed");
         match self.transport.connect(&spec).await {
             Ok(host) => {
-                *slot = Slot::Open(host.clone());
+                *slot = Slot::Open(host.clone(), Instant::now());
                 Ok(host)
             }
             Err(error) => {
@@ -82,7 +121,7 @@ impl Connections {
         let slot = self.slots.lock().await.get(target).cloned();
         if let Some(slot) = slot {
             let mut slot = slot.lock().await;
-            if matches!(&*slot, Slot::Open(open) if Arc::ptr_eq(open, host)) {
+            if matches!(&*slot, Slot::Open(open, _) if Arc::ptr_eq(open, host)) {
                 *slot = Slot::Empty;
             }
         }
@@ -96,7 +135,7 @@ impl Connections {
             asked.spawn(async move {
                 let mut slot = slot.lock().await;
                 let answers = match &*slot {
-                    Slot::Open(host) => host.alive().await,
+                    Slot::Open(host, _) => host.alive().await,
                     Slot::Empty | Slot::Refused(..) => false,
                 };
                 if !answers {
@@ -114,7 +153,7 @@ impl Connections {
         let mut closing = JoinSet::new();
         for slot in slots {
             closing.spawn(async move {
-                if let Slot::Open(host) = std::mem::take(&mut *slot.lock().await) {
+                if let Slot::Open(host, _) = std::mem::take(&mut *slot.lock().await) {
                     host.close().await;
                 }
             });
@@ -149,7 +188,7 @@ pub fn spec(host: &InventoryHost, options: &SshOptions) -> HostSpec {
         identity_file: host.identity_file.as_ref().map(Into::into),
         known_hosts: host.known_hosts.as_ref().map(Into::into),
         jump: host.jump.clone(),
-        options: options.clone(),
+        options: options.options.clone(),
     };
     HostSpec {
         name: host.name.clone(),
@@ -178,7 +217,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_that_answers_is_kept_until_all_are_closed() {
-        let connections = Connections::new(Arc::new(Connector::new()), Arc::default(), Vec::new());
+        let connections = Connections::new(Arc::new(Connector::new()), Arc::default(), SshOptions::default());
         let here = Target::Controller;
         let first = connections.to(&here).await.unwrap();
         connections.forget_silent().await;
