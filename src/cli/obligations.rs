@@ -18,7 +18,6 @@ use crate::run::connections::Connections;
 use crate::run::observe::Observer;
 use crate::run::pools::Pools;
 use crate::run::system;
-use crate::transport::Connector;
 
 /// Lists, shows, discharges, waives.
 ///
@@ -119,7 +118,11 @@ fn clear_mark(context: &Context, debt: &Obligation, created: &RunCreated) -> Res
         return Ok(());
     };
     let inventory = Arc::new(created.inventory.clone());
-    let connections = Arc::new(Connections::new(Arc::new(Connector::new()), inventory.clone(), context.ssh()));
+    let connections = Arc::new(Connections::new(
+        context.transport(),
+        inventory.clone(),
+        context.config.ssh_options(),
+    ));
     let pools = Pools::new(
         Observer::new(connections.clone()),
         inventory,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -20,42 +20,14 @@ const FORGET_REFUSAL_AFTER: Duration = Duration::from_secs(5);
 /// yes, and a firewall forgets.
 const TRUST: Duration = Duration::from_secs(30);
 
-/// Connections opened at the same time unless the configuration says otherwise: each costs a process and two key exchanges, and
-/// `sshd` refuses at random beyond ten unknown guests (`MaxStartups 10:30:100`) where many names lead to one address.
-const MAX_CONNECTS: usize = 16;
-
-/// What the configuration says about connections.
-#[derive(Clone, Debug)]
-pub struct SshOptions {
-    /// `-o NAME=VALUE`, already vetted.
-    pub options: Vec<(String, String)>,
-    /// Connections that may be opened at the same time.
-    pub max_connects: usize,
-}
-
-impl Default for SshOptions {
-    fn default() -> SshOptions {
-        SshOptions::new(Vec::new(), None)
-    }
-}
-
-impl SshOptions {
-    /// `max_connects` as configured.
-    #[must_use]
-    pub fn new(options: Vec<(String, String)>, max_connects: Option<usize>) -> SshOptions {
-        SshOptions {
-            options,
-            max_connects: max_connects.unwrap_or(MAX_CONNECTS).max(1),
-        }
-    }
-}
+/// Options for `ssh` that the configuration gives, already vetted.
+pub type SshOptions = Vec<(String, String)>;
 
 /// Connections to the hosts of one inventory.
 pub struct Connections {
     transport: Arc<dyn Transport>,
     inventory: Arc<Inventory>,
     options: SshOptions,
-    opening: Semaphore,
     slots: Mutex<HashMap<Target, Arc<Mutex<Slot>>>>,
 }
 
@@ -74,7 +46,6 @@ impl Connections {
         Connections {
             transport,
             inventory,
-            opening: Semaphore::new(options.max_connects),
             options,
             slots: Mutex::default(),
         }
@@ -99,7 +70,6 @@ impl Connections {
             Slot::Refused(..) | Slot::Empty => {}
         }
         let spec = self.spec(target)?;
-        let _turn = self.opening.acquire().await.expect("the semaphore is never closed");
         match self.transport.connect(&spec).await {
             Ok(host) => {
                 *slot = Slot::Open(host.clone(), Instant::now());
@@ -188,7 +158,7 @@ pub fn spec(host: &InventoryHost, options: &SshOptions) -> HostSpec {
         identity_file: host.identity_file.as_ref().map(Into::into),
         known_hosts: host.known_hosts.as_ref().map(Into::into),
         jump: host.jump.clone(),
-        options: options.options.clone(),
+        options: options.clone(),
     };
     HostSpec {
         name: host.name.clone(),
@@ -217,7 +187,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_that_answers_is_kept_until_all_are_closed() {
-        let connections = Connections::new(Arc::new(Connector::new()), Arc::default(), SshOptions::default());
+        let connections = Connections::new(Arc::new(Connector::new()), Arc::default(), Vec::new());
         let here = Target::Controller;
         let first = connections.to(&here).await.unwrap();
         connections.forget_silent().await;

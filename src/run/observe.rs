@@ -405,11 +405,7 @@ mod tests {
             read(path("long")),
             say("b"),
         ];
-        let connections = Arc::new(Connections::new(
-            Arc::new(Connector::new()),
-            Arc::default(),
-            crate::run::connections::SshOptions::default(),
-        ));
+        let connections = Arc::new(Connections::new(Arc::new(Connector::new()), Arc::default(), Vec::new()));
         let seen = Observer::new(connections.clone()).observe(&asked).await;
         connections.close().await;
         std::fs::remove_dir_all(&dir).unwrap();
