@@ -20,3 +20,4 @@ mod site;
 mod source;
 mod systemd;
 mod tidy;
+mod yaml_suite;
