@@ -11,6 +11,7 @@ mod fix_config;
 mod floors;
 mod haproxy;
 mod lab;
+mod people;
 mod pool_record;
 mod readme;
 mod rebalance;
