@@ -10,6 +10,7 @@ mod failures;
 mod fix_config;
 mod floors;
 mod haproxy;
+mod hostile_texts;
 mod lab;
 mod people;
 mod pool_record;
