@@ -180,11 +180,14 @@ pub fn bind(
 
 /// Whose rights a step needs on a host: its `run_as`, unless the login user is that user or is enough there.
 fn identity(world: World<'_>, step: &Step, host: Option<&HostName>, scope: &Scope) -> Result<Identity, Diagnostic> {
-    let Some(text) = step.run_as.as_ref().or(world.runbook.run_as.as_ref()) else {
-        return Ok(Identity::Login);
-    };
-    let user = render_now(text, scope)?;
     let host = host.and_then(|h| world.inventory.hosts.get(h));
+    let user = match step.run_as.as_ref().or(world.runbook.run_as.as_ref()) {
+        Some(text) => render_now(text, scope)?,
+        None => match host.and_then(|h| h.run_as.clone()) {
+            Some(user) => user,
+            None => return Ok(Identity::Login),
+        },
+    };
     let login = host.is_some_and(|h| h.login_is_enough || h.user.as_deref() == Some(user.as_str()));
     Ok(if login { Identity::Login } else { Identity::User(user) })
 }
