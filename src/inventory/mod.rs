@@ -111,7 +111,12 @@ fn resolve(declared: &Declared, diagnostics: &mut Diagnostics) -> Option<Invento
         let members = membership.hosts_of(number).map(|h| order[h].clone()).collect();
         (GroupName(group.name.value.clone()), members)
     });
+    let inside = declared.groups.iter().filter(|g| !g.groups.is_empty()).map(|group| {
+        let names = group.groups.iter().map(|g| GroupName(g.value.clone())).collect();
+        (GroupName(group.name.value.clone()), names)
+    });
     let mut inventory = Inventory {
+        inside: inside.collect(),
         groups: groups.collect(),
         hosts,
         order,

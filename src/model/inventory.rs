@@ -17,6 +17,9 @@ pub struct Inventory {
     pub order: Vec<HostName>,
     /// Groups with their hosts resolved (members of child groups included), each in the order written.
     pub groups: BTreeMap<GroupName, Vec<HostName>>,
+    /// Of groups that hold groups: those, in the order written.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inside: BTreeMap<GroupName, Vec<GroupName>>,
     /// Pools.
     pub pools: BTreeMap<PoolName, Pool>,
 }

@@ -1,6 +1,7 @@
 //! End-to-end tests: the real binary against real programs on loopback, one file per subject.
 #![allow(clippy::unwrap_used)]
 
+mod ansible;
 mod approvals;
 mod bad_input;
 mod controllers;

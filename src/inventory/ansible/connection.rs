@@ -115,7 +115,8 @@ impl<'r> Reading<'r> {
             self.say(mistake.help("write the value itself: runbook renders no templates of Ansible's and opens no vault"));
             return None;
         }
-        Some((name, &winner.value))
+        // `ansible_user=` says that there is none.
+        (winner.value.value.as_text() != Some("")).then_some((name, &winner.value))
     }
 
     fn text(&mut self, names: &[&'static str], found: &Found) -> Option<(&'static str, Spanned<String>)> {
