@@ -11,6 +11,7 @@ mod failures;
 mod fix_config;
 mod floors;
 mod haproxy;
+mod inventories;
 mod lab;
 mod pool_record;
 mod readme;
