@@ -20,7 +20,7 @@ use crate::diagnostic::{Diagnostics, SourceId, Sources};
 use crate::inventory::declared::Declared;
 use crate::inventory::membership::Membership;
 use crate::model::inventory::Inventory;
-use crate::yaml;
+use crate::yaml::{self, Node};
 
 /// Reads one inventory out of several files; with each comes the folder that its relative paths start from. The inventory is there
 /// only without errors.
@@ -39,6 +39,16 @@ pub fn parse(sources: &Sources, files: &[(SourceId, String)]) -> (Option<Invento
             declared.read(&node, folder, &mut diagnostics);
         }
     }
+    let inventory = resolve(&declared, &mut diagnostics);
+    (inventory.filter(|_| !diagnostics.has_errors()), diagnostics)
+}
+
+/// Reads an inventory that stands inside another text.
+#[must_use]
+pub fn inside(node: &Node, folder: &str) -> (Option<Inventory>, Diagnostics) {
+    let mut diagnostics = Diagnostics::new();
+    let mut declared = Declared::default();
+    declared.read(node, folder, &mut diagnostics);
     let inventory = resolve(&declared, &mut diagnostics);
     (inventory.filter(|_| !diagnostics.has_errors()), diagnostics)
 }

@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::checks::{self, Site};
+use super::on_journal::on_journal;
 use super::perform::{Identity, NEVER_STARTED, Performer, Recovery};
 use super::pools::Pools;
 use crate::base::clock::friendly;
@@ -319,8 +320,8 @@ impl Attempt {
                     continue;
                 }
                 let (shared, node, attempt, bytes) = (self.shared.clone(), self.node.id.clone(), self.attempt, text.clone().into_bytes());
-                let stored =
-                    tokio::task::spawn_blocking(move || shared.journal.store_output(shared.run, &node, attempt, stream, 0, &bytes)).await;
+                let run = shared.run;
+                let stored = on_journal(&shared.journal, move |j| j.store_output(run, &node, attempt, stream, 0, &bytes)).await;
                 if let Ok(Err(error)) = stored {
                     tracing::warn!(%error, node = %self.node.id, "output was not stored");
                 }
