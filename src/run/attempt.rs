@@ -338,13 +338,15 @@ struct Done {
 
 /// Names an attempt on hosts: the run's identity, a short form of the node's name, the attempt.
 fn attempt_name(shared: &Shared, node: &NodeId, attempt: u32, kind: &str) -> String {
+    format!("{}.{}.{attempt}{kind}", shared.created.uid, short_name(node))
+}
+
+/// A node's name as it stands in the names of its attempts on hosts.
+#[must_use]
+pub fn short_name(node: &NodeId) -> String {
     use sha2::{Digest, Sha256};
-    let short: String = Sha256::digest(node.as_str().as_bytes())
-        .iter()
-        .take(6)
-        .map(|b| format!("{b:02x}"))
-        .collect();
-    format!("{}.{short}.{attempt}{kind}", shared.created.uid)
+    let digest = Sha256::digest(node.as_str().as_bytes());
+    digest.iter().take(6).map(|b| format!("{b:02x}")).collect()
 }
 
 fn unperformed(trouble: &Trouble, recovery: Recovery) -> Ending {

@@ -13,6 +13,7 @@ use crate::model::action::{Action, ActionKind, Arguments, BindError, Class, Cont
 use crate::model::types::Type;
 
 use bound::{Bound, Wanted};
+pub use status::SCRIPT;
 use init_system::Manager;
 
 /// How long the same main process must run before a service counts as up.
