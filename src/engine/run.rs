@@ -177,10 +177,17 @@ impl RunState {
             empty_loops: self.created.plan.empty_loops.clone(),
             planned: hosts(&mut nodes.iter().filter(|n| n.section.is_work())),
             changed: hosts(&mut nodes.iter().filter(|n| self.changed.contains(&n.id))),
-            failure: self.failure.as_ref().map(|(id, failure)| {
-                let host = self.node(id).and_then(|n| n.host.clone()).map(|h| h.0).unwrap_or_default();
-                (id.0.clone(), host, failure.message.clone())
-            }),
+            failure: self
+                .failure
+                .as_ref()
+                .map(|(id, failure)| {
+                    let host = self.node(id).and_then(|n| n.host.clone()).map(|h| h.0).unwrap_or_default();
+                    (id.0.clone(), host, failure.message.clone())
+                })
+                .or_else(|| {
+                    // A run that is stopped by a person, or by its deadline, has no failed step, but a reason all the same.
+                    self.unwind_reason.as_ref().map(|why| (String::new(), String::new(), why.clone()))
+                }),
         }
     }
 
