@@ -42,6 +42,9 @@ pub fn run(files: &[PathBuf], filter: &str, format: TestFormat, colors: Colors) 
     if !filter.is_empty() {
         tested.retain(|t| !t.cases.is_empty());
     }
+    if tested.is_empty() && !invalid {
+        return Err(nothing(filter));
+    }
     let took = began.elapsed();
     match format {
         TestFormat::Text => out(&report::text(&tested, took, colors.out)),
@@ -49,12 +52,15 @@ pub fn run(files: &[PathBuf], filter: &str, format: TestFormat, colors: Colors) 
         TestFormat::Junit => out(&report::junit(&tested, took)),
     }
     for path in &untested {
-        err(&format!("no tests: {} (write {}{TEST})\n", path.display(), path.with_extension("").display()));
+        err(&format!(
+            "no tests: {} (write {}{TEST})\n",
+            path.display(),
+            path.with_extension("").display()
+        ));
     }
     Ok(match (invalid, tested.iter().all(suite::Tested::passed)) {
         (true, _) => Exit::Invalid,
         (false, false) => Exit::Internal,
-        (false, true) if tested.is_empty() => return Err(nothing(filter)),
         (false, true) => Exit::Done,
     })
 }
@@ -88,7 +94,11 @@ fn find(path: &Path, tests: &mut Vec<PathBuf>, untested: &mut Vec<PathBuf>) -> R
         tests.push(path.to_owned());
         return Ok(());
     }
-    let tries = [path.to_owned(), path.with_extension("yaml"), Path::new(HOME).join(path).with_extension("yaml")];
+    let tries = [
+        path.to_owned(),
+        path.with_extension("yaml"),
+        Path::new(HOME).join(path).with_extension("yaml"),
+    ];
     let Some(runbook) = tries.iter().find(|p| p.is_file()) else {
         let d = Diagnostic::nowhere("RB0714", format!("there is no runbook `{}`", path.display()));
         return Err(CliError::Texts(d.into(), Box::default()));
@@ -104,7 +114,10 @@ fn find(path: &Path, tests: &mut Vec<PathBuf>, untested: &mut Vec<PathBuf>) -> R
 fn one(path: &Path, filter: &str) -> Result<suite::Tested, CliError> {
     let name = path.to_string_lossy().into_owned();
     let base = name.strip_suffix(TEST).unwrap_or(&name).to_owned();
-    let stem = Path::new(&base).file_name().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+    let stem = Path::new(&base)
+        .file_name()
+        .map(|s| s.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let runbook = format!("{base}.yaml");
     let texts = (read(Path::new(&runbook))?, read(path)?);
     suite::test((&runbook, &texts.0), (&name, &texts.1), &stem, filter).map_err(|(d, sources)| CliError::Texts(d, Box::new(sources)))

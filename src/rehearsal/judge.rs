@@ -80,14 +80,31 @@ fn plan_as_expected(plan: &Plan, expect: Option<&ExpectPlan>, d: &mut Diagnostic
         }
     }
     if let Some(wanted) = &expect.will_change {
-        let changing: Vec<&Node> = plan.nodes.iter().filter(|n| matches!(n.forecast, Forecast::WillChange { .. })).collect();
+        let will = |n: &&Node| n.section.is_work() && matches!(n.forecast, Forecast::WillChange { .. });
+        let changing: Vec<&Node> = plan.nodes.iter().filter(will).collect();
         each(plan, &wanted.value, "will change", |f| matches!(f, Forecast::WillChange { .. }), d);
         for node in changing.iter().filter(|n| !wanted.value.iter().any(|w| means(&w.value, n))) {
-            d.push(broken(wanted.span, "no further change", format!("`{}` will change: {}", node.id, forecast(node))));
+            d.push(broken(
+                wanted.span,
+                "no further change",
+                format!("`{}` will change: {}", node.id, forecast(node)),
+            ));
         }
     }
-    each(plan, &expect.nothing_to_do, "nothing to do", |f| matches!(f, Forecast::NothingToDo { .. }), d);
-    each(plan, &expect.at_run_time, "known at run time", |f| matches!(f, Forecast::AtRunTime { .. }), d);
+    each(
+        plan,
+        &expect.nothing_to_do,
+        "nothing to do",
+        |f| matches!(f, Forecast::NothingToDo { .. }),
+        d,
+    );
+    each(
+        plan,
+        &expect.at_run_time,
+        "known at run time",
+        |f| matches!(f, Forecast::AtRunTime { .. }),
+        d,
+    );
     each(plan, &expect.skipped, "skipped", |f| matches!(f, Forecast::Skipped { .. }), d);
 }
 
@@ -124,7 +141,11 @@ fn run_as_expected(life: &Life, expect: &Expect, d: &mut Diagnostics) {
     if let Some(wanted) = &expect.outcome {
         let found = life.outcome.map_or("no end", word);
         if found != wanted.value {
-            d.push(broken(wanted.span, &format!("outcome `{}`", wanted.value), format!("`{found}`{}", why(life))));
+            d.push(broken(
+                wanted.span,
+                &format!("outcome `{}`", wanted.value),
+                format!("`{found}`{}", why(life)),
+            ));
         }
     }
     if let Some(part) = &expect.failure {
@@ -138,12 +159,20 @@ fn run_as_expected(life: &Life, expect: &Expect, d: &mut Diagnostics) {
     let happened = happenings(life);
     for name in &expect.happens {
         if !happened.iter().any(|h| h.is(&name.value)) {
-            d.push(broken(name.span, &format!("`{}` to happen", name.value), format!("it did not: {}", shown(&happened))));
+            d.push(broken(
+                name.span,
+                &format!("`{}` to happen", name.value),
+                format!("it did not: {}", shown(&happened)),
+            ));
         }
     }
     for name in &expect.never {
         if let Some(began) = began(life, &name.value) {
-            d.push(broken(name.span, &format!("`{}` not to begin", name.value), format!("it began: {began}")));
+            d.push(broken(
+                name.span,
+                &format!("`{}` not to begin", name.value),
+                format!("it began: {began}"),
+            ));
         }
     }
     if let Some(wanted) = &expect.obligations {
@@ -214,9 +243,19 @@ pub fn happenings(life: &Life) -> Vec<Happened<'_>> {
 }
 
 fn shown(list: &[Happened<'_>]) -> String {
-    let one = |h: &Happened<'_>| if h.undo { format!("undo {}", h.node.id) } else { h.node.id.to_string() };
+    let one = |h: &Happened<'_>| {
+        if h.undo {
+            format!("undo {}", h.node.id)
+        } else {
+            h.node.id.to_string()
+        }
+    };
     let all: Vec<String> = list.iter().map(one).collect();
-    if all.is_empty() { String::from("nothing happened") } else { all.join(", ") }
+    if all.is_empty() {
+        String::from("nothing happened")
+    } else {
+        all.join(", ")
+    }
 }
 
 fn order(life: &Life, wanted: &[Which], d: &mut Diagnostics) {
@@ -263,7 +302,11 @@ fn obligations(life: &Life, wanted: &Spanned<Vec<Spanned<String>>>, d: &mut Diag
             }
             None => {
                 let all: Vec<String> = life.obligations.iter().map(words).collect();
-                let found = if all.is_empty() { String::from("none open") } else { all.join("; ") };
+                let found = if all.is_empty() {
+                    String::from("none open")
+                } else {
+                    all.join("; ")
+                };
                 d.push(broken(part.span, &format!("an open obligation with `{}`", part.value), found));
             }
         }
@@ -301,7 +344,7 @@ fn world_as_expected(life: &Life, expect: &Expect, d: &mut Diagnostics) {
     let Some(world) = &life.world else { return };
     let world = world.lock();
     for FilePromise { host, path, has, lacks } in &expect.files {
-        let content = world.file(&host.value, &path.value);
+        let content = world.file(host, &path.value);
         let text = content.as_deref().unwrap_or("");
         let found = || content.clone().unwrap_or_else(|| String::from("no such file"));
         if let Some(has) = has.as_ref().filter(|has| !text.contains(&has.value)) {
@@ -312,9 +355,13 @@ fn world_as_expected(life: &Life, expect: &Expect, d: &mut Diagnostics) {
         }
     }
     for (host, service, wanted) in &expect.services {
-        let state = world.service(&host.value, &service.value).unwrap_or("not there");
+        let state = world.service(host, &service.value).unwrap_or("not there");
         if state != wanted.value {
-            d.push(broken(wanted.span, &format!("{} {} on {}", service.value, wanted.value, host.value), state));
+            d.push(broken(
+                wanted.span,
+                &format!("{} {} on {}", service.value, wanted.value, host),
+                state,
+            ));
         }
     }
 }

@@ -92,7 +92,11 @@ pub static SUITE: Table = Table {
     of: "a test file",
     definition: "suite",
     keys: &[
-        must("tests", Text, "The runbook's name: the file NAME.yaml beside this one, which is NAME.test.yaml."),
+        must(
+            "tests",
+            Text,
+            "The runbook's name: the file NAME.yaml beside this one, which is NAME.test.yaml.",
+        ),
         must("fleet", Keys(&FLEET), "The simulated fleet, as it stands before every case."),
         must("cases", List(&CASE), "What is tried, and what must come of it."),
     ],
@@ -104,7 +108,11 @@ pub static FLEET: Table = Table {
     definition: "fleet",
     keys: &[
         must("inventory", Any, "Hosts, groups and pools, as in an inventory file."),
-        may("state", Keys(&STATE), "How it stands. Default: every service runs, every member of a pool is ready."),
+        may(
+            "state",
+            Keys(&STATE),
+            "How it stands. Default: every service runs, every member of a pool is ready.",
+        ),
     ],
 };
 
@@ -113,7 +121,7 @@ pub static STATE: Table = Table {
     of: "a state",
     definition: "state",
     keys: &[
-        may("hosts", Each(&HOST), "By host."),
+        may("hosts", Each(&HOST), "By host, group or pattern; what is said later counts."),
         may("pools", Each(&POOL), "By pool."),
         may(
             "http",
@@ -129,10 +137,22 @@ pub static HOST: Table = Table {
     definition: "host",
     keys: &[
         may("unreachable", Bool, "Nobody can connect to it. Default: false."),
-        may("services", EachOr(&SERVICE), "By name: `started`, `stopped`, `failed`, or a map. Others are not there."),
+        may(
+            "services",
+            EachOr(&SERVICE),
+            "By name: `started`, `stopped`, `failed`, or a map. Others are not there.",
+        ),
         may("memory", Keys(&MEMORY), "Default: 4GiB, half of it available."),
-        may("files", EachOr(&FILE), "By path: the content, or a map; `absent: true` for a file that is not there."),
-        may("commands", List(&COMMAND), "What programs answer that the simulation does not know; the first that fits counts."),
+        may(
+            "files",
+            EachOr(&FILE),
+            "By path: the content, or a map; `absent: true` for a file that is not there.",
+        ),
+        may(
+            "commands",
+            List(&COMMAND),
+            "What programs answer that the simulation does not know; the first that fits counts.",
+        ),
         may(
             "http",
             EachOr(&PAGE),
@@ -227,7 +247,11 @@ pub static POOL: Table = Table {
     definition: "pool",
     keys: &[
         may("algorithm", Text, "In the balancers' files and processes. Default: roundrobin."),
-        may("members", EachOr(&MEMBER), "By member: `ready`, `drain`, `maint`, `absent`, or a map."),
+        may(
+            "members",
+            EachOr(&MEMBER),
+            "By member: `ready`, `drain`, `maint`, `absent`, or a map.",
+        ),
         may("held_by", Text, "Another controller holds the pool's lease: who."),
         may("invalid_file", Bool, "`haproxy -c` refuses every file."),
     ],
@@ -309,9 +333,17 @@ pub static FAULT: Table = Table {
              answers it; `crash`: the controller dies when the change is about to be sent, and `runbook resume` takes the run up; \
              `cancel`: a person asks the run to stop when the step begins.",
         ),
-        may("operation", Int, "Which of the step's changing operations, from 1. Default: the first."),
+        may(
+            "operation",
+            Int,
+            "Which of the step's changing operations, from 1. Default: the first.",
+        ),
         may("attempt", Int, "Only that attempt. Default: every one."),
-        may("during", Choice(&["undo"]), "While the step's change is taken back, not while it is made."),
+        may(
+            "during",
+            Choice(&["undo"]),
+            "While the step's change is taken back, not while it is made.",
+        ),
         may("lasts", Duration, "How long a host that was lost stays away. Default: 30s."),
     ],
 };
@@ -344,7 +376,11 @@ pub static EXPECT: Table = Table {
             "Steps that end well, in this order, others between them; `undo drain` for a change that is taken back.",
         ),
         may("happens", Texts, "Steps that end well or are taken back, in any order."),
-        may("never", Texts, "Steps that do not begin: a change that is not even sent, a probe that does not look."),
+        may(
+            "never",
+            Texts,
+            "Steps that do not begin: a change that is not even sent, a probe that does not look.",
+        ),
         may(
             "obligations",
             Texts,
@@ -356,8 +392,12 @@ pub static EXPECT: Table = Table {
             Named,
             "By pool: members with their state at the end, `algorithm`, and `never_below`: so many members are in service at every moment.",
         ),
-        may("files", Named, "By host and path: part of its content at the end, or `{ has, lacks }`."),
-        may("services", Named, "By host and service: its state at the end."),
+        may(
+            "files",
+            Named,
+            "By host (or pattern) and path: part of its content at the end, or `{ has, lacks }`.",
+        ),
+        may("services", Named, "By host (or pattern) and service: its state at the end."),
         may("within", Duration, "How long the run may take."),
     ],
 };
@@ -367,7 +407,11 @@ pub static EXPECT_PLAN: Table = Table {
     of: "the plan's expectations",
     definition: "expect_plan",
     keys: &[
-        may("will_change", Texts, "Exactly these steps will change something."),
+        may(
+            "will_change",
+            Texts,
+            "Exactly these steps will change something; those of `on_failure` and `finally` aside.",
+        ),
         may("nothing_to_do", Texts, "For these there is nothing to do."),
         may("at_run_time", Texts, "What these do is known at run time."),
         may("skipped", Texts, "These are skipped."),

@@ -91,81 +91,111 @@ pub struct Life {
     pub world: Option<World>,
 }
 
-/// Lives a case once, with further faults, and a death of the controller.
-#[must_use]
-pub fn live(script: &Script<'_>, suite: &Suite, case: &Case, more: &[Fault], death: Option<Death>) -> Life {
-    let faults: Vec<Fault> = case.faults.iter().chain(more).cloned().collect();
-    let world = World::new(&suite.inventory, &[&suite.state, &case.state], &faults, &case.meanwhile);
-    world.lock().plot_dies(death);
-    let mut life = Life {
-        before: world.lock().pools_now(),
-        ..Life::default()
+/// A case that has been planned, ready to be lived as often as one likes.
+pub struct Staged<'a> {
+    script: &'a Script<'a>,
+    suite: &'a Suite,
+    case: &'a Case,
+    world: World,
+    before: BTreeMap<String, PoolNow>,
+    params: BTreeMap<String, Value>,
+    plan: Result<Plan, Diagnostics>,
+}
+
+/// Plans a case.
+///
+/// # Errors
+/// This machine grants no threads or memory.
+pub fn stage<'a>(script: &'a Script<'a>, suite: &'a Suite, case: &'a Case) -> Result<Staged<'a>, String> {
+    let world = World::new(&suite.inventory, &[&suite.state, &case.state], &case.meanwhile);
+    let before = world.lock().pools_now();
+    let (params, mistakes) = params::resolve(script.runbook, &suite.inventory, &case.params);
+    let plan = if mistakes.has_errors() {
+        Err(mistakes)
+    } else {
+        quietly(|| runtime().map(|runtime| runtime.block_on(plan(script, suite, &params, &world))))?
     };
-    // What the program logs about hosts that do not answer is no news here.
-    tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::default(), || {
-        let (values, mistakes) = params::resolve(script.runbook, &suite.inventory, &case.params);
-        life.mistakes = mistakes;
-        if !life.mistakes.has_errors() {
-            plan_and_run(script, suite, case, values, &world, &mut life);
+    Ok(Staged {
+        script,
+        suite,
+        case,
+        world,
+        before,
+        params,
+        plan,
+    })
+}
+
+/// What the program logs about hosts that do not answer is no news here.
+fn quietly<T>(work: impl FnOnce() -> T) -> T {
+    tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::default(), work)
+}
+
+impl Staged<'_> {
+    /// Lives it once, with further faults, and a death of the controller.
+    #[must_use]
+    pub fn live(&self, more: &[Fault], death: Option<Death>) -> Life {
+        let faults = self.case.faults.iter().chain(more).cloned().collect();
+        let world = self.world.fork(faults, death);
+        let mut life = Life {
+            before: self.before.clone(),
+            ..Life::default()
+        };
+        match &self.plan {
+            Err(mistakes) => life.mistakes = mistakes.clone(),
+            Ok(plan) => {
+                life.plan = Some(plan.clone());
+                if plan.refusals.is_empty() {
+                    quietly(|| self.run(plan, &world, &mut life));
+                } else {
+                    life.outcome = Some(RunOutcome::Refused);
+                }
+            }
         }
-    });
-    let inner = world.lock();
-    life.deeds.clone_from(&inner.deeds);
-    life.breaches.clone_from(&inner.breaches);
-    life.lowest.clone_from(&inner.lowest);
-    life.told.clone_from(&inner.told);
-    life.unanswered = inner.unanswered.iter().cloned().collect();
-    life.after = inner.pools_now();
-    life.marks = inner.marks();
-    drop(inner);
-    life.world = Some(world);
-    life
+        let inner = world.lock();
+        life.deeds.clone_from(&inner.deeds);
+        life.breaches.clone_from(&inner.breaches);
+        life.lowest.clone_from(&inner.lowest);
+        life.told.clone_from(&inner.told);
+        life.unanswered = inner.unanswered.iter().cloned().collect();
+        life.after = inner.pools_now();
+        life.marks = inner.marks();
+        drop(inner);
+        life.world = Some(world);
+        life
+    }
+
+    fn run(&self, plan: &Plan, world: &World, life: &mut Life) {
+        let witness = world.clone();
+        let watch = move |kept: bool, records: &[Record]| match witness.lock().hear_of(records, kept) {
+            true => Ok(()),
+            false => Err(JournalError::Refused(String::from("the controller has died"))),
+        };
+        let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::watched(Box::new(watch)));
+        let created = RunCreated {
+            uid: String::from(UID),
+            runbook: self.script.runbook.name.clone(),
+            sources: self.script.sources.clone(),
+            inventory: self.suite.inventory.clone(),
+            params: self.params.clone(),
+            plan: plan.clone(),
+            by: String::from(STARTER),
+            reason: None,
+            gate: false,
+        };
+        match journal.create_run(created.clone(), BEGINNING) {
+            Ok(run) => drive(&journal, run, created, self.case, world, life),
+            Err(error) => life.error = Some(error.to_string()),
+        }
+    }
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, String> {
-    let built = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let built = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build();
     built.map_err(|e| format!("no runtime: {e}"))
-}
-
-fn plan_and_run(script: &Script<'_>, suite: &Suite, case: &Case, values: BTreeMap<String, Value>, world: &World, life: &mut Life) {
-    let planned = runtime().map(|runtime| runtime.block_on(plan(script, suite, &values, world)));
-    let plan = match planned {
-        Ok(Ok(plan)) => plan,
-        Ok(Err(mistakes)) => {
-            life.mistakes = mistakes;
-            return;
-        }
-        Err(error) => {
-            life.error = Some(error);
-            return;
-        }
-    };
-    life.plan = Some(plan.clone());
-    if !plan.refusals.is_empty() {
-        life.outcome = Some(RunOutcome::Refused);
-        return;
-    }
-    let witness = world.clone();
-    let watch = move |kept: bool, records: &[Record]| match witness.lock().hear_of(records, kept) {
-        true => Ok(()),
-        false => Err(JournalError::Refused(String::from("the controller has died"))),
-    };
-    let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::watched(Box::new(watch)));
-    let created = RunCreated {
-        uid: String::from(UID),
-        runbook: script.runbook.name.clone(),
-        sources: script.sources.clone(),
-        inventory: suite.inventory.clone(),
-        params: values,
-        plan,
-        by: String::from(STARTER),
-        reason: None,
-        gate: false,
-    };
-    match journal.create_run(created, BEGINNING) {
-        Ok(run) => drive(&journal, run, case, world, life),
-        Err(error) => life.error = Some(error.to_string()),
-    }
 }
 
 async fn plan(script: &Script<'_>, suite: &Suite, params: &BTreeMap<String, Value>, world: &World) -> Result<Plan, Diagnostics> {
@@ -191,13 +221,19 @@ async fn plan(script: &Script<'_>, suite: &Suite, params: &BTreeMap<String, Valu
 }
 
 /// Drives the run to its end, however often its controller dies.
-fn drive(journal: &Arc<dyn Journal>, run: RunId, case: &Case, world: &World, life: &mut Life) {
+fn drive(journal: &Arc<dyn Journal>, run: RunId, created: RunCreated, case: &Case, world: &World, life: &mut Life) {
     let mut at = BEGINNING;
+    life.records.push(Record {
+        run,
+        sequence: 1,
+        at,
+        event: Event::RunCreated(Box::new(created)),
+    });
     loop {
         let ended = runtime().map(|runtime| runtime.block_on(one_controller(journal, run, case, world, life.plan.as_ref(), at)));
-        let records = journal.events(run).unwrap_or_default();
-        at = records.last().map_or(at, |r| r.at).after(NOTICED);
-        life.records = records;
+        life.records.truncate(1);
+        life.records.extend_from_slice(world.lock().records());
+        at = life.records.last().map_or(at, |r| r.at).after(NOTICED);
         match ended {
             Ok(Ok(outcome)) => {
                 life.outcome = Some(outcome);
@@ -291,7 +327,11 @@ impl People {
 
     fn answer(&self, request: &ApprovalRequest, inbox: &mpsc::Sender<Input>) {
         let gate: NodeId = request.gate.clone();
-        let given = self.answers.iter().filter(|(step, _)| means_id(step, &gate)).flat_map(|(_, list)| list.clone());
+        let given = self
+            .answers
+            .iter()
+            .filter(|(step, _)| means_id(step, &gate))
+            .flat_map(|(_, list)| list.clone());
         for answer in given {
             let (inbox, clock, gate, digest) = (inbox.clone(), self.clock, gate.clone(), request.digest.clone());
             tokio::spawn(async move {

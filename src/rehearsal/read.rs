@@ -52,7 +52,10 @@ fn suite(node: &Node, known: &Known, d: &mut Diagnostics) -> Option<Suite> {
     let top = fields(node, &keys::SUITE, d);
     let runbook = top.text("tests", d)?;
     if runbook.value != known.runbook {
-        let message = format!("the file beside this one holds runbook `{}`, not `{}`", known.runbook, runbook.value);
+        let message = format!(
+            "the file beside this one holds runbook `{}`, not `{}`",
+            known.runbook, runbook.value
+        );
         d.push(Diagnostic::error("RB0803", runbook.span, message).help("NAME.test.yaml tests the runbook of NAME.yaml"));
     }
     let fleet = fields(top.get("fleet")?, &keys::FLEET, d);
@@ -63,7 +66,10 @@ fn suite(node: &Node, known: &Known, d: &mut Diagnostics) -> Option<Suite> {
     let mut cases: Vec<Case> = Vec::new();
     for node in top.list("cases", d)? {
         let case = case(node, &inventory, known, d);
-        if let Some(other) = cases.iter().find(|c| c.name.value == case.name.value && !case.name.value.is_empty()) {
+        if let Some(other) = cases
+            .iter()
+            .find(|c| c.name.value == case.name.value && !case.name.value.is_empty())
+        {
             let message = format!("two cases are named `{}`", case.name.value);
             d.push(Diagnostic::error("RB0804", case.name.span, message).also(other.name.span, "the first"));
         }
@@ -101,9 +107,7 @@ fn case(node: &Node, inventory: &Inventory, known: &Known, d: &mut Diagnostics) 
         meanwhile.push(Meanwhile { at, state });
     }
     Case {
-        name: top
-            .text("name", d)
-            .unwrap_or_else(|| Spanned::new(String::new(), node.span)),
+        name: top.text("name", d).unwrap_or_else(|| Spanned::new(String::new(), node.span)),
         params: params(&top, known, d),
         state: state(top.get("state"), d),
         answers: answers(&top, known, d),

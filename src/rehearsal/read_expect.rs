@@ -2,7 +2,7 @@
 
 use super::keys;
 use super::read::{Known, fields, steps};
-use super::read_state::{unknown, unreadable};
+use super::read_state::{hosts, unknown, unreadable};
 use super::syntax::{Expect, ExpectPlan, FilePromise, PoolPromise};
 use crate::diagnostic::{Diagnostics, Spanned};
 use crate::model::inventory::{Inventory, Pool};
@@ -108,14 +108,13 @@ fn promise(entry: &Entry, pool: &Pool, d: &mut Diagnostics) -> Option<Spanned<Po
     }
 }
 
-fn hosts<'n>(top: &Fields<'n>, key: &str, inventory: &Inventory, d: &mut Diagnostics) -> Vec<(&'n Spanned<String>, &'n [Entry])> {
+/// By host or pattern: each host it means, with what is said of it.
+fn by_host<'n>(top: &Fields<'n>, key: &str, inventory: &Inventory, d: &mut Diagnostics) -> Vec<(String, &'n [Entry])> {
     let mut all = Vec::new();
     for entry in top.map(key, d).unwrap_or_default() {
-        if !inventory.hosts.contains_key(entry.key.value.as_str()) {
-            d.push(unknown("host", &entry.key, inventory.hosts.keys().map(|h| h.as_str())));
-        }
+        let names = hosts(&entry.key, inventory, d);
         match entry.value.as_map() {
-            Some(inner) => all.push((&entry.key, inner)),
+            Some(inner) => all.extend(names.into_iter().map(|name| (name, inner))),
             None => d.push(wrong_type(&entry.value, key, "a map")),
         }
     }
@@ -124,7 +123,7 @@ fn hosts<'n>(top: &Fields<'n>, key: &str, inventory: &Inventory, d: &mut Diagnos
 
 fn files(top: &Fields<'_>, inventory: &Inventory, d: &mut Diagnostics) -> Vec<FilePromise> {
     let mut all = Vec::new();
-    for (host, entries) in hosts(top, "files", inventory, d) {
+    for (host, entries) in by_host(top, "files", inventory, d) {
         for entry in entries {
             let (has, lacks) = if entry.value.as_map().is_some() {
                 let inner = Fields::of(&entry.value, &["has", "lacks"], "a file's promise", d);
@@ -143,9 +142,9 @@ fn files(top: &Fields<'_>, inventory: &Inventory, d: &mut Diagnostics) -> Vec<Fi
     all
 }
 
-fn services(top: &Fields<'_>, inventory: &Inventory, d: &mut Diagnostics) -> Vec<(Spanned<String>, Spanned<String>, Spanned<&'static str>)> {
+fn services(top: &Fields<'_>, inventory: &Inventory, d: &mut Diagnostics) -> Vec<(String, Spanned<String>, Spanned<&'static str>)> {
     let mut all = Vec::new();
-    for (host, entries) in hosts(top, "services", inventory, d) {
+    for (host, entries) in by_host(top, "services", inventory, d) {
         for entry in entries {
             let Some(word) = text(&entry.value, "a service", d) else { continue };
             match ["started", "stopped", "failed"].into_iter().find(|s| *s == word.value) {

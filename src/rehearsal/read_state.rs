@@ -29,6 +29,21 @@ pub fn unknown<'k>(what: &str, name: &Spanned<String>, known: impl IntoIterator<
     }
 }
 
+/// The hosts that a name or pattern means.
+pub fn hosts(pattern: &Spanned<String>, inventory: &Inventory, d: &mut Diagnostics) -> Vec<String> {
+    match crate::model::pattern::select(&pattern.value, inventory) {
+        Ok(hosts) => hosts.into_iter().map(|h| h.0).collect(),
+        Err(why) => {
+            d.push(Diagnostic::error(
+                "RB0801",
+                pattern.span,
+                format!("`{}` means no host: {why}", pattern.value),
+            ));
+            Vec::new()
+        }
+    }
+}
+
 /// A text that is not of the form it should have.
 #[must_use]
 pub fn unreadable(at: &Spanned<String>, expected: &str) -> Diagnostic {
@@ -45,12 +60,11 @@ impl Reader<'_> {
         let fields = self.fields(node, &keys::STATE);
         let mut state = State::default();
         for entry in fields.map("hosts", self.d).unwrap_or_default() {
-            if !self.inventory.hosts.contains_key(entry.key.value.as_str()) {
-                let known = self.inventory.hosts.keys().map(|h| h.as_str());
-                self.d.push(unknown("host", &entry.key, known));
-            }
             let host = self.host(&entry.value);
-            state.hosts.insert(entry.key.value.clone(), host);
+            for name in hosts(&entry.key, self.inventory, self.d) {
+                // What is said later counts, so that a host may differ from its group.
+                state.hosts.entry(name).or_default().overlay(&host);
+            }
         }
         for entry in fields.map("pools", self.d).unwrap_or_default() {
             let pool = self.pool(entry);
@@ -90,7 +104,8 @@ impl Reader<'_> {
         }
         for entry in fields.map("http", self.d).unwrap_or_default() {
             if !entry.key.value.starts_with(['/', ':']) {
-                self.d.push(unreadable(&entry.key, "a path such as `/health`, or with a port `:8080/health`"));
+                self.d
+                    .push(unreadable(&entry.key, "a path such as `/health`, or with a port `:8080/health`"));
             }
             let page = self.page(&entry.value);
             host.http.insert(entry.key.value.clone(), page);
@@ -146,12 +161,15 @@ impl Reader<'_> {
     fn memory(&mut self, node: &Node, host: &mut HostState) {
         let fields = self.fields(node, &keys::MEMORY);
         host.memory_total = fields.text("total", self.d).and_then(|t| self.size(&t));
-        let Some(available) = fields.text("available", self.d) else { return };
+        let Some(available) = fields.text("available", self.d) else {
+            return;
+        };
         host.memory_available = match (host.memory_total, available.value.ends_with('%')) {
             (Some(total), true) => self.percent(&available).map(|p| share(total, p)),
             (None, true) => {
                 let help = "say `total` beside it, or give a size";
-                self.d.push(unreadable(&available, "a size, for nobody knows of what this is a share").help(help));
+                self.d
+                    .push(unreadable(&available, "a size, for nobody knows of what this is a share").help(help));
                 None
             }
             _ => self.size(&available),
@@ -230,9 +248,7 @@ impl Reader<'_> {
             stdout: said("stdout", self.d).unwrap_or_default(),
             stderr: said("stderr", self.d).unwrap_or_default(),
             takes: fields.duration("takes", self.d).map(|t| t.value),
-            times: fields
-                .int("times", 1..=1_000_000, self.d)
-                .and_then(|n| u32::try_from(n.value).ok()),
+            times: fields.int("times", 1..=1_000_000, self.d).and_then(|n| u32::try_from(n.value).ok()),
             when_given: said("when_given", self.d),
             then: fields.get("then").map(|n| Box::new(self.state(n))),
         }
@@ -241,7 +257,10 @@ impl Reader<'_> {
     fn page(&mut self, node: &Node) -> Page {
         if node.as_scalar().is_some() {
             let status = text(node, "an answer", self.d);
-            let code = status.as_ref().and_then(|t| t.value.parse().ok()).filter(|c| (100..=599).contains(c));
+            let code = status
+                .as_ref()
+                .and_then(|t| t.value.parse().ok())
+                .filter(|c| (100..=599).contains(c));
             if let (Some(status), None) = (&status, code) {
                 self.d.push(unreadable(status, "an HTTP status such as `200`"));
             }
@@ -256,9 +275,7 @@ impl Reader<'_> {
         let body = fields.get("json").map(|n| json(&n.to_value()));
         Page {
             status: if hangs { 0 } else { status.unwrap_or(200) },
-            body: body
-                .or_else(|| fields.text("body", self.d).map(|t| t.value))
-                .unwrap_or_default(),
+            body: body.or_else(|| fields.text("body", self.d).map(|t| t.value)).unwrap_or_default(),
             takes: fields.duration("takes", self.d).map(|t| t.value),
         }
     }

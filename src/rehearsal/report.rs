@@ -10,6 +10,9 @@ use crate::base::clock::friendly;
 use crate::base::sanitise::for_terminal;
 use crate::diagnostic::render;
 
+/// Characters of a line of a story.
+const WIDE: usize = 170;
+
 /// For people. Passed cases take a line each, failed ones are told in full.
 #[must_use]
 pub fn text(all: &[Tested], took: Duration, color: bool) -> String {
@@ -19,7 +22,11 @@ pub fn text(all: &[Tested], took: Duration, color: bool) -> String {
         let _ = writeln!(text, "{}", tested.file);
         for case in &tested.cases {
             let word = if case.broken.has_errors() { "FAILED" } else { "ok" };
-            let runs = if case.runs > 1 { format!("  ({} runs)", case.runs) } else { String::new() };
+            let runs = if case.runs > 1 {
+                format!("  ({} runs)", case.runs)
+            } else {
+                String::new()
+            };
             let _ = writeln!(text, "  {word:<7} {}{runs}", for_terminal(&case.name));
             if case.broken.has_errors() {
                 let _ = writeln!(text, "\n{}", render::render(&case.broken, &tested.sources, color));
@@ -48,7 +55,11 @@ pub fn text(all: &[Tested], took: Duration, color: bool) -> String {
 }
 
 fn indented(story: &str) -> String {
-    story.lines().map(|l| format!("  {l}\n")).collect()
+    let cut = |l: &str| match l.trim_end().char_indices().nth(WIDE) {
+        Some((end, _)) => format!("  {}…\n", &l[..end]),
+        None => format!("  {}\n", l.trim_end()),
+    };
+    story.lines().map(cut).collect()
 }
 
 fn numbers(all: &[Tested]) -> (usize, usize, usize) {
@@ -96,7 +107,11 @@ pub fn junit(all: &[Tested], took: Duration) -> String {
     let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let seconds = |span: Duration| format!("{:.3}", span.as_secs_f64());
     // Writing into a String cannot fail.
-    let _ = writeln!(text, "<testsuites tests=\"{cases}\" failures=\"{failed}\" time=\"{}\">", seconds(took));
+    let _ = writeln!(
+        text,
+        "<testsuites tests=\"{cases}\" failures=\"{failed}\" time=\"{}\">",
+        seconds(took)
+    );
     for tested in all {
         let broken = tested.cases.iter().filter(|c| c.broken.has_errors()).count();
         let _ = writeln!(

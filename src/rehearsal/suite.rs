@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::judge::judge;
-use super::life::{Life, Script, live};
+use super::life::{Life, Script, stage};
 use super::read::{self, Known};
 use super::sweep;
-use super::syntax::{Case, Suite, Sweep};
+use super::syntax::{Case, Suite};
 use crate::action::CATALOG;
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceId, Sources};
 use crate::lang;
@@ -80,7 +80,11 @@ pub fn test(script: (&str, &str), test: (&str, &str), stem: &str, filter: &str) 
     let cases = chosen.into_iter().map(|case| one(&script, &suite, case, &mut reached)).collect();
     let steps = runbook.all_steps();
     let real = steps.iter().filter(|s| !matches!(s.body, crate::model::runbook::Body::Loop(..)));
-    let unreached = real.map(|s| s.id.0.clone()).filter(|s| whole && !reached.contains(s)).collect();
+    // A step's own checks are part of it.
+    let unreached = real
+        .map(|s| s.id.0.clone())
+        .filter(|s| whole && !reached.contains(s) && !s.contains(".verify."))
+        .collect();
     Ok(Tested {
         file: test.0.to_owned(),
         runbook: runbook.name.clone(),
@@ -100,28 +104,32 @@ fn known(runbook: &Runbook) -> Known {
 
 fn one(script: &Script<'_>, suite: &Suite, case: &Case, reached: &mut BTreeSet<String>) -> TestedCase {
     let began = Instant::now();
-    let life = live(script, suite, case, &[], None);
+    let staged = stage(script, suite, case);
+    let life = staged.as_ref().map(|s| s.live(&[], None)).unwrap_or_else(|error| Life {
+        error: Some(error.clone()),
+        ..Life::default()
+    });
     let mut broken = judge(&life, &case.expect, case.name.span);
     let mut story = if broken.has_errors() { story(&life) } else { String::new() };
     reached.extend(steps_of(&life));
     let mut runs = 1;
     // A case that is wrong by itself says nothing when it is repeated.
     let sweeps = if broken.has_errors() { &[][..] } else { &case.sweep };
-    for sweep in sweeps {
+    for (sweep, staged) in sweeps.iter().flat_map(|sweep| Some((sweep, staged.as_ref().ok()?))) {
         let scenes = sweep::scenes(sweep.value, &life);
         runs += scenes.len();
-        let failed = sweep::play(script, suite, case, &life, &scenes);
+        let failed = sweep::play(staged, &life, &scenes);
         let total = failed.len();
-        for (number, (scene, why, other)) in failed.into_iter().enumerate() {
-            if number < SHOWN {
-                let message = format!("{}: {why}", scene.name);
-                broken.push(Diagnostic::error("RB0811", sweep.span, message));
-                story.push_str(&format!("--- {}\n{}", scene.name, self::story(&other)));
-            } else if number == SHOWN {
-                let kind = if sweep.value == Sweep::Failures { "failures" } else { "crashes" };
-                let message = format!("{} more of {} repetitions with {kind} break a promise", total - SHOWN, scenes.len());
-                broken.push(Diagnostic::error("RB0811", sweep.span, message));
+        for (number, (scene, why, other)) in failed.into_iter().take(SHOWN).enumerate() {
+            let mut d = Diagnostic::error("RB0811", sweep.span, format!("{}: {why}", scene.name));
+            if number + 1 == total.min(SHOWN) && total > SHOWN {
+                d = d.help(format!(
+                    "{total} of {} repetitions break a promise; these are the first",
+                    scenes.len()
+                ));
             }
+            broken.push(d);
+            story.push_str(&format!("--- {}\n{}", scene.name, self::story(&other)));
         }
     }
     TestedCase {
@@ -148,7 +156,10 @@ fn steps_of(life: &Life) -> BTreeSet<String> {
 /// What happened, for one who wonders why.
 fn story(life: &Life) -> String {
     if life.records.is_empty() {
-        return life.plan.as_ref().map_or_else(String::new, |p| report::plan::text(p, Style { color: false }));
+        return life
+            .plan
+            .as_ref()
+            .map_or_else(String::new, |p| report::plan::text(p, Style { color: false }));
     }
     report::timeline::text(&life.records, Style { color: false })
 }

@@ -6,8 +6,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::life::{Life, Script, UID, live};
-use super::syntax::{Case, Fault, Suite, Sweep, Trouble};
+use super::life::{Life, Staged, UID};
+use super::syntax::{Fault, Sweep, Trouble};
 use super::world::{Death, Deed};
 use crate::action::CATALOG;
 use crate::base::id::NodeId;
@@ -65,7 +65,13 @@ fn failures(plain: &Life) -> Vec<Scene> {
         Event::StepStarted { node, .. } => Some(node),
         _ => None,
     });
-    let is_probe = |id: &&NodeId| plain.plan.as_ref().and_then(|p| p.node(id)).is_some_and(|n| n.class == Class::Probe);
+    let is_probe = |id: &&NodeId| {
+        plain
+            .plan
+            .as_ref()
+            .and_then(|p| p.node(id))
+            .is_some_and(|n| n.class == Class::Probe)
+    };
     for node in probes.filter(is_probe) {
         let scene = Scene {
             name: format!("{node}: no answer"),
@@ -103,7 +109,7 @@ fn of(plain: &Life, sequence: u64) -> String {
 
 /// Lives all scenes, on all processors; gives those that break a promise, in order, with what they break.
 #[must_use]
-pub fn play(script: &Script<'_>, suite: &Suite, case: &Case, plain: &Life, scenes: &[Scene]) -> Vec<(Scene, String, Life)> {
+pub fn play(staged: &Staged<'_>, plain: &Life, scenes: &[Scene]) -> Vec<(Scene, String, Life)> {
     let (next, broken) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(scenes.len().max(1));
     std::thread::scope(|scope| {
@@ -112,7 +118,7 @@ pub fn play(script: &Script<'_>, suite: &Suite, case: &Case, plain: &Life, scene
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
                     let Some(scene) = scenes.get(number) else { return };
-                    let life = live(script, suite, case, &scene.faults, scene.death);
+                    let life = staged.live(&scene.faults, scene.death);
                     if let Some(why) = breaks(&life, plain) {
                         let mut broken = broken.lock().expect("no thread panics with this lock");
                         broken.push((number, scene.clone(), why, life));
@@ -143,7 +149,11 @@ pub fn breaks(life: &Life, plain: &Life) -> Option<String> {
 
 /// What is out at the end and was in at the beginning is named by an open obligation; so is every mark that is left.
 fn still_taken(life: &Life) -> Option<String> {
-    let named = |host: &str| life.obligations.iter().any(|o| o.member.as_ref().is_some_and(|m| m.as_str() == host));
+    let named = |host: &str| {
+        life.obligations
+            .iter()
+            .any(|o| o.member.as_ref().is_some_and(|m| m.as_str() == host))
+    };
     for (pool, before) in &life.before {
         let after = life.after.get(pool)?;
         for (was, is) in before.members.iter().zip(&after.members) {

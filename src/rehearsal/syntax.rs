@@ -287,7 +287,7 @@ pub struct Expect {
     /// By host and path: parts of its content that must, or must not be there.
     pub files: Vec<FilePromise>,
     /// By host: services and their state.
-    pub services: Vec<(Spanned<String>, Spanned<String>, Spanned<&'static str>)>,
+    pub services: Vec<(String, Spanned<String>, Spanned<&'static str>)>,
     /// How long the run may take.
     pub within: Option<Spanned<Duration>>,
 }
@@ -307,7 +307,7 @@ pub enum PoolPromise {
 #[derive(Clone, Debug)]
 pub struct FilePromise {
     /// On which host.
-    pub host: Spanned<String>,
+    pub host: String,
     /// Which file.
     pub path: Spanned<String>,
     /// It holds this.

@@ -60,7 +60,11 @@ impl Channels {
             attach: attach.clone(),
         };
         let terminal = vec![Channel::Terminal];
-        let channels = self.by_name.get(to).or_else(|| self.by_name.get(EVERYBODY_ELSE)).unwrap_or(&terminal);
+        let channels = self
+            .by_name
+            .get(to)
+            .or_else(|| self.by_name.get(EVERYBODY_ELSE))
+            .unwrap_or(&terminal);
         let mut receipts = Vec::new();
         for channel in channels {
             match self.deliver(deliveries(channel, &message)).await {

@@ -13,8 +13,8 @@ use crate::model::action::{Action, ActionKind, Arguments, BindError, Class, Cont
 use crate::model::types::Type;
 
 use bound::{Bound, Wanted};
-pub use status::SCRIPT;
 use init_system::Manager;
+pub use status::SCRIPT;
 
 /// How long the same main process must run before a service counts as up.
 const STABLE: Duration = Duration::from_secs(5);

@@ -125,7 +125,11 @@ fn file<'p>(inventory: &Inventory, pools: impl Iterator<Item = &'p Pool>, states
             let state = of(|m| m.state.map(Value::text));
             let mark = if state == Some(Value::text("absent")) { "# " } else { "" };
             let weight = of(|m| m.weight.map(Value::Int)).map_or_else(String::new, |w| format!(" weight {w}"));
-            let port = inventory.hosts.get(&member.host).and_then(|h| h.vars.get("http_port")?.as_int()).unwrap_or(80);
+            let port = inventory
+                .hosts
+                .get(&member.host)
+                .and_then(|h| h.vars.get("http_port")?.as_int())
+                .unwrap_or(80);
             let _ = writeln!(text, "  {mark}server {} {}:{port} check{weight}", member.server, member.address);
         }
         text.push('\n');
@@ -290,8 +294,7 @@ impl Balancer {
         let mut states = String::from(
             "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_time_since_last_change srv_check_state srv_fqdn srv_port\n",
         );
-        let mut stats =
-            String::from("# pxname,svname,scur,stot,status,check_status,check_code,check_rise,check_fall,check_health,algo,\n");
+        let mut stats = String::from("# pxname,svname,scur,stot,status,check_status,check_code,check_rise,check_fall,check_health,algo,\n");
         for (b, backend) in self.backends.iter().enumerate() {
             for (i, server) in backend.servers.iter().enumerate() {
                 let seen = server.seen(now, up(&backend.name, &server.name));
@@ -427,7 +430,10 @@ mod tests {
         assert_eq!((balancer.member("web", "a"), balancer.member("web", "b").1), (("drain", 1), 5));
         let sessions = |b: &mut Balancer, at| read_look(&b.show(Timestamp(at), &|_, _| true)).unwrap().servers[0].sessions;
         assert_eq!((sessions(&mut balancer, 12_000), sessions(&mut balancer, 13_000)), (2, 0));
-        assert_eq!(complaints(&balancer.command("set server web/z state drain", now)).unwrap(), "No such server.");
+        assert_eq!(
+            complaints(&balancer.command("set server web/z state drain", now)).unwrap(),
+            "No such server."
+        );
         balancer.reload("backend web\n  balance source\n  server a 10.0.0.1:80 check\n", 8, now);
         assert_eq!((balancer.member("web", "a").0, balancer.member("web", "b").0), ("ready", "absent"));
         assert_eq!(balancer.algorithm("web"), "source");

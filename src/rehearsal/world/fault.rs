@@ -51,7 +51,10 @@ struct Active {
 }
 
 /// The plot.
+#[derive(Clone, Default)]
 pub struct Plot {
+    /// Everything that was recorded, the run's creation aside.
+    pub records: Vec<Record>,
     faults: Vec<Fault>,
     struck: BTreeSet<usize>,
     meanwhile: Vec<Option<Meanwhile>>,
@@ -71,23 +74,18 @@ pub struct Plot {
 }
 
 impl Plot {
-    /// These faults, these changes meanwhile.
+    /// Nothing goes wrong; this changes meanwhile.
     #[must_use]
-    pub fn new(faults: Vec<Fault>, meanwhile: Vec<Meanwhile>) -> Plot {
+    pub fn new(meanwhile: Vec<Meanwhile>) -> Plot {
         Plot {
-            faults,
-            struck: BTreeSet::new(),
             meanwhile: meanwhile.into_iter().map(Some).collect(),
-            nodes: BTreeMap::new(),
-            names: BTreeMap::new(),
-            active: BTreeMap::new(),
-            mute_until: None,
-            mute_with: BTreeSet::new(),
-            death: None,
-            dead: false,
-            cancels: Vec::new(),
-            now: Timestamp(0),
+            ..Plot::default()
         }
+    }
+
+    /// This goes wrong, and there the controller dies.
+    pub fn destine(&mut self, faults: Vec<Fault>, death: Option<Death>) {
+        (self.faults, self.death) = (faults, death);
     }
 
     /// A controller begins, with this plan.
@@ -97,13 +95,12 @@ impl Plot {
         self.cancels.clear();
         if let Some(plan) = plan {
             self.nodes = plan.nodes.iter().map(|n| (n.id.clone(), n.clone())).collect();
-            self.names = plan.nodes.iter().map(|n| (crate::run::attempt::short_name(&n.id), n.id.clone())).collect();
+            self.names = plan
+                .nodes
+                .iter()
+                .map(|n| (crate::run::attempt::short_name(&n.id), n.id.clone()))
+                .collect();
         }
-    }
-
-    /// It dies there.
-    pub fn dies(&mut self, death: Option<Death>) {
-        self.death = death;
     }
 
     /// Whether nobody answers the controller, or on that host.
@@ -130,15 +127,27 @@ impl Plot {
             (None, _) => false,
         };
         let busy = |a: &Active| a.stage != Stage::Looks;
-        let all: Vec<&NodeId> = self.active.iter().filter(|(_, a)| busy(a)).map(|(id, _)| id).filter(touches).collect();
+        let all: Vec<&NodeId> = self
+            .active
+            .iter()
+            .filter(|(_, a)| busy(a))
+            .map(|(id, _)| id)
+            .filter(touches)
+            .collect();
         // Of several on one balancer, the one whose member the request names.
-        let named = |id: &&&NodeId| self.nodes.get(**id).is_some_and(|n| n.pool_effects.iter().any(|e| what.contains(e.member.as_str())));
+        let named = |id: &&&NodeId| {
+            self.nodes
+                .get(**id)
+                .is_some_and(|n| n.pool_effects.iter().any(|e| what.contains(e.member.as_str())))
+        };
         all.iter().find(named).or_else(|| all.first()).map(|id| (*id).clone())
     }
 
     /// What becomes of a changing operation of that step, and how long a lost host stays away.
     fn strikes(&mut self, id: &NodeId) -> (u32, bool, Option<(Trouble, Duration)>) {
-        let Some(active) = self.active.get_mut(id) else { return (0, false, None) };
+        let Some(active) = self.active.get_mut(id) else {
+            return (0, false, None);
+        };
         active.operations += 1;
         let (number, undo, attempt) = (active.operations, active.stage == Stage::Undoes, active.attempt);
         let fits = |f: &&Fault| {
@@ -165,6 +174,7 @@ impl Inner {
         }
         if kept {
             records.iter().for_each(|r| self.note(&r.event));
+            self.plot.records.extend_from_slice(records);
         }
         !self.plot.dead
     }
@@ -234,10 +244,14 @@ impl Inner {
     /// The controller dies with the intent on disk and nothing sent; once for each such fault.
     fn crashes(&mut self, id: &NodeId, attempt: u32, undo: bool) {
         let Some(node) = self.plot.nodes.get(id) else { return };
-        let fits = |f: &Fault| {
-            f.what == Trouble::Crash && f.undo == undo && means(&f.at.value, node) && f.attempt.is_none_or(|a| a == attempt)
-        };
-        let hit = self.plot.faults.iter().enumerate().find(|(i, f)| fits(f) && !self.plot.struck.contains(i));
+        let fits =
+            |f: &Fault| f.what == Trouble::Crash && f.undo == undo && means(&f.at.value, node) && f.attempt.is_none_or(|a| a == attempt);
+        let hit = self
+            .plot
+            .faults
+            .iter()
+            .enumerate()
+            .find(|(i, f)| fits(f) && !self.plot.struck.contains(i));
         if let Some(i) = hit.map(|(i, _)| i) {
             self.plot.struck.insert(i);
             self.plot.dead = true;

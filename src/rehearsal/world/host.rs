@@ -211,9 +211,12 @@ impl Host {
                 (service.pid, service.since) = (pid, now);
                 service.state = if service.start == "fails" { "failed" } else { "started" };
                 if service.start == "fails" {
-                    return Err(format!("Job for {name}.service failed because the control process exited with error code."));
+                    return Err(format!(
+                        "Job for {name}.service failed because the control process exited with error code."
+                    ));
                 }
-                service.after_start.clone()
+                // What dies over and over never gets as far as to serve.
+                service.after_start.clone().filter(|_| service.start != "flaps")
             }
             "reload" if service.state == "started" => service.after_reload.clone(),
             "reload" => return Err(format!("{name}.service is not active, cannot reload.")),

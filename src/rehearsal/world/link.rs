@@ -14,9 +14,9 @@ use crate::base::id::HostName;
 use crate::base::quote;
 use crate::rehearsal::syntax::{FileState, Trouble};
 use crate::transport::{
-    Attached, AttemptId, BoxFuture, BoxStream, Captured, Certainty, ConnectError, ConnectErrorKind, Destination, EndReason, Exec, FileError,
-    Host, HostSpec, KillReport, LinkError, Outcome, Output, OutputSink, Program, Put, PutOutcome, RemoteFile, Run, RunAs, SocketError,
-    SocketErrorKind, StartError, StartErrorKind, TcpError, Transport,
+    Attached, AttemptId, BoxFuture, BoxStream, Captured, Certainty, ConnectError, ConnectErrorKind, Destination, EndReason, Exec,
+    FileError, Host, HostSpec, KillReport, LinkError, Outcome, Output, OutputSink, Program, Put, PutOutcome, RemoteFile, Run, RunAs,
+    SocketError, SocketErrorKind, StartError, StartErrorKind, TcpError, Transport,
 };
 
 impl Transport for World {
@@ -234,7 +234,9 @@ impl Hands {
             let mut inner = self.world.lock();
             let before = inner.host_mut(self.host.as_ref()).files.get(&path).cloned();
             let have = before.as_ref().map_or_else(|| String::from("absent"), |f| sha256(&f.content));
-            let same = before.as_ref().is_some_and(|f| f.content == content && request.mode.is_none_or(|m| m == f.mode));
+            let same = before
+                .as_ref()
+                .is_some_and(|f| f.content == content && request.mode.is_none_or(|m| m == f.mode));
             if same {
                 Some(PutOutcome::Unchanged)
             } else if request.expect_sha256.as_ref().is_some_and(|e| *e != have) {
@@ -457,10 +459,13 @@ impl Host for Hands {
     fn open_tcp<'a>(&'a self, address: &'a str, port: u16, _timeout: Duration) -> BoxFuture<'a, Result<BoxStream, TcpError>> {
         Box::pin(async move {
             self.reach().await.map_err(TcpError::Link)?;
-            self.world.dial_from(self.host.as_ref(), address, port).await.map_err(|e| match e.kind() {
-                std::io::ErrorKind::ConnectionRefused => TcpError::Refused,
-                _ => TcpError::Timeout,
-            })
+            self.world
+                .dial_from(self.host.as_ref(), address, port)
+                .await
+                .map_err(|e| match e.kind() {
+                    std::io::ErrorKind::ConnectionRefused => TcpError::Refused,
+                    _ => TcpError::Timeout,
+                })
         })
     }
 

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::id::{HostName, NodeId};
+use crate::model::event::Record;
 use crate::model::inventory::{Inventory, Pool};
 use crate::model::plan::Plan;
 use crate::rehearsal::syntax::{Fault, Meanwhile, Page, State};
@@ -88,8 +89,9 @@ pub struct World {
 }
 
 /// The world itself.
+#[derive(Clone)]
 pub struct Inner {
-    clock: Box<dyn Clock>,
+    clock: Arc<dyn Clock>,
     inventory: Arc<Inventory>,
     hosts: BTreeMap<HostName, Host>,
     controller: Host,
@@ -144,9 +146,9 @@ impl PoolNow {
 impl World {
     /// A fleet that stands as the states say, one over the other.
     #[must_use]
-    pub fn new(inventory: &Inventory, states: &[&State], faults: &[Fault], meanwhile: &[Meanwhile]) -> World {
+    pub fn new(inventory: &Inventory, states: &[&State], meanwhile: &[Meanwhile]) -> World {
         let mut inner = Inner {
-            clock: Box::new(crate::base::clock::ManualClock::at(BEGINNING)),
+            clock: Arc::new(crate::base::clock::ManualClock::at(BEGINNING)),
             inventory: Arc::new(inventory.clone()),
             hosts: inventory
                 .hosts
@@ -157,7 +159,7 @@ impl World {
             balancers: Vec::new(),
             http: BTreeMap::new(),
             members_up: BTreeMap::new(),
-            plot: Plot::new(faults.to_vec(), meanwhile.to_vec()),
+            plot: Plot::new(meanwhile.to_vec()),
             deeds: Vec::new(),
             breaches: Vec::new(),
             lowest: BTreeMap::new(),
@@ -177,6 +179,16 @@ impl World {
         }
     }
 
+    /// Another world that stands as this one, with a fate of its own.
+    #[must_use]
+    pub fn fork(&self, faults: Vec<Fault>, death: Option<Death>) -> World {
+        let mut inner = self.lock().clone();
+        inner.plot.destine(faults, death);
+        World {
+            inner: Arc::new(Mutex::new(inner)),
+        }
+    }
+
     /// The world, while nobody else has it.
     pub fn lock(&self) -> MutexGuard<'_, Inner> {
         // A panic elsewhere has been reported as the end of its attempt; the world is looked at all the same.
@@ -186,7 +198,7 @@ impl World {
     /// A new controller begins: at this time, with this plan once there is one.
     pub fn begin(&self, clock: impl Clock + 'static, plan: Option<&Plan>) {
         let mut inner = self.lock();
-        inner.clock = Box::new(clock);
+        inner.clock = Arc::new(clock);
         inner.plot.begin(plan);
     }
 }
@@ -198,9 +210,10 @@ impl Inner {
         self.clock.now()
     }
 
-    /// The controller dies there.
-    pub fn plot_dies(&mut self, death: Option<Death>) {
-        self.plot.dies(death);
+    /// What has been recorded.
+    #[must_use]
+    pub fn records(&self) -> &[Record] {
+        &self.plot.records
     }
 
     /// Whether the controller has died.
@@ -258,7 +271,9 @@ impl Inner {
     fn pools(&mut self, state: &State) {
         let now = self.now();
         for (name, new) in &state.pools {
-            let Some(pool) = self.inventory.pools.get(name.as_str()).cloned() else { continue };
+            let Some(pool) = self.inventory.pools.get(name.as_str()).cloned() else {
+                continue;
+            };
             for (host, member) in &new.members {
                 let Some(listed) = pool.member(host) else { continue };
                 if let Some(up) = member.up {

@@ -82,11 +82,14 @@ impl Inner {
         reply.unwrap_or_else(|| {
             let place = host.map_or("the controller", HostName::as_str);
             let short = match words.as_slice() {
-                ["sh", "-c", script, _, rest @ ..] => format!("sh -c '{}' … {}", crate::base::sanitise::one_line(script, 60), rest.join(" ")),
+                ["sh", "-c", script, _, rest @ ..] => {
+                    format!("sh -c '{}' … {}", crate::base::sanitise::one_line(script, 60), rest.join(" "))
+                }
                 _ => crate::base::sanitise::one_line(&shown, 160),
             };
-            self.unanswered
-                .insert(format!("`{short}` on {place}; add to its state `commands: [{{ run: \"…\", exit: 0 }}]`"));
+            self.unanswered.insert(format!(
+                "`{short}` on {place}; add to its state `commands: [{{ run: \"…\", exit: 0 }}]`"
+            ));
             Reply::ended(127, "the test gives this program no answer")
         })
     }
@@ -125,7 +128,10 @@ impl Inner {
         if matches!(verb, "stop" | "restart") && !self.balancers.iter().any(|b| b.host == *host && b.service == name) {
             self.disturb(host, &format!("{verb} of {name} on {host}"));
         }
-        let refuses = self.balancers.iter().any(|b| b.host == *host && b.service == name && b.refuses_files);
+        let refuses = self
+            .balancers
+            .iter()
+            .any(|b| b.host == *host && b.service == name && b.refuses_files);
         let Some(state) = self.hosts.get_mut(host) else {
             return Reply::ended(1, "no such host");
         };
@@ -199,7 +205,10 @@ fn status(host: &mut Host, name: &str, manager: &str, now: Timestamp) -> Reply {
     let enabled = if service.enabled { "yes" } else { "no" };
     let mut text = match manager {
         "sysv" => format!("manager=sysv\nstatus={}\nenabled={enabled}\n", if running { 0 } else { 3 }),
-        "runit" if running => format!("manager=runit\nsv=run: /etc/service/{name}: (pid {}) 9s\nenabled={enabled}\n", service.pid),
+        "runit" if running => format!(
+            "manager=runit\nsv=run: /etc/service/{name}: (pid {}) 9s\nenabled={enabled}\n",
+            service.pid
+        ),
         "runit" => format!("manager=runit\nsv=down: /etc/service/{name}: 9s\nenabled={enabled}\n"),
         _ => {
             let active = match service.state {
@@ -250,7 +259,10 @@ fn facts_of(host: &Host, source: &str, name: &str, parts: &[&str]) -> String {
         );
     }
     if source == "cgroup" {
-        let _ = write!(text, "@@ memory.max\n{total}\n@@ memory.current\n{used}\n@@ memory.stat\ninactive_file 0\n");
+        let _ = write!(
+            text,
+            "@@ memory.max\n{total}\n@@ memory.current\n{used}\n@@ memory.stat\ninactive_file 0\n"
+        );
     }
     if source == "service" {
         let pid = host.services.get(name).filter(|s| s.state == "started").map_or(0, |s| s.pid);
@@ -272,7 +284,13 @@ fn facts_of(host: &Host, source: &str, name: &str, parts: &[&str]) -> String {
                 let mut rows = String::from("Filesystem 1024-blocks Used Available Capacity Mounted on\n");
                 for (mount, (size, used)) in &host.disks {
                     let percent = (used * 100).div_ceil((*size).max(1));
-                    let _ = writeln!(rows, "/dev/sda1 {} {} {} {percent}% {mount}", kib(*size), kib(*used), kib(size - used));
+                    let _ = writeln!(
+                        rows,
+                        "/dev/sda1 {} {} {} {percent}% {mount}",
+                        kib(*size),
+                        kib(*used),
+                        kib(size - used)
+                    );
                 }
                 write!(text, "@@ disk\n{rows}")
             }

@@ -164,7 +164,10 @@ mod tests {
             until_ms: 65_000,
             fence: 0,
         };
-        let other = PoolRecord { run: "u2".into(), ..mine.clone() };
+        let other = PoolRecord {
+            run: "u2".into(),
+            ..mine.clone()
+        };
         let mut ask = |script: String, at: i64| {
             let (_, text) = answer(&mut host, &script, Timestamp(at)).unwrap();
             parse_answer(&text).unwrap()
@@ -172,11 +175,20 @@ mod tests {
         let Answer::Done(lease) = ask(take_script("web", &mine, now.0), 5_000) else {
             panic!("taken")
         };
-        assert_eq!((lease.fence, lease.until_ms, lease.owner.as_str()), (1, 65_000, "mira's \"laptop\""));
+        assert_eq!(
+            (lease.fence, lease.until_ms, lease.owner.as_str()),
+            (1, 65_000, "mira's \"laptop\"")
+        );
         assert!(matches!(ask(take_script("web", &other, now.0), 6_000), Answer::Held(r) if r.run == "u1"));
         assert!(matches!(ask(renew_script("web", &lease, now.0), 30_000), Answer::Done(r) if r.until_ms == 90_000));
-        assert!(matches!(ask(mark_taken_script("web", "web-01", &lease, now.0, false), 31_000), Answer::Done(_)));
-        assert!(matches!(ask(mark_taken_script("web", "web-01", &other, now.0, false), 31_000), Answer::Held(_)));
+        assert!(matches!(
+            ask(mark_taken_script("web", "web-01", &lease, now.0, false), 31_000),
+            Answer::Done(_)
+        ));
+        assert!(matches!(
+            ask(mark_taken_script("web", "web-01", &other, now.0, false), 31_000),
+            Answer::Held(_)
+        ));
         assert!(matches!(ask(clear_taken_script("web", "web-01", "u2"), 32_000), Answer::Held(_)));
         assert!(matches!(ask(take_script("web", &other, now.0), 91_000), Answer::Done(r) if r.fence == 2));
         assert!(matches!(ask(renew_script("web", &lease, now.0), 92_000), Answer::Lost));
@@ -184,7 +196,10 @@ mod tests {
         let (_, text) = answer(&mut host, &read_script("web"), now).unwrap();
         let records = parse_records(&text).unwrap();
         assert_eq!((records.lease, records.taken.len()), (None, 1));
-        assert!(matches!(answer(&mut host, &clear_taken_script("web", "web-01", "u1"), now), Some((0, _))));
+        assert!(matches!(
+            answer(&mut host, &clear_taken_script("web", "web-01", "u1"), now),
+            Some((0, _))
+        ));
         assert_eq!(answer(&mut host, "echo hello", now), None);
     }
 }

@@ -19,7 +19,9 @@ const REQUEST: usize = 1024 * 1024;
 /// A health address with its placeholders filled in for a host.
 #[must_use]
 pub fn fill(pattern: &str, host: &Listed) -> String {
-    let mut text = pattern.replace("{{address}}", host.address()).replace("{{name}}", host.name.as_str());
+    let mut text = pattern
+        .replace("{{address}}", host.address())
+        .replace("{{name}}", host.name.as_str());
     for (name, value) in &host.vars {
         text = text.replace(&format!("{{{{vars.{name}}}}}"), &value.to_string());
     }
@@ -154,11 +156,18 @@ impl Inner {
         if PEOPLE.contains(&format!("//{address}/")) {
             return Some(Peer::People);
         }
-        let host = self.inventory.hosts.values().find(|h| h.address() == address || h.name.as_str() == address);
+        let host = self
+            .inventory
+            .hosts
+            .values()
+            .find(|h| h.address() == address || h.name.as_str() == address);
         if let Some(host) = host {
             return Some(Peer::Host(host.name.clone()));
         }
-        let mut urls = self.http.keys().map(|url| url.split_once("://").map_or(url.as_str(), |(_, rest)| rest));
+        let mut urls = self
+            .http
+            .keys()
+            .map(|url| url.split_once("://").map_or(url.as_str(), |(_, rest)| rest));
         urls.any(|url| url.split([':', '/']).next() == Some(address)).then_some(Peer::World)
     }
 
