@@ -52,6 +52,14 @@ fn state(run: &RunSummary, now: Timestamp) -> (String, Tint) {
     if let RunState::Finished { outcome } = run.state {
         return describe::outcome(outcome, run.open_obligations as usize);
     }
+    let waits = run.state == RunState::WaitingApproval;
+    if let (true, true, Some(gate)) = (run.is_interrupted(now), waits, &run.waiting_for) {
+        // Left on purpose or not: somebody's answer comes first.
+        return (
+            format!("WAITING for {}, then resume {}", name(gate), describe::bare(run.id)),
+            Tint::Notice,
+        );
+    }
     if run.is_interrupted(now) {
         return (format!("INTERRUPTED, resume {}", describe::bare(run.id)), Tint::Bad);
     }
@@ -170,7 +178,7 @@ mod tests {
         let shown = text(&[abandoned, waiting, stuck, done], at(341_000), Style::PLAIN);
         assert_eq!(started(at(0), at(90_000_000)), "2026-11-21");
         let expected = r"RUN  RUNBOOK         STATE                        HOSTS                  STEP         STARTED               TOOK   BY
-#4   recover-master  INTERRUPTED, resume 4          1 changed 1 untouched  verify.1     03:14:07 (5m41s ago)  5m41s  mira
+#4   recover-master  INTERRUPTED, resume 4        1 changed 1 untouched  verify.1     03:14:07 (5m41s ago)  5m41s  mira
 #3   recover-master  WAITING for approve_restart  1 changed 1 untouched  verify.1     03:14:07 (5m41s ago)  5m41s  mira
 #2   recover-master  STUCK, 1 to do               1 changed 1 failed     free_memory  03:14:07 (5m41s ago)  41s    mira
 #1   recover-master  DONE                         1 changed 1 untouched  verify.1     03:14:07 (5m41s ago)  41s    mira
