@@ -324,9 +324,24 @@ fn leave(node: &Node, d: &mut Diagnostics) -> Option<Leave> {
     })
 }
 
+/// The way back is walked without people and branches; what cannot be done there is refused, not passed over.
+fn only_actions(step: &Step, d: &mut Diagnostics) {
+    let what = match &step.body {
+        Body::Action { .. } | Body::Broken => return,
+        Body::Loop { .. } => "for_each",
+        Body::Approve(_) => "approve",
+        Body::Manual(_) => "manual",
+        Body::Decide(_) => "decide",
+    };
+    let message = format!("`{what}` in `undo` is not supported yet");
+    d.push(Diagnostic::error("RB0111", step.id.span, message).label("the steps of `undo` are actions"));
+}
+
 fn undo(node: &Node, depth: usize, d: &mut Diagnostics) -> Option<Spanned<Undo>> {
     if let NodeKind::List(_) = &node.kind {
-        return Some(Spanned::new(Undo::Steps(steps(Some(node), depth, d)), node.span));
+        let steps = steps(Some(node), depth, d);
+        steps.iter().for_each(|step| only_actions(step, d));
+        return Some(Spanned::new(Undo::Steps(steps), node.span));
     }
     let word = choice(word(node, d)?, &["auto", "keep", "none"], d)?;
     let rule = match word.value {

@@ -180,6 +180,14 @@ fn undone(story: &Story<'_>) -> Vec<String> {
 fn not_undone(story: &Story<'_>) -> Vec<String> {
     let mut pairs = Vec::new();
     for (id, node) in &story.nodes {
+        let task = story.plan().node(id).is_some_and(crate::model::plan::Node::is_task);
+        let handed_over = story.obligations.values().any(|o| &o.taker == *id);
+        if task && !handed_over && matches!(node.end, NodeEnd::Succeeded { .. }) {
+            pairs.push((
+                where_it_was(story, id),
+                String::from("done by hand, and only a person can take it back"),
+            ));
+        }
         let Some((_, undo)) = node.intended else { continue };
         // A debt, open or closed, is told elsewhere.
         let owed = story.obligations.values().any(|o| &o.taker == *id);
@@ -298,5 +306,21 @@ NEXT           runbook logs 3 --failed
                runbook show 3
 ";
         assert_eq!(s, expected);
+    }
+    #[test]
+    fn what_people_have_done_is_not_passed_over_in_silence() {
+        let mut records = sample::stuck();
+        if let crate::model::event::Event::RunCreated(created) = &mut records[0].event {
+            created.plan.nodes.push(crate::model::plan::Node {
+                action: String::from("manual"),
+                ..sample::node("swap_disk", crate::model::plan::Section::Steps, None)
+            });
+        }
+        records[3].event = sample::succeeded("swap_disk", false, "done by noor");
+        let shown = shown(&records);
+        assert!(
+            shown.contains("NOT UNDONE     swap_disk               done by hand, and only a person can take it back\n"),
+            "{shown}"
+        );
     }
 }
