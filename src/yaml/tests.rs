@@ -330,3 +330,18 @@ const PIECES: &[&str] = &[
     "*x", "!t ", "\t", "\r\n", "\u{feff}", "---\n", "...\n", "? ", "<<: ", "%", "{{x}}", "\\", "\u{0}", "\u{85}", "\u{2028}", "𝄞", "5",
     "~", "@", "`", "  ",
 ];
+
+#[test]
+fn a_quoted_text_ends_with_its_quote_and_an_empty_block_with_its_mark() {
+    let text = "a: \"x \\\" y\"   # one\nb: 'it''s'  # two\nc: |\nd: >\n  z\n";
+    let mut sources = crate::diagnostic::Sources::new();
+    let id = sources.add("t.yaml", text);
+    let (node, problems) = crate::yaml::read(&sources, id);
+    assert!(problems.is_empty());
+    let node = node.unwrap();
+    let written = |key: &str| {
+        let span = node.get(key).unwrap().span;
+        &text[span.start as usize..span.end as usize]
+    };
+    assert_eq!(["a", "b", "c", "d"].map(written), ["\"x \\\" y\"", "'it''s'", "|", ">\n  z"]);
+}
