@@ -80,6 +80,8 @@ pub enum Command {
         #[arg(short, long, default_value = "text")]
         output: Format,
     },
+    /// Bring runbooks and inventories into the canonical layout; changes nothing of what they say
+    Fmt(super::fmt::FmtArguments),
     /// Preview: what would be done, on which hosts, and what that means for the pools
     Plan(PlanArguments),
     /// Do it: plan, confirm, run

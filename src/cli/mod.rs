@@ -8,6 +8,8 @@ pub mod demo;
 pub mod doctor;
 pub mod exit;
 pub mod explain;
+pub mod files;
+pub mod fmt;
 pub mod graph;
 pub mod inventory;
 pub mod obligations;
@@ -78,6 +80,7 @@ fn dispatch(arguments: Arguments, quiet: bool) -> Result<Exit, CliError> {
             return Ok(Exit::Done);
         }
         Command::Explain { topic, name } => return explain::run(&topic, name.as_deref()),
+        Command::Fmt(arguments) => return fmt::run(&arguments, Colors::new(global.color)),
         Command::Demo(arguments) => return demo::run(&arguments, Colors::new(global.color)),
         _ => {}
     }
@@ -107,7 +110,9 @@ fn with_context(context: &Context, command: Command) -> Result<Exit, CliError> {
         Command::Inventory { command } => inventory::run(context, command),
         Command::Graph { runbook, params, output } => graph::run(context, &runbook, &params, output),
         Command::Doctor { output } => doctor::run(context, output),
-        Command::Lab(_) | Command::Completions { .. } | Command::Schema | Command::Explain { .. } | Command::Demo(_) => Ok(Exit::Done),
+        Command::Lab(_) | Command::Completions { .. } | Command::Schema | Command::Explain { .. } | Command::Fmt(_) | Command::Demo(_) => {
+            Ok(Exit::Done)
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod convert;
 pub mod expression;
+pub mod format;
 pub mod template;
 pub mod types;
 
