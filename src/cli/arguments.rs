@@ -152,16 +152,8 @@ pub enum Command {
         #[command(subcommand)]
         command: InventoryCommand,
     },
-    /// The runbook's graph
-    Graph {
-        /// Runbook
-        runbook: PathBuf,
-        /// Set a parameter
-        #[arg(short, long = "param", value_name = "NAME=VALUE")]
-        params: Vec<String>,
-        #[arg(short, long, default_value = "dot")]
-        output: GraphFormat,
-    },
+    /// Draw a runbook: its steps, what each waits for, loops, gates and what is owed
+    Graph(GraphArguments),
     /// Explain an error code, an action, or `exit-codes`
     Explain {
         /// RB0102, action, exit-codes
@@ -302,9 +294,26 @@ pub enum InventoryCommand {
     },
 }
 
+/// What is drawn.
+#[derive(Clone, Debug, Args)]
+pub struct GraphArguments {
+    /// Runbook: a file, `-`, or a name in runbooks/
+    pub runbook: PathBuf,
+    /// Draw the plan: every step on every host, in every turn; made offline
+    #[arg(long)]
+    pub plan: bool,
+    /// Set a parameter of the plan
+    #[arg(short, long = "param", value_name = "NAME=VALUE")]
+    pub params: Vec<String>,
+    #[arg(short, long, default_value = "dot")]
+    pub output: GraphFormat,
+}
+
 /// Graph languages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum GraphFormat {
+    /// A picture, for light and dark pages
+    Svg,
     /// Graphviz
     Dot,
     /// Mermaid

@@ -108,7 +108,7 @@ fn with_context(context: &Context, command: Command) -> Result<Exit, CliError> {
         Command::Status { pool, output } => status::run(context, pool.as_deref(), output),
         Command::Obligations { command, output } => obligations::run(context, command, output),
         Command::Inventory { command } => inventory::run(context, command),
-        Command::Graph { runbook, params, output } => graph::run(context, &runbook, &params, output),
+        Command::Graph(arguments) => graph::run(context, &arguments),
         Command::Doctor { output } => doctor::run(context, output),
         Command::Lab(_) | Command::Completions { .. } | Command::Schema | Command::Explain { .. } | Command::Fmt(_) | Command::Demo(_) => {
             Ok(Exit::Done)
