@@ -3,6 +3,7 @@
 
 mod layout;
 mod svg;
+mod thin;
 mod words;
 
 use std::collections::BTreeMap;

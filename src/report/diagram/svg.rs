@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::layout::{self, Edge, Item};
-use super::{Graph, Members};
+use super::{Graph, Members, thin};
 use crate::base::sanitise::one_line;
 
 /// Around the drawing.
@@ -178,17 +178,16 @@ fn arrange(graph: &Graph, members: &Members, edges: &Edges, inside: Option<usize
 /// hundred hosts after a step on a hundred hosts are two hundred lines, not ten thousand.
 fn bundled(edges: &BTreeSet<(Thing, Thing, bool)>, things: &mut Vec<Thing>, items: &mut Vec<Item>) -> Vec<(usize, usize, bool)> {
     let number: BTreeMap<Thing, usize> = things.iter().enumerate().map(|(i, t)| (*t, i)).collect();
+    let ends = |owed: bool| {
+        let some = edges.iter().filter(move |e| e.2 == owed);
+        some.filter_map(|(from, to, _)| Some((*number.get(from)?, *number.get(to)?)))
+            .collect::<Vec<_>>()
+    };
+    let mut lines: Vec<(usize, usize, bool)> = ends(true).into_iter().map(|(from, to)| (from, to, true)).collect();
+    let waits = ends(false);
     let mut into: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    let mut lines = Vec::new();
-    for (from, to, owed) in edges {
-        let (Some(from), Some(to)) = (number.get(from), number.get(to)) else {
-            continue;
-        };
-        if *owed {
-            lines.push((*from, *to, true));
-        } else {
-            into.entry(*to).or_default().push(*from);
-        }
+    for ((from, to), _) in waits.iter().zip(thin::needed(things.len(), &waits)).filter(|(_, needed)| *needed) {
+        into.entry(*to).or_default().push(*from);
     }
     let mut alike: BTreeMap<Vec<usize>, Vec<usize>> = BTreeMap::new();
     for (to, from) in into {
