@@ -161,8 +161,12 @@ pub enum Command {
         /// The action's name
         name: Option<String>,
     },
-    /// Print the JSON Schema of runbooks (draft-07)
-    Schema,
+    /// Print a JSON Schema (draft-07), for editors
+    Schema {
+        /// Of what
+        #[arg(default_value = "runbook")]
+        of: SchemaOf,
+    },
     /// Check this machine: ssh, journal, configuration, and every host of the inventory
     Doctor {
         #[arg(short, long, default_value = "text")]
@@ -224,6 +228,15 @@ pub struct ApplyArguments {
     /// Why; goes into the record
     #[arg(long)]
     pub reason: Option<String>,
+}
+
+/// Texts with a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// Runbooks
+    Runbook,
+    /// Inventories
+    Inventory,
 }
 
 /// Gates before a run.

@@ -26,7 +26,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, SchemaOf};
 use context::Context;
 use exit::{CliError, Exit};
 use output::{Colors, err, out};
@@ -50,7 +50,7 @@ pub fn run() -> ExitCode {
     log(arguments.global.verbose, colors);
     let quiet = matches!(
         arguments.command,
-        Command::Lab(_) | Command::Completions { .. } | Command::Explain { .. } | Command::Schema
+        Command::Lab(_) | Command::Completions { .. } | Command::Explain { .. } | Command::Schema { .. }
     );
     let result = dispatch(arguments, quiet);
     match result {
@@ -75,8 +75,11 @@ fn dispatch(arguments: Arguments, quiet: bool) -> Result<Exit, CliError> {
             out(&String::from_utf8_lossy(&script));
             return Ok(Exit::Done);
         }
-        Command::Schema => {
-            output::json(&crate::lang::schema(&crate::action::CATALOG));
+        Command::Schema { of } => {
+            output::json(&match of {
+                SchemaOf::Runbook => crate::lang::schema(&crate::action::CATALOG),
+                SchemaOf::Inventory => crate::inventory::schema(),
+            });
             return Ok(Exit::Done);
         }
         Command::Explain { topic, name } => return explain::run(&topic, name.as_deref()),
@@ -110,9 +113,12 @@ fn with_context(context: &Context, command: Command) -> Result<Exit, CliError> {
         Command::Inventory { command } => inventory::run(context, command),
         Command::Graph(arguments) => graph::run(context, &arguments),
         Command::Doctor { output } => doctor::run(context, output),
-        Command::Lab(_) | Command::Completions { .. } | Command::Schema | Command::Explain { .. } | Command::Fmt(_) | Command::Demo(_) => {
-            Ok(Exit::Done)
-        }
+        Command::Lab(_)
+        | Command::Completions { .. }
+        | Command::Schema { .. }
+        | Command::Explain { .. }
+        | Command::Fmt(_)
+        | Command::Demo(_) => Ok(Exit::Done),
     }
 }
 

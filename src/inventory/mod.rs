@@ -8,10 +8,13 @@ mod foreign;
 mod membership;
 mod names;
 mod pools;
+mod schema;
 mod settings;
 
 #[cfg(test)]
 mod tests;
+
+pub use schema::schema;
 
 use std::collections::{BTreeMap, BTreeSet};
 
