@@ -72,14 +72,14 @@ pub enum Format {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Check runbooks and the inventory; touches no host
-    Validate {
-        /// Runbooks: files, or names in runbooks/
-        #[arg(required = true)]
-        runbooks: Vec<PathBuf>,
-        #[arg(short, long, default_value = "text")]
-        output: Format,
+    /// Make a first runbook, an inventory and a configuration; asks nothing, overwrites nothing
+    Init {
+        /// Where
+        #[arg(default_value = ".")]
+        folder: PathBuf,
     },
+    /// Check runbooks, inventories and configurations; touches no host
+    Validate(super::validate::ValidateArguments),
     /// Bring runbooks and inventories into the canonical layout; changes nothing of what they say
     Fmt(super::fmt::FmtArguments),
     /// Preview: what would be done, on which hosts, and what that means for the pools
@@ -154,11 +154,11 @@ pub enum Command {
     },
     /// Draw a runbook: its steps, what each waits for, loops, gates and what is owed
     Graph(GraphArguments),
-    /// Explain an error code, an action, or `exit-codes`
+    /// Explain a code, an action, the language; without a topic, list the codes
     Explain {
-        /// RB0102, action, exit-codes
-        topic: String,
-        /// The action's name
+        /// RB0102, action [NAME], language [KEY], expression, text, pattern, exit-codes
+        topic: Option<String>,
+        /// The action's or the key's name
         name: Option<String>,
     },
     /// Print a JSON Schema (draft-07), for editors

@@ -11,6 +11,7 @@ pub mod explain;
 pub mod files;
 pub mod fmt;
 pub mod graph;
+pub mod init;
 pub mod inventory;
 pub mod obligations;
 pub mod output;
@@ -82,7 +83,9 @@ fn dispatch(arguments: Arguments, quiet: bool) -> Result<Exit, CliError> {
             });
             return Ok(Exit::Done);
         }
-        Command::Explain { topic, name } => return explain::run(&topic, name.as_deref()),
+        Command::Explain { topic, name } => return explain::run(topic.as_deref(), name.as_deref()),
+        Command::Validate(arguments) => return validate::run(&arguments, Colors::new(global.color)),
+        Command::Init { folder } => return init::run(&folder),
         Command::Fmt(arguments) => return fmt::run(&arguments, Colors::new(global.color)),
         Command::Demo(arguments) => return demo::run(&arguments, Colors::new(global.color)),
         _ => {}
@@ -97,7 +100,6 @@ fn dispatch(arguments: Arguments, quiet: bool) -> Result<Exit, CliError> {
 
 fn with_context(context: &Context, command: Command) -> Result<Exit, CliError> {
     match command {
-        Command::Validate { runbooks, output } => validate::run(context, &runbooks, output),
         Command::Plan(arguments) => plan::run(context, &arguments),
         Command::Apply(arguments) if arguments.dry_run => plan::run(context, &arguments.plan),
         Command::Apply(arguments) => apply::run(context, &arguments),
@@ -118,6 +120,8 @@ fn with_context(context: &Context, command: Command) -> Result<Exit, CliError> {
         | Command::Schema { .. }
         | Command::Explain { .. }
         | Command::Fmt(_)
+        | Command::Init { .. }
+        | Command::Validate(_)
         | Command::Demo(_) => Ok(Exit::Done),
     }
 }

@@ -7,6 +7,7 @@
 pub mod convert;
 pub mod expression;
 pub mod format;
+pub mod reference;
 pub mod template;
 pub mod types;
 

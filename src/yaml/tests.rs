@@ -304,7 +304,7 @@ fn bytes_that_are_not_utf8_name_their_line() {
 #[test]
 fn pages_are_true() {
     // too large, too many, not UTF-8, invisible: nothing that can be shown
-    examples::check("RB00", &["RB0008", "RB0009", "RB0015", "RB0016"], fields::tests::read_host);
+    examples::check("RB00", fields::tests::read_host);
 }
 
 proptest! {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod approvals;
+mod authors;
 mod bad_input;
 mod controllers;
 mod crash;
@@ -11,6 +12,7 @@ mod fix_config;
 mod floors;
 mod haproxy;
 mod lab;
+mod pages;
 mod pool_record;
 mod readme;
 mod rebalance;
