@@ -79,6 +79,9 @@ impl Report {
         } else {
             path.display().to_string()
         };
+        if self.files.iter().any(|file| file.name == name) {
+            return Ok(());
+        }
         let mut bytes = Vec::new();
         if stdin {
             std::io::stdin().lock().read_to_end(&mut bytes)?;
@@ -107,7 +110,7 @@ impl Report {
                 let stem = path.file_stem().filter(|_| !stdin).map(|s| s.to_string_lossy().into_owned());
                 let (runbook, found) = lang::compile(&self.sources, id, stem.as_deref(), &CATALOG);
                 self.found.extend(found);
-                size = runbook.map_or_else(String::new, |r| format!(", {} steps", r.all_steps().len()));
+                size = runbook.map_or_else(String::new, |r| steps(r.all_steps().len()));
             }
         }
         self.files.push(Checked { id, name, kind, size });
@@ -157,6 +160,10 @@ impl Report {
             "diagnostics": render::to_json(&elsewhere, &self.sources)["diagnostics"],
         })
     }
+}
+
+fn steps(number: usize) -> String {
+    format!(", {number} step{}", if number == 1 { "" } else { "s" })
 }
 
 /// What a file is: by its name a configuration, by its keys an inventory, else a runbook.
