@@ -69,6 +69,28 @@ pub enum Format {
     Github,
 }
 
+/// Shapes of what `test` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TestFormat {
+    /// For people
+    Text,
+    /// One JSON document
+    Json,
+    /// XML for build servers
+    Junit,
+}
+
+/// Kinds of files that have a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// NAME.yaml
+    Runbook,
+    /// NAME.test.yaml
+    Test,
+    /// Inventories
+    Inventory,
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -88,8 +110,8 @@ pub enum Command {
     Apply(ApplyArguments),
     /// Take up a run that was interrupted, or that still owes something
     Resume {
-        /// Run number
-        run: crate::base::id::RunId,
+        /// Run number; may be left out when just one run was interrupted
+        run: Option<crate::base::id::RunId>,
         /// Take it from a controller that seems to be alive
         #[arg(long)]
         force: bool,
@@ -100,6 +122,18 @@ pub enum Command {
     Approve(AnswerArguments),
     /// Say no to a run that asks
     Deny(AnswerArguments),
+    /// Say that what a run asked a person to do is done
+    Done(DoneArguments),
+    /// Say that what a run asked a person to do cannot be done, or has failed
+    Failed {
+        /// Run number
+        run: crate::base::id::RunId,
+        /// The step, if the run waits at several
+        step: Option<String>,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
     /// Ask a run to stop: it gives back what it has taken
     Cancel {
         /// Run number
@@ -160,6 +194,16 @@ pub enum Command {
         topic: Option<String>,
         /// The action's or the key's name
         name: Option<String>,
+    },
+    /// Test runbooks against simulated fleets; touches no host
+    Test {
+        /// Runbooks, their NAME.test.yaml, or folders [default: runbooks/]
+        files: Vec<PathBuf>,
+        /// Only cases whose name holds this
+        #[arg(long, default_value = "", hide_default_value = true, value_name = "NAME")]
+        filter: String,
+        #[arg(short, long, default_value = "text")]
+        output: TestFormat,
     },
     /// Print a JSON Schema (draft-07), for editors
     Schema {
@@ -230,15 +274,6 @@ pub struct ApplyArguments {
     pub reason: Option<String>,
 }
 
-/// Texts with a schema.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum SchemaOf {
-    /// Runbooks
-    Runbook,
-    /// Inventories
-    Inventory,
-}
-
 /// Gates before a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Gate {
@@ -257,6 +292,21 @@ pub struct AnswerArguments {
     #[arg(long)]
     pub digest: Option<String>,
     /// Why
+    #[arg(long)]
+    pub reason: Option<String>,
+}
+
+/// What a person has done.
+#[derive(Clone, Debug, Args)]
+pub struct DoneArguments {
+    /// Run number
+    pub run: crate::base::id::RunId,
+    /// The step, if the run waits at several
+    pub step: Option<String>,
+    /// What you found out, by the fields that the step declares; may be repeated
+    #[arg(long = "field", value_name = "NAME=VALUE")]
+    pub fields: Vec<String>,
+    /// What else there is to say
     #[arg(long)]
     pub reason: Option<String>,
 }
@@ -295,6 +345,11 @@ pub enum ObligationCommand {
 pub enum InventoryCommand {
     /// Hosts, groups and pools
     List {
+        #[arg(short, long, default_value = "text")]
+        output: Format,
+    },
+    /// Groups as a tree
+    Graph {
         #[arg(short, long, default_value = "text")]
         output: Format,
     },

@@ -3,9 +3,11 @@
 pub mod apply;
 pub mod approve;
 pub mod arguments;
+mod asker;
 pub mod context;
 pub mod demo;
 pub mod doctor;
+pub mod done;
 pub mod exit;
 pub mod explain;
 pub mod files;
@@ -13,6 +15,8 @@ pub mod fmt;
 pub mod graph;
 pub mod init;
 pub mod inventory;
+pub mod inventory_files;
+pub mod inventory_program;
 pub mod obligations;
 pub mod output;
 pub mod people;
@@ -21,6 +25,7 @@ pub mod progress;
 pub mod resume;
 pub mod runs;
 pub mod status;
+pub mod test;
 pub mod validate;
 
 use std::process::ExitCode;
@@ -51,7 +56,7 @@ pub fn run() -> ExitCode {
     log(arguments.global.verbose, colors);
     let quiet = matches!(
         arguments.command,
-        Command::Lab(_) | Command::Completions { .. } | Command::Explain { .. } | Command::Schema { .. }
+        Command::Lab(_) | Command::Completions { .. } | Command::Explain { .. } | Command::Schema { .. } | Command::Test { .. }
     );
     let result = dispatch(arguments, quiet);
     match result {
@@ -80,9 +85,11 @@ fn dispatch(arguments: Arguments, quiet: bool) -> Result<Exit, CliError> {
             output::json(&match of {
                 SchemaOf::Runbook => crate::lang::schema(&crate::action::CATALOG),
                 SchemaOf::Inventory => crate::inventory::schema(),
+                SchemaOf::Test => crate::rehearsal::keys::schema(),
             });
             return Ok(Exit::Done);
         }
+        Command::Test { files, filter, output } => return test::run(&files, &filter, output, Colors::new(global.color)),
         Command::Explain { topic, name } => return explain::run(topic.as_deref(), name.as_deref()),
         Command::Validate(arguments) => return validate::run(&arguments, Colors::new(global.color)),
         Command::Init { folder } => return init::run(&folder),
@@ -106,6 +113,8 @@ fn with_context(context: &Context, command: Command) -> Result<Exit, CliError> {
         Command::Resume { run, force, output } => resume::run(context, run, force, output),
         Command::Approve(answer) => approve::run(context, &answer, true),
         Command::Deny(answer) => approve::run(context, &answer, false),
+        Command::Done(arguments) => done::done(context, &arguments),
+        Command::Failed { run, step, reason } => done::failed(context, run, step.as_deref(), reason),
         Command::Cancel { run } => approve::cancel(context, run),
         Command::Runs { limit, output } => runs::list(context, limit, output),
         Command::Show { run, output } => runs::show(context, run, output),
@@ -118,6 +127,7 @@ fn with_context(context: &Context, command: Command) -> Result<Exit, CliError> {
         Command::Lab(_)
         | Command::Completions { .. }
         | Command::Schema { .. }
+        | Command::Test { .. }
         | Command::Explain { .. }
         | Command::Fmt(_)
         | Command::Init { .. }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::answer::Asked;
 use super::chain::{self, Line};
 use super::fold::{Fold, QuestionState};
 use super::output::{self, StoredOutput, Stream};
@@ -15,10 +16,15 @@ use crate::model::event::{Event, Record, RunCreated};
 use crate::model::obligation::Obligation;
 use crate::model::run::{Claim, RunSummary};
 
+/// Sees every append: first with `false`, before anything is kept, then with `true`. An error is given to the caller, who must take it
+/// for the journal's end: nothing was kept in the first case, everything in the second.
+pub type Witness = Box<dyn Fn(bool, &[Record]) -> Result<(), JournalError> + Send + Sync>;
+
 /// See the file's header.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct MemoryJournal {
     runs: Mutex<BTreeMap<RunId, Kept>>,
+    witness: Option<Witness>,
 }
 
 #[derive(Debug)]
@@ -40,6 +46,15 @@ impl MemoryJournal {
         MemoryJournal::default()
     }
 
+    /// An empty one whose appends are watched, and refused, by `witness`.
+    #[must_use]
+    pub fn watched(witness: Witness) -> MemoryJournal {
+        MemoryJournal {
+            witness: Some(witness),
+            ..MemoryJournal::default()
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<RunId, Kept>> {
         // Every change below is prepared before it is made, so that a panic elsewhere leaves nothing half done.
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
@@ -51,6 +66,11 @@ impl Kept {
         let mut head = Head::genesis();
         let all: Result<Vec<Record>, JournalError> = self.lines.iter().map(|l| chain::read(run, &mut head, l)).collect();
         Ok(all?.into_iter().filter(|r| r.sequence > sequence).collect())
+    }
+
+    fn asked(&self, gate: &NodeId) -> Asked {
+        let task = self.fold.obligations.values().find(|o| o.waits_for_people(gate));
+        Asked::of(self.fold.questions.get(gate).cloned(), task.cloned())
     }
 
     fn summary(&self) -> RunSummary {
@@ -70,6 +90,10 @@ fn kept_mut(runs: &mut BTreeMap<RunId, Kept>, run: RunId) -> Result<&mut Kept, J
 }
 
 impl Journal for MemoryJournal {
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     fn create_run(&self, created: RunCreated, at: Timestamp) -> Result<RunId, JournalError> {
         let mut runs = self.lock();
         if runs.values().any(|k| k.fold.summary.uid == created.uid) {
@@ -123,9 +147,15 @@ impl Journal for MemoryJournal {
             lines.push(chain::write(&mut head, &record)?);
             records.push(record);
         }
+        if let Some(witness) = &self.witness {
+            witness(false, &records)?;
+        }
         kept.lines.extend(lines);
         records.iter().for_each(|r| kept.fold.apply(r));
         kept.head = head;
+        if let Some(witness) = &self.witness {
+            witness(true, &records)?;
+        }
         Ok(kept.head.sequence)
     }
 
@@ -217,7 +247,7 @@ impl Journal for MemoryJournal {
         let mut runs = self.lock();
         let kept = kept_mut(&mut runs, run)?;
         let earlier: Vec<ApprovalAnswer> = kept.mailbox.iter().filter(|(g, _)| g == gate).map(|(_, a)| a.clone()).collect();
-        answer::judge(kept.fold.questions.get(gate), &earlier, &given).map_err(JournalError::Refused)?;
+        answer::judge(&kept.asked(gate), &earlier, &given).map_err(JournalError::Refused)?;
         kept.mailbox.push((gate.clone(), given));
         Ok(())
     }
@@ -225,7 +255,7 @@ impl Journal for MemoryJournal {
     fn answers(&self, run: RunId) -> Result<Vec<(NodeId, ApprovalAnswer)>, JournalError> {
         let runs = self.lock();
         let kept = kept(&runs, run)?;
-        let new = |gate: &NodeId, given: &ApprovalAnswer| answer::is_new(kept.fold.questions.get(gate), given);
+        let new = |gate: &NodeId, given: &ApprovalAnswer| answer::is_new(&kept.asked(gate), given);
         Ok(kept.mailbox.iter().filter(|(g, a)| new(g, a)).cloned().collect())
     }
 

@@ -13,6 +13,7 @@ pub mod types;
 
 mod arguments;
 mod check;
+mod check_control;
 mod check_step;
 mod effects;
 mod keys;
@@ -22,6 +23,7 @@ mod outline;
 mod owes;
 mod params;
 mod parse;
+mod parse_control;
 mod parse_step;
 mod place;
 mod reader;

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::connections::Connections;
@@ -192,25 +191,29 @@ impl Observer {
 
     async fn stream(&self, from: &Target, address: &str, port: u16, timeout: Duration) -> Result<BoxStream, StreamError> {
         if *from == Target::Controller {
-            return match tokio::time::timeout(timeout, TcpStream::connect((address, port))).await {
-                Ok(Ok(stream)) => Ok(Box::new(stream)),
+            return match tokio::time::timeout(timeout, self.connections.dial(address, port)).await {
+                Ok(Ok(stream)) => Ok(stream),
                 Ok(Err(error)) => Err(StreamError::Target(error.to_string())),
                 Err(_) => Err(StreamError::Target(String::from("no answer in time"))),
             };
         }
-        let host = self.connections.to(from).await.map_err(StreamError::Host)?;
-        match host.open_tcp(address, port, timeout).await {
-            Ok(stream) => Ok(stream),
-            Err(error @ TcpError::Link(_)) => {
-                self.connections.lost(from, &host).await;
-                Err(StreamError::Host(Trouble {
-                    kind: TroubleKind::Unreachable,
-                    message: error.to_string(),
-                    may_have_happened: false,
-                }))
+        let mut trouble = None;
+        for _ in 0..2 {
+            let host = self.connections.to(from).await.map_err(StreamError::Host)?;
+            match host.open_tcp(address, port, timeout).await {
+                Ok(stream) => return Ok(stream),
+                Err(error @ TcpError::Link(_)) => {
+                    self.connections.lost(from, &host).await;
+                    trouble = Some(error.to_string());
+                }
+                Err(error) => return Err(StreamError::Target(error.to_string())),
             }
-            Err(error) => Err(StreamError::Target(error.to_string())),
         }
+        Err(StreamError::Host(Trouble {
+            kind: TroubleKind::Unreachable,
+            message: trouble.unwrap_or_default(),
+            may_have_happened: false,
+        }))
     }
 }
 

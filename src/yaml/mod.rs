@@ -6,6 +6,7 @@
 mod build;
 pub mod comment;
 pub mod fields;
+mod json;
 mod node;
 mod place;
 mod read;
@@ -18,5 +19,7 @@ pub(crate) mod examples;
 #[cfg(test)]
 mod tests;
 
+pub use json::read_json;
 pub use node::{Entry, Node, NodeKind, Scalar, Style};
 pub use read::{decode, read};
+pub use screen::invisible;

@@ -1,6 +1,7 @@
 //! End-to-end tests: the real binary against real programs on loopback, one file per subject.
 #![allow(clippy::unwrap_used)]
 
+mod ansible;
 mod approvals;
 mod authors;
 mod bad_input;
@@ -11,8 +12,11 @@ mod failures;
 mod fix_config;
 mod floors;
 mod haproxy;
+mod hostile_texts;
+mod inventories;
 mod lab;
 mod pages;
+mod people;
 mod pool_record;
 mod readme;
 mod rebalance;
@@ -23,3 +27,4 @@ mod site;
 mod source;
 mod systemd;
 mod tidy;
+mod yaml_suite;

@@ -309,6 +309,8 @@ const PLACES: &[(&str, &str)] = &[
     ("retry", "steps:\n  - retry:\n      @\n"),
     ("owes", "steps:\n  - owes:\n      @\n"),
     ("leave", "steps:\n  - leave:\n      @\n"),
+    ("manual", "steps:\n  - manual:\n      @\n"),
+    ("branch", "steps:\n  - decide:\n      - @\n"),
     ("approve", "steps:\n  - approve:\n      @\n"),
 ];
 

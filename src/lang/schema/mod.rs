@@ -138,6 +138,7 @@ fn shape(shape: Shape) -> Json {
         Shape::Int => whole(1),
         Shape::Number => json!({ "type": "number", "minimum": 1, "maximum": 100 }),
         Shape::Duration => duration(),
+        Shape::Wait => choices(&[duration(), value::placeholder()]),
         Shape::Words => several(&word()),
         Shape::Texts => several(&text()),
         Shape::TextMap => json!({ "type": "object", "additionalProperties": text() }),

@@ -13,7 +13,7 @@ use super::node::{Sign, place, sign};
 use crate::base::id::NodeId;
 use crate::model::action::Class;
 use crate::model::plan::{Node, Plan, Section};
-use crate::model::runbook::{Body, Runbook, Step};
+use crate::model::runbook::{Body, Branch, Runbook, Step};
 
 /// What is drawn.
 #[derive(Debug, Default)]
@@ -30,10 +30,22 @@ struct Drawn {
     lines: Vec<String>,
     /// What its author called it.
     name: String,
-    changes: bool,
-    asks: bool,
+    look: Look,
     /// The box it stands in.
     inside: Option<usize>,
+}
+
+/// Which shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    Changes,
+    Reads,
+    /// People say yes or no.
+    Asks,
+    /// A person does it.
+    ByHand,
+    /// A branch is chosen.
+    Decides,
 }
 
 /// A box around nodes: a loop, a turn of one, or a part that runs only in some cases.
@@ -134,8 +146,13 @@ fn of_plan(plan: &Plan) -> Graph {
         graph.nodes.push(Drawn {
             lines: vec![name(node.id.as_str().split('@').next().unwrap_or_default()), place(node)],
             name: sentence(&node.name),
-            changes: node.may_change(),
-            asks: sign(node) == Sign::Asks,
+            look: match () {
+                () if node.is_task() => Look::ByHand,
+                () if node.action == "decide" => Look::Decides,
+                () if sign(node) == Sign::Asks => Look::Asks,
+                () if node.may_change() => Look::Changes,
+                () => Look::Reads,
+            },
             inside,
         });
     }
@@ -218,6 +235,8 @@ fn add_list(graph: &mut Graph, steps: &[Step], before: &[usize], inside: Option<
             }
             Body::Action(call) => vec![add_step(graph, step, name(&call.action.value), &from, inside)],
             Body::Approve(_) => vec![add_step(graph, step, String::from("approve"), &from, inside)],
+            Body::Manual(_) => vec![add_step(graph, step, String::from("manual"), &from, inside)],
+            Body::Decide(branches) => vec![add_step(graph, step, decided(branches), &from, inside)],
         };
         first.insert(step.id.as_str(), at);
         ends.extend(&last);
@@ -232,13 +251,24 @@ fn add_list(graph: &mut Graph, steps: &[Step], before: &[usize], inside: Option<
     ends
 }
 
+/// `decide memory, cpu, unknown`
+fn decided(branches: &[Branch]) -> String {
+    let words: Vec<&str> = branches.iter().map(|b| b.is.as_str()).collect();
+    sentence(&format!("decide {}", words.join(", ")))
+}
+
 fn add_step(graph: &mut Graph, step: &Step, what: String, from: &[usize], inside: Option<usize>) -> usize {
     let at = graph.nodes.len();
     graph.nodes.push(Drawn {
         lines: vec![name(&step.id), what],
         name: sentence(&step.name.source),
-        changes: step.class != Class::Probe,
-        asks: matches!(step.body, Body::Approve(_)),
+        look: match &step.body {
+            Body::Approve(_) => Look::Asks,
+            Body::Manual(_) => Look::ByHand,
+            Body::Decide(_) => Look::Decides,
+            Body::Action(_) | Body::Loop(_) if step.class == Class::Probe => Look::Reads,
+            Body::Action(_) | Body::Loop(_) => Look::Changes,
+        },
         inside,
     });
     graph.edges.extend(from.iter().map(|f| (*f, at, None)));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::layout::{self, Edge, Item};
-use super::{Graph, Members, thin};
+use super::{Graph, Look, Members, thin};
 use crate::base::sanitise::one_line;
 
 /// Around the drawing.
@@ -230,12 +230,17 @@ fn node_size(graph: &Graph, n: usize) -> Item {
     let node = &graph.nodes[n];
     let widest = node.lines.iter().map(|l| letters(&one_line(l, MOST))).fold(0.0, f64::max);
     // A hexagon needs room for its corners.
-    let sides = if node.asks { 44.0 } else { 24.0 };
+    let sides = if cornered(node.look) { 44.0 } else { 24.0 };
     Item {
         width: widest * LETTER + sides,
         height: node.lines.len() as f64 * LINE + 14.0,
         apart: false,
     }
+}
+
+/// Drawn as a hexagon: somebody or something decides.
+fn cornered(look: Look) -> bool {
+    matches!(look, Look::Asks | Look::Decides)
 }
 
 fn title(graph: &Graph, b: usize) -> String {
@@ -272,15 +277,20 @@ fn draw_node(svg: &mut String, graph: &Graph, n: usize, (x, y, w, h): (f64, f64,
         .filter(|t| !t.is_empty())
         .collect();
     let _ = write!(svg, "<g><title>{}</title>", escaped(&one_line(&full.join(" · "), 400)));
-    if node.asks {
+    if cornered(node.look) {
+        let class = if node.look == Look::Asks { "asks" } else { "node" };
         let (left, right, bottom, middle) = (x + 12.0, x + w - 12.0, y + h, y + h / 2.0);
         let _ = write!(
             svg,
-            "<polygon class=\"asks\" points=\"{left:.1},{y:.1} {right:.1},{y:.1} {:.1},{middle:.1} {right:.1},{bottom:.1} {left:.1},{bottom:.1} {x:.1},{middle:.1}\"/>",
+            "<polygon class=\"{class}\" points=\"{left:.1},{y:.1} {right:.1},{y:.1} {:.1},{middle:.1} {right:.1},{bottom:.1} {left:.1},{bottom:.1} {x:.1},{middle:.1}\"/>",
             x + w
         );
     } else {
-        let (class, round) = if node.changes { ("changes", 3) } else { ("node", 10) };
+        let (class, round) = match node.look {
+            Look::ByHand => ("asks", 3),
+            Look::Changes => ("changes", 3),
+            _ => ("node", 10),
+        };
         let _ = write!(
             svg,
             "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{w:.1}\" height=\"{h:.1}\" rx=\"{round}\"/>"
@@ -368,8 +378,7 @@ mod tests {
         Drawn {
             lines: vec![name.to_owned(), String::from("command")],
             name: String::new(),
-            changes: false,
-            asks: false,
+            look: Look::Reads,
             inside,
         }
     }
@@ -415,7 +424,7 @@ mod tests {
             apart: false,
         });
         graph.title = hostile.to_owned();
-        graph.nodes[1].asks = true;
+        graph.nodes[1].look = Look::Asks;
         let svg = draw(&graph);
         well_formed(&svg);
         assert!(

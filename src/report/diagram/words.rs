@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Graph, Members};
+use super::{Graph, Look, Members};
 
 /// For Graphviz.
 pub(super) fn dot(graph: &Graph) -> String {
@@ -25,10 +25,12 @@ fn dot_box(graph: &Graph, members: &Members, inside: Option<usize>, depth: usize
     for i in members.nodes(inside) {
         let node = &graph.nodes[*i];
         let label = node.lines.iter().map(|l| quoted(l)).collect::<Vec<_>>().join("\\n");
-        let look = match (node.asks, node.changes) {
-            (true, _) => ", shape=diamond",
-            (_, true) => ", style=bold",
-            _ => ", style=rounded",
+        let look = match node.look {
+            Look::Asks => ", shape=diamond",
+            Look::ByHand => ", shape=invtrapezium",
+            Look::Decides => ", shape=hexagon",
+            Look::Changes => ", style=bold",
+            Look::Reads => ", style=rounded",
         };
         let _ = writeln!(text, "{indent}n{i} [label=\"{label}\"{look}];");
     }
@@ -62,10 +64,12 @@ fn mermaid_box(graph: &Graph, members: &Members, inside: Option<usize>, depth: u
     for i in members.nodes(inside) {
         let node = &graph.nodes[*i];
         let label = node.lines.iter().map(|l| entities(l)).collect::<Vec<_>>().join("<br/>");
-        let _ = match (node.asks, node.changes) {
-            (true, _) => writeln!(text, "{indent}n{i}{{\"{label}\"}}"),
-            (_, true) => writeln!(text, "{indent}n{i}[\"{label}\"]"),
-            _ => writeln!(text, "{indent}n{i}(\"{label}\")"),
+        let _ = match node.look {
+            Look::Asks => writeln!(text, "{indent}n{i}{{\"{label}\"}}"),
+            Look::ByHand => writeln!(text, "{indent}n{i}[\\\"{label}\"/]"),
+            Look::Decides => writeln!(text, "{indent}n{i}{{{{\"{label}\"}}}}"),
+            Look::Changes => writeln!(text, "{indent}n{i}[\"{label}\"]"),
+            Look::Reads => writeln!(text, "{indent}n{i}(\"{label}\")"),
         };
     }
     for b in members.boxes(inside) {
