@@ -197,7 +197,7 @@ pub fn params(flags: &[String]) -> Result<BTreeMap<String, String>, CliError> {
 }
 
 /// The file of a runbook.
-fn find_runbook(name: &Path) -> Result<PathBuf, CliError> {
+pub(super) fn find_runbook(name: &Path) -> Result<PathBuf, CliError> {
     let mut tried = vec![name.to_owned(), name.with_extension("yaml")];
     if name.is_relative() {
         tried.push(Path::new("runbooks").join(name));

@@ -244,16 +244,19 @@ impl<'a> Checker<'a> {
         if let Some(meant) = nearest(&name.value, table.keys.iter().map(|k| k.name)) {
             let message = format!("unknown key `{}` in {}", name.value, table.of);
             return Diagnostic::error("RB0020", name.span, message)
-                .label("neither an action nor a key of the language")
+                .label(NO_ACTION)
                 .help(format!("did you mean `{meant}`?"))
                 .replacement(meant);
         }
         let message = format!("unknown action `{}`", name.value);
         Diagnostic::error("RB0106", name.span, message)
-            .label("neither an action nor a key of the language")
+            .label(NO_ACTION)
             .help(format!("actions are {}", ticked(actions)))
     }
 }
+
+/// What stands where an action should.
+pub(super) const NO_ACTION: &str = "neither an action nor a key of the language";
 
 /// Keys that mean nothing for what is no action.
 fn unfitting_keys(written: &WrittenStep, d: &mut Diagnostics) {

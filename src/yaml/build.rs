@@ -286,12 +286,15 @@ impl<'t> Builder<'t> {
             ScalarStyle::Literal => Style::Literal,
             ScalarStyle::Folded => Style::Folded,
         };
-        // In brackets the library counts the blanks behind a closing quote to the scalar.
-        let end = start + self.text[start..end].trim_end_matches([' ', '\t', '\r', '\n']).len();
+        // The library counts what stands behind a closing quote, blanks and comments, to the scalar.
+        let end = place::behind_quotes(self.text, start, style)
+            .unwrap_or_else(|| start + self.text[start..end].trim_end_matches([' ', '\t', '\r', '\n']).len());
         let (span, content) = match style {
             Style::Plain if text.is_empty() && !marked => (self.span(self.cursor, self.cursor), self.span(self.cursor, self.cursor)),
             Style::Literal | Style::Folded => {
-                let (whole, content) = place::block(self.text, self.cursor, start);
+                // Of a block without characters the library points at what comes next.
+                let empty = text.bytes().all(|b| b == b'\n');
+                let (whole, content) = place::block(self.text, self.cursor, if empty { 0 } else { start });
                 (self.span(whole.0, whole.1), self.span(content.0, content.1))
             }
             Style::Plain => (self.span(start, end), self.span(start, end)),

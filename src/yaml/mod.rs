@@ -4,6 +4,7 @@
 //! indentation; one document; bounded size, number of nodes and depth. Knows nothing of runbooks or inventories.
 
 mod build;
+pub mod comment;
 pub mod fields;
 mod json;
 mod node;

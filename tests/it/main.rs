@@ -3,6 +3,7 @@
 
 mod ansible;
 mod approvals;
+mod authors;
 mod bad_input;
 mod controllers;
 mod crash;
@@ -14,12 +15,14 @@ mod haproxy;
 mod hostile_texts;
 mod inventories;
 mod lab;
+mod pages;
 mod people;
 mod pool_record;
 mod readme;
 mod rebalance;
 mod recover;
 mod refusal;
+mod schema;
 mod site;
 mod source;
 mod systemd;

@@ -16,6 +16,11 @@ pub(super) struct Helper {
     apply: fn(&[Value]) -> Result<String, String>,
 }
 
+/// How each helper is written.
+pub(in crate::lang) fn usages() -> impl Iterator<Item = &'static str> {
+    HELPERS.iter().map(|helper| helper.usage)
+}
+
 pub(super) const HELPERS: &[Helper] = &[
     Helper {
         name: "default",

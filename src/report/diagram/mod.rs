@@ -1,29 +1,42 @@
-//! A plan or a runbook as a graph, for Graphviz (dot) and Mermaid. Labels are escaped; names inside are ours (`n1`, `n2`, …).
+//! A plan or a runbook as a graph: for Graphviz (dot), for Mermaid, and drawn by ourselves as SVG. What people wrote is escaped; names
+//! inside are ours (`n1`, `n2`, …).
+
+mod layout;
+mod svg;
+mod thin;
+mod words;
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use super::describe::{name, sentence};
 use super::node::{Sign, place, sign};
 use crate::base::id::NodeId;
-use crate::model::plan::Plan;
+use crate::model::action::Class;
+use crate::model::plan::{Node, Plan, Section};
 use crate::model::runbook::{Body, Branch, Runbook, Step};
 
 /// What is drawn.
+#[derive(Debug, Default)]
 struct Graph {
     title: String,
     nodes: Vec<Drawn>,
+    boxes: Vec<Boxed>,
     /// From, to, dashed with that word.
     edges: Vec<(usize, usize, Option<&'static str>)>,
 }
 
+#[derive(Debug)]
 struct Drawn {
     lines: Vec<String>,
+    /// What its author called it.
+    name: String,
     look: Look,
+    /// The box it stands in.
+    inside: Option<usize>,
 }
 
 /// Which shape.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Look {
     Changes,
     Reads,
@@ -35,75 +48,171 @@ enum Look {
     Decides,
 }
 
+/// A box around nodes: a loop, a turn of one, or a part that runs only in some cases.
+#[derive(Debug)]
+struct Boxed {
+    title: String,
+    inside: Option<usize>,
+    /// Not on the road to success: drawn below everything else.
+    apart: bool,
+}
+
+/// What stands directly in each box, and in none.
+struct Members {
+    nodes: Vec<Vec<usize>>,
+    boxes: Vec<Vec<usize>>,
+}
+
+impl Members {
+    fn nodes(&self, inside: Option<usize>) -> &[usize] {
+        &self.nodes[inside.map_or(0, |b| b + 1)]
+    }
+
+    fn boxes(&self, inside: Option<usize>) -> &[usize] {
+        &self.boxes[inside.map_or(0, |b| b + 1)]
+    }
+}
+
+impl Graph {
+    fn members(&self) -> Members {
+        let mut members = Members {
+            nodes: vec![Vec::new(); self.boxes.len() + 1],
+            boxes: vec![Vec::new(); self.boxes.len() + 1],
+        };
+        for (i, node) in self.nodes.iter().enumerate() {
+            members.nodes[node.inside.map_or(0, |b| b + 1)].push(i);
+        }
+        for (i, inner) in self.boxes.iter().enumerate() {
+            members.boxes[inner.inside.map_or(0, |b| b + 1)].push(i);
+        }
+        members
+    }
+}
+
 /// The plan for Graphviz.
 #[must_use]
 pub fn plan_dot(plan: &Plan) -> String {
-    dot(&of_plan(plan))
+    words::dot(&of_plan(plan))
 }
 
 /// The plan for Mermaid.
 #[must_use]
 pub fn plan_mermaid(plan: &Plan) -> String {
-    mermaid(&of_plan(plan))
+    words::mermaid(&of_plan(plan))
+}
+
+/// The plan as a picture.
+#[must_use]
+pub fn plan_svg(plan: &Plan) -> String {
+    svg::draw(&of_plan(plan))
 }
 
 /// The runbook's steps for Graphviz.
 #[must_use]
 pub fn runbook_dot(runbook: &Runbook) -> String {
-    dot(&of_runbook(runbook))
+    words::dot(&of_runbook(runbook))
 }
 
 /// The runbook's steps for Mermaid.
 #[must_use]
 pub fn runbook_mermaid(runbook: &Runbook) -> String {
-    mermaid(&of_runbook(runbook))
+    words::mermaid(&of_runbook(runbook))
 }
+
+/// The runbook's steps as a picture.
+#[must_use]
+pub fn runbook_svg(runbook: &Runbook) -> String {
+    svg::draw(&of_runbook(runbook))
+}
+
+const ON_FAILURE: &str = "only if the run fails";
+const FINALLY: &str = "last, in any case";
 
 fn of_plan(plan: &Plan) -> Graph {
     let index: BTreeMap<&NodeId, usize> = plan.nodes.iter().enumerate().map(|(i, n)| (&n.id, i)).collect();
-    let mut edges = Vec::new();
-    for (to, node) in plan.nodes.iter().enumerate() {
-        edges.extend(node.needs.iter().filter_map(|id| Some((*index.get(id)?, to, None))));
-        if let Some(back) = node.owes.as_ref().and_then(|id| index.get(id)) {
-            edges.push((to, *back, Some("owes")));
-        }
-    }
-    let drawn = |node: &crate::model::plan::Node| Drawn {
-        lines: vec![name(node.id.as_str().split('@').next().unwrap_or_default()), place(node)],
-        look: match () {
-            () if node.is_task() => Look::ByHand,
-            () if node.action == "decide" => Look::Decides,
-            () if sign(node) == Sign::Asks => Look::Asks,
-            () if node.may_change() => Look::Changes,
-            () => Look::Reads,
-        },
-    };
-    Graph {
+    let mut graph = Graph {
         title: sentence(&plan.runbook),
-        nodes: plan.nodes.iter().map(drawn).collect(),
-        edges,
+        ..Graph::default()
+    };
+    let mut turns: BTreeMap<String, usize> = BTreeMap::new();
+    for (to, node) in plan.nodes.iter().enumerate() {
+        graph
+            .edges
+            .extend(node.needs.iter().filter_map(|id| Some((*index.get(id)?, to, None))));
+        if let Some(back) = node.owes.as_ref().and_then(|id| index.get(id)) {
+            graph.edges.push((to, *back, Some("owes")));
+        }
+        let inside = box_of(node, &mut graph, &mut turns);
+        graph.nodes.push(Drawn {
+            lines: vec![name(node.id.as_str().split('@').next().unwrap_or_default()), place(node)],
+            name: sentence(&node.name),
+            look: match () {
+                () if node.is_task() => Look::ByHand,
+                () if node.action == "decide" => Look::Decides,
+                () if sign(node) == Sign::Asks => Look::Asks,
+                () if node.may_change() => Look::Changes,
+                () => Look::Reads,
+            },
+            inside,
+        });
     }
+    graph
+}
+
+/// The innermost box of a node: its turn, or its part of the runbook; boxes are made when first needed.
+fn box_of(node: &Node, graph: &mut Graph, known: &mut BTreeMap<String, usize>) -> Option<usize> {
+    let part = match node.section {
+        Section::OnFailure => Some(ON_FAILURE),
+        Section::Finally => Some(FINALLY),
+        Section::Require | Section::Steps | Section::Verify => None,
+    };
+    let mut path = String::new();
+    let mut inside = None;
+    let titles = part.map(str::to_owned).into_iter().map(|title| (title, true));
+    let turns = node
+        .turns
+        .iter()
+        .map(|turn| (format!("{} [{}]", name(&turn.step), name(&turn.key)), false));
+    for (title, apart) in titles.chain(turns) {
+        path.push_str(&title);
+        path.push('\n');
+        let boxes = &mut graph.boxes;
+        inside = Some(*known.entry(path.clone()).or_insert_with(|| {
+            boxes.push(Boxed { title, inside, apart });
+            boxes.len() - 1
+        }));
+    }
+    inside
 }
 
 fn of_runbook(runbook: &Runbook) -> Graph {
     let mut graph = Graph {
         title: sentence(&runbook.name),
-        nodes: Vec::new(),
-        edges: Vec::new(),
+        ..Graph::default()
     };
     let mut before = Vec::new();
-    for list in [&runbook.require, &runbook.steps, &runbook.verify, &runbook.finally] {
-        let ends = add_list(&mut graph, list, &before);
+    for list in [&runbook.require, &runbook.steps, &runbook.verify] {
+        let ends = add_list(&mut graph, list, &before, None);
         if !ends.is_empty() {
             before = ends;
         }
     }
-    add_list(&mut graph, &runbook.on_failure, &[]);
+    for (list, title) in [(&runbook.on_failure, ON_FAILURE), (&runbook.finally, FINALLY)] {
+        if !list.is_empty() {
+            let inside = boxed(&mut graph, title.to_owned(), None, true);
+            add_list(&mut graph, list, &[], Some(inside));
+        }
+    }
     graph
 }
 
+fn boxed(graph: &mut Graph, title: String, inside: Option<usize>, apart: bool) -> usize {
+    graph.boxes.push(Boxed { title, inside, apart });
+    graph.boxes.len() - 1
+}
+
 /// Adds a list of steps after `before`; gives those that nothing in the list needs.
-fn add_list(graph: &mut Graph, steps: &[Step], before: &[usize]) -> Vec<usize> {
+fn add_list(graph: &mut Graph, steps: &[Step], before: &[usize], inside: Option<usize>) -> Vec<usize> {
     let mut index: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     let mut first: BTreeMap<&str, usize> = BTreeMap::new();
     let mut ends = Vec::new();
@@ -118,25 +227,18 @@ fn add_list(graph: &mut Graph, steps: &[Step], before: &[usize]) -> Vec<usize> {
         let from = if needed.is_empty() { before.to_vec() } else { needed };
         ends.retain(|end| !from.contains(end));
         let at = graph.nodes.len();
-        let plain = match step.class {
-            crate::model::action::Class::Probe => Look::Reads,
-            _ => Look::Changes,
+        let last = match &step.body {
+            Body::Loop(l) => {
+                let title = format!("{}: for each {}", name(&step.id), name(&l.variable));
+                let turn = boxed(graph, title, inside, false);
+                add_list(graph, &l.steps, &from, Some(turn))
+            }
+            Body::Action(call) => vec![add_step(graph, step, name(&call.action.value), &from, inside)],
+            Body::Approve(_) => vec![add_step(graph, step, String::from("approve"), &from, inside)],
+            Body::Manual(_) => vec![add_step(graph, step, String::from("manual"), &from, inside)],
+            Body::Decide(branches) => vec![add_step(graph, step, decided(branches), &from, inside)],
         };
-        let (what, inner, look) = match &step.body {
-            Body::Action(call) => (name(&call.action.value), None, plain),
-            Body::Approve(_) => (String::from("approve"), None, Look::Asks),
-            Body::Manual(_) => (String::from("manual"), None, Look::ByHand),
-            Body::Decide(branches) => (words(branches), None, Look::Decides),
-            Body::Loop(l) => (format!("for each {}", name(&l.variable)), Some(&l.steps), plain),
-        };
-        graph.nodes.push(Drawn {
-            lines: vec![name(&step.id), what],
-            look,
-        });
-        graph.edges.extend(from.into_iter().map(|f| (f, at, None)));
         first.insert(step.id.as_str(), at);
-        let last = inner.map(|inner| add_list(graph, inner, &[at])).filter(|ends| !ends.is_empty());
-        let last = last.unwrap_or_else(|| vec![at]);
         ends.extend(&last);
         index.insert(step.id.as_str(), last);
     }
@@ -150,68 +252,27 @@ fn add_list(graph: &mut Graph, steps: &[Step], before: &[usize]) -> Vec<usize> {
 }
 
 /// `decide memory, cpu, unknown`
-fn words(branches: &[Branch]) -> String {
+fn decided(branches: &[Branch]) -> String {
     let words: Vec<&str> = branches.iter().map(|b| b.is.as_str()).collect();
     sentence(&format!("decide {}", words.join(", ")))
 }
 
-fn dot(graph: &Graph) -> String {
-    let escape = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
-    let mut text = format!(
-        "digraph \"{}\" {{\n  rankdir=LR;\n  node [shape=box, fontname=\"sans-serif\"];\n",
-        escape(&graph.title)
-    );
-    for (i, node) in graph.nodes.iter().enumerate() {
-        let label = node.lines.iter().map(|l| escape(l)).collect::<Vec<_>>().join("\\n");
-        let look = match node.look {
-            Look::Asks => ", shape=diamond",
-            Look::ByHand => ", shape=invtrapezium",
-            Look::Decides => ", shape=hexagon",
-            Look::Changes => ", style=bold",
-            Look::Reads => ", style=rounded",
-        };
-        let _ = writeln!(text, "  n{i} [label=\"{label}\"{look}];");
-    }
-    for (from, to, word) in &graph.edges {
-        let look = word.map_or_else(String::new, |w| format!(" [style=dashed, label=\"{w}\"]"));
-        let _ = writeln!(text, "  n{from} -> n{to}{look};");
-    }
-    text.push_str("}\n");
-    text
-}
-
-fn mermaid(graph: &Graph) -> String {
-    let mut text = String::from("flowchart LR\n");
-    for (i, node) in graph.nodes.iter().enumerate() {
-        let label = node.lines.iter().map(|l| entities(l)).collect::<Vec<_>>().join("<br/>");
-        let _ = match node.look {
-            Look::Asks => writeln!(text, "  n{i}{{\"{label}\"}}"),
-            Look::ByHand => writeln!(text, "  n{i}[\\\"{label}\"/]"),
-            Look::Decides => writeln!(text, "  n{i}{{{{\"{label}\"}}}}"),
-            Look::Changes => writeln!(text, "  n{i}[\"{label}\"]"),
-            Look::Reads => writeln!(text, "  n{i}(\"{label}\")"),
-        };
-    }
-    for (from, to, word) in &graph.edges {
-        let _ = match word {
-            Some(word) => writeln!(text, "  n{from} -. {word} .-> n{to}"),
-            None => writeln!(text, "  n{from} --> n{to}"),
-        };
-    }
-    text
-}
-
-/// Everything but letters, digits and a few signs as Mermaid's entity codes: it has no other escape.
-fn entities(text: &str) -> String {
-    let mut safe = String::new();
-    for c in text.chars() {
-        if c.is_alphanumeric() || " .,-_@:/".contains(c) {
-            safe.push(c);
-        } else {
-            let _ = write!(safe, "#{};", u32::from(c));
-        }
-    }
-    safe
+fn add_step(graph: &mut Graph, step: &Step, what: String, from: &[usize], inside: Option<usize>) -> usize {
+    let at = graph.nodes.len();
+    graph.nodes.push(Drawn {
+        lines: vec![name(&step.id), what],
+        name: sentence(&step.name.source),
+        look: match &step.body {
+            Body::Approve(_) => Look::Asks,
+            Body::Manual(_) => Look::ByHand,
+            Body::Decide(_) => Look::Decides,
+            Body::Action(_) | Body::Loop(_) if step.class == Class::Probe => Look::Reads,
+            Body::Action(_) | Body::Loop(_) => Look::Changes,
+        },
+        inside,
+    });
+    graph.edges.extend(from.iter().map(|f| (*f, at, None)));
+    at
 }
 
 #[cfg(test)]
@@ -351,11 +412,11 @@ mod tests {
             .filter(|l| l.contains("-> ") || l.contains("--> "))
             .map(str::trim)
             .collect();
-        assert_eq!(
-            edges,
-            ["n0 --> n1", "n1 --> n2", "n2 --> n3", "n3 --> n4", "n3 -. owes .-> n4", "n4 --> n5"]
-        );
-        assert!(shown.contains("n0[\"each<br/>for each web\"]\n"), "{shown}");
-        assert!(runbook_dot(&runbook).contains("n6 [label=\"page\\nescalate\", style=bold];"));
+        assert_eq!(edges, ["n0 --> n1", "n1 --> n2", "n2 --> n3", "n2 -. owes .-> n3", "n3 --> n4"]);
+        let each = "  subgraph b0[\"each: for each web\"]\n    n0[\"one<br/>http\"]\n    n1[\"two<br/>service\"]\n  end\n";
+        assert!(shown.contains(each), "{shown}");
+        let failed = "  subgraph cluster_1 {\n    label=\"only if the run fails\";\n    n5 [label=\"page\\nescalate\", style=bold];\n  }\n";
+        assert!(runbook_dot(&runbook).contains(failed));
+        assert!(runbook_svg(&runbook).contains(">each: for each web<"));
     }
 }
