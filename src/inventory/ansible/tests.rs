@@ -37,6 +37,9 @@ fn ini(text: &str) -> Inventory {
     good(&[("hosts", text)])
 }
 
+/// Codes with the text at their place.
+type Expected = &'static [(&'static str, &'static str)];
+
 /// Codes with the text at their place; `~` marks a warning.
 fn found(texts: &[(&str, &str)]) -> Vec<(String, String)> {
     let (inventory, list, sources) = read_all(texts);
@@ -116,7 +119,7 @@ fn ini_mistakes_are_found_at_their_places() {
 
 #[test]
 fn yaml_and_json_mistakes_are_found_at_their_places() {
-    let table: &[(&str, &str, &[(&str, &str)])] = &[
+    let table: &[(&str, &str, Expected)] = &[
         ("h.yaml", "all:\n  hosts: [a]\n", &[("RB0522", "[")]),
         ("h.yaml", "all:\n  hosts:\n    a: 1\n", &[("RB0522", "1")]),
         ("h.yaml", "all:\n  hots:\n    a:\n", &[("RB0522", "hots")]),
