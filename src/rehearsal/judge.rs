@@ -37,6 +37,10 @@ pub fn judge(life: &Life, expect: &Expect, name: Span) -> Diagnostics {
     for missing in &life.unanswered {
         d.push(Diagnostic::error("RB0805", name, format!("the test gives no answer for {missing}")));
     }
+    if d.has_errors() {
+        // What comes of a host that does not exist says nothing.
+        return d;
+    }
     if life.mistakes.has_errors() {
         let words: Vec<String> = life.mistakes.iter().map(|m| format!("{}: {}", m.code, m.message)).collect();
         d.push(broken(name, "a plan", words.join("; ")));
