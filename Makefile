@@ -2,13 +2,14 @@
 
 CARGO ?= cargo
 
-.PHONY: help demo test check bench packages
+.PHONY: help demo test check bench fuzz packages
 
 help:
 	@echo "make demo      the incident and the recovery on a practice fleet of this machine (about a minute, once built)"
 	@echo "make test      everything that a change must pass: format, lints, all tests"
 	@echo "make check     format and lints only; needs nothing but Rust"
 	@echo "make bench     how fast, against plain ssh in the same run"
+	@echo "make fuzz      hostile texts by the million for an hour; kept out of make test"
 	@echo "make packages  install the system programs that the practice fleet and the tests need, if any is missing"
 
 demo: packages
@@ -27,7 +28,8 @@ bench: packages
 	$(CARGO) bench --locked --bench fleet
 
 # `make packages` touches nothing when all programs are there.
-# program:package pairs; the programs live in /usr/sbin on Debian, which is not in everybody's PATH
+# program:package pairs; the programs live in /usr/sbin on Debian, which is not in everybody's PATH. Python's `venv` has no program: the
+# tests install a real Ansible with it, below target/, to compare inventories with.
 NEEDED := sshd:openssh-server ssh:openssh-client ssh-keygen:openssh-client haproxy:haproxy runsvdir:runit sv:runit chpst:runit setsid:util-linux setpriv:util-linux unshare:util-linux nsenter:util-linux systemd-run:systemd service:init-system-helpers update-rc.d:init-system-helpers
 
 packages:
@@ -38,6 +40,7 @@ packages:
 	  case " $$missing " in *" $$package "*) ;; *) missing="$$missing $$package";; esac; \
 	  programs="$$programs $$program"; \
 	done; \
+	python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || { missing="$$missing python3-venv"; programs="$$programs python3 (with venv)"; }; \
 	if [ -z "$$missing" ]; then echo "packages: everything is here, nothing to install"; exit 0; fi; \
 	echo "packages: missing programs:$$programs"; \
 	if ! command -v apt-get >/dev/null 2>&1; then \
@@ -51,3 +54,16 @@ packages:
 	if [ -d /run/systemd/system ]; then for package in $$missing; do \
 	  case "$$package" in haproxy) $$sudo systemctl disable --now haproxy.service;; openssh-server) $$sudo systemctl disable --now ssh.service;; esac; \
 	done; fi
+
+# Hostile texts by the million; about an hour. RUSTC_BOOTSTRAP: the coverage of libFuzzer is not stable in Rust. `make fuzz TARGETS=expression FUZZ_SECONDS=60` for a quick look. Findings stay in tests/fuzz/artifacts.
+FUZZ_SECONDS ?= 600
+TARGETS ?= runbook inventory pattern text expression
+
+fuzz:
+	@command -v cargo-fuzz >/dev/null 2>&1 || { echo "fuzz: will run: cargo install cargo-fuzz --locked"; $(CARGO) install cargo-fuzz --locked; }
+	@for target in $(TARGETS); do \
+	  mkdir -p tests/fuzz/corpus/$$target; \
+	  case $$target in runbook) cp runbooks/*.yaml tests/cases/*.yaml tests/fuzz/corpus/runbook/;; inventory) cp inventory/*.yaml tests/fuzz/corpus/inventory/;; esac; \
+	  RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir tests/fuzz --sanitizer none --release $$target -- \
+	    -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=5 -rss_limit_mb=1024 -print_final_stats=1 || exit 1; \
+	done

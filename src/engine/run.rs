@@ -163,6 +163,15 @@ impl RunState {
         self.obligations.iter().filter(|o| o.is_open())
     }
 
+    /// Gates at which somebody's answer would mean something.
+    #[must_use]
+    pub fn listens_at(&self) -> Vec<NodeId> {
+        let questions = self.questions.iter().filter(|(_, q)| q.open()).map(|(gate, _)| gate);
+        let tasks = self.open_obligations().map(|o| &o.taker);
+        let tasks = tasks.filter(|taker| self.obligations.iter().any(|o| o.waits_for_people(taker)));
+        questions.chain(tasks).cloned().collect()
+    }
+
     /// What `run.*` shows to texts.
     #[must_use]
     pub fn facts(&self) -> RunFacts {
@@ -177,18 +186,20 @@ impl RunState {
             empty_loops: self.created.plan.empty_loops.clone(),
             planned: hosts(&mut nodes.iter().filter(|n| n.section.is_work())),
             changed: hosts(&mut nodes.iter().filter(|n| self.changed.contains(&n.id))),
-            failure: self
-                .failure
-                .as_ref()
-                .map(|(id, failure)| {
-                    let host = self.node(id).and_then(|n| n.host.clone()).map(|h| h.0).unwrap_or_default();
-                    (id.0.clone(), host, failure.message.clone())
-                })
-                .or_else(|| {
-                    // A run that is stopped by a person, or by its deadline, has no failed step, but a reason all the same.
-                    self.unwind_reason.as_ref().map(|why| (String::new(), String::new(), why.clone()))
-                }),
+            failure: self.told_failure(),
+            ahead: false,
         }
+    }
+
+    /// Step, host and reason of the first failure, or why else the run turned back.
+    fn told_failure(&self) -> Option<(String, String, String)> {
+        let Some((id, failure)) = &self.failure else {
+            let gate = self.questions.values().find(|q| !q.open() && !q.granted());
+            let step = gate.map(|q| q.request.gate.0.clone()).unwrap_or_default();
+            return self.unwind_reason.clone().map(|why| (step, String::new(), why));
+        };
+        let host = self.node(id).and_then(|n| n.host.clone()).map(|h| h.0).unwrap_or_default();
+        Some((id.0.clone(), host, failure.message.clone()))
     }
 
     /// Applies one record. The only writer of the state.
@@ -277,6 +288,7 @@ impl RunState {
                     Question {
                         request: request.clone(),
                         answers: Vec::new(),
+                        within: request.expires_at.since(request.asked_at),
                         expired: false,
                         not_counted: (request.quorum > 1).then(|| self.created.by.clone()),
                     },
@@ -286,6 +298,11 @@ impl RunState {
                 if let Some(question) = self.questions.get_mut(gate) {
                     question.answers.retain(|a| a.by != answer.by);
                     question.answers.push(answer.clone());
+                }
+            }
+            Event::ApprovalEscalated { request, .. } => {
+                if let Some(question) = self.questions.get_mut(&request.gate) {
+                    question.request = request.clone();
                 }
             }
             Event::ApprovalExpired { gate } => {

@@ -295,7 +295,8 @@ pub static CASE: Table = Table {
         may(
             "answers",
             Named,
-            "By step that asks people: `yes by mira`, `no by mira`, `yes by mira after 10m`, `nobody`, or a list of such answers.",
+            "By step that asks people: `yes by mira`, `no by mira`, `yes by mira after 10m`, `done by mira`, `failed by mira`, `nobody`; a map \
+             `{ done: mira, after, fields, because }`; or a list of such answers.",
         ),
         may("faults", List(&FAULT), "What goes wrong."),
         may("meanwhile", List(&MEANWHILE), "What else happens while the run goes on."),
@@ -308,6 +309,21 @@ pub static CASE: Table = Table {
              right after it and the run taken up again. Each time nothing may stay taken without an open obligation that names it, and no \
              pool may fall below its minimum by our hand.",
         ),
+    ],
+};
+
+/// An answer, in full.
+pub static ANSWER: Table = Table {
+    of: "an answer",
+    definition: "answer",
+    keys: &[
+        may("yes", Text, "Who agrees."),
+        may("no", Text, "Who does not."),
+        may("done", Text, "Who has done what a `manual` step asks for."),
+        may("failed", Text, "Who could not."),
+        may("after", Duration, "How long they take. Default: 1m."),
+        may("fields", Named, "What they tell, by field."),
+        may("because", Text, "Their reason."),
     ],
 };
 
@@ -398,6 +414,7 @@ pub static EXPECT: Table = Table {
             "By host (or pattern) and path: part of its content at the end, or `{ has, lacks }`.",
         ),
         may("services", Named, "By host (or pattern) and service: its state at the end."),
+        may("results", Named, "By `step.field`: what the step's result holds, as text."),
         may("within", Duration, "How long the run may take."),
     ],
 };
@@ -438,6 +455,7 @@ pub fn schema() -> Json {
         &POOL,
         &MEMBER,
         &CASE,
+        &ANSWER,
         &FAULT,
         &MEANWHILE,
         &EXPECT,

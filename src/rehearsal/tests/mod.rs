@@ -206,3 +206,26 @@ fn the_schema_describes_every_key_and_its_references_lead_somewhere() {
         }
     }
 }
+
+#[test]
+fn people_do_what_they_are_given_and_decisions_can_be_looked_at() {
+    let runbook = EXAMPLE.replace(
+        "  - id: restart",
+        "  - id: cause\n    decide:\n      - { is: sick, when: \"steps.check.hosts['web-01'].exit_code == 0\" }\n      - { is: unknown }\n  - id: walk\n    manual: { ask: Look at the lamp., to: [ops], within: 1h, fields: { colour: { type: string } } }\n  - id: restart",
+    );
+    let text = with(
+        r#"  - name: done
+    answers: { walk: { done: mira, after: 5m, fields: { colour: red } } }
+    expect: { outcome: succeeded, order: [cause, walk, restart], results: { cause.is: sick, walk.colour: red }, within: 10m }
+  - name: failed
+    answers: { walk: failed by mira }
+    expect: { never: [restart] }
+  - name: nobody does it
+    expect: { never: [restart] }
+"#,
+    );
+    assert_eq!(broken(&runbook, &text), Vec::<String>::new());
+    let wrong = text.replace("colour: red } } }", "color: red } } }");
+    let found = broken(&runbook, &wrong);
+    assert!(found.iter().all(|l| l.starts_with("RB0805")) && found.len() == 2, "{found:?}");
+}

@@ -14,15 +14,15 @@ use crate::base::id::HostName;
 use crate::base::quote;
 use crate::rehearsal::syntax::{FileState, Trouble};
 use crate::transport::{
-    Attached, AttemptId, BoxFuture, BoxStream, Captured, Certainty, ConnectError, ConnectErrorKind, Destination, EndReason, Exec,
-    FileError, Host, HostSpec, KillReport, LinkError, Outcome, Output, OutputSink, Program, Put, PutOutcome, RemoteFile, Run, RunAs,
-    SocketError, SocketErrorKind, StartError, StartErrorKind, TcpError, Transport,
+    Attached, AttemptId, BoxFuture, BoxStream, Captured, Certainty, ConnectError, ConnectErrorKind, EndReason, Exec, FileError, Host,
+    HostSpec, KillReport, LinkError, Outcome, Output, OutputSink, Program, Put, PutOutcome, RemoteFile, Run, RunAs, SocketError,
+    SocketErrorKind, StartError, StartErrorKind, TcpError, Transport,
 };
 
 impl Transport for World {
     fn connect<'a>(&'a self, host: &'a HostSpec) -> BoxFuture<'a, Result<Arc<dyn Host>, ConnectError>> {
         Box::pin(async move {
-            let name = (host.destination != Destination::Local).then(|| host.name.clone());
+            let name = self.lock().is_host(&host.name).then(|| host.name.clone());
             let hands = Hands {
                 world: self.clone(),
                 host: name,
@@ -328,6 +328,10 @@ fn failure() -> Captured {
 }
 
 impl super::Inner {
+    fn is_host(&self, name: &HostName) -> bool {
+        self.hosts.contains_key(name)
+    }
+
     fn host_mut(&mut self, host: Option<&HostName>) -> &mut super::host::Host {
         match host.and_then(|h| self.hosts.get_mut(h)) {
             Some(host) => host,

@@ -210,6 +210,12 @@ impl Inner {
         self.clock.now()
     }
 
+    /// Hosts and pools.
+    #[must_use]
+    pub fn inventory(&self) -> &Inventory {
+        &self.inventory
+    }
+
     /// What has been recorded.
     #[must_use]
     pub fn records(&self) -> &[Record] {
