@@ -81,7 +81,7 @@ fn dispatch(arguments: Arguments, quiet: bool) -> Result<Exit, CliError> {
         Command::Schema { of } => {
             output::json(&match of {
                 arguments::SchemaOf::Runbook => crate::lang::schema(&crate::action::CATALOG),
-                arguments::SchemaOf::Test => crate::rehearsal::keys::schema(),
+                arguments::SchemaOf::Test => crate::rehearsal::schema(),
             });
             return Ok(Exit::Done);
         }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 
+use super::report;
 use super::suite::{Tested, test};
-use super::{keys, report};
 use crate::diagnostic::Diagnostics;
 
 /// A runbook with a probe and a change.
@@ -193,7 +193,7 @@ fn the_schema_describes_every_key_and_its_references_lead_somewhere() {
             _ => {}
         }
     }
-    let schema = keys::schema();
+    let schema = super::schema();
     let mut found = Vec::new();
     references(&schema, &mut found);
     assert!(found.len() > 15);

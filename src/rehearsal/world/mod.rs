@@ -8,6 +8,7 @@ mod balancer;
 mod fault;
 mod host;
 mod link;
+mod place;
 mod programs;
 mod records;
 mod web;
