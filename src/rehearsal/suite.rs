@@ -144,7 +144,8 @@ fn one(script: &Script<'_>, suite: &Suite, case: &Case, reached: &mut BTreeSet<S
 /// The steps that began.
 fn steps_of(life: &Life) -> BTreeSet<String> {
     let of = |event: &Event| match event {
-        Event::StepStarted { node, .. } => Some(node.clone()),
+        // A decision is made at once, without a start.
+        Event::StepStarted { node, .. } | Event::StepSucceeded { node, .. } => Some(node.clone()),
         Event::ApprovalRequested { request } => Some(request.gate.clone()),
         _ => None,
     };

@@ -23,6 +23,7 @@ mod rebalance;
 mod recover;
 mod refusal;
 mod schema;
+mod rehearse;
 mod site;
 mod source;
 mod systemd;
