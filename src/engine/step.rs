@@ -97,7 +97,8 @@ impl StepState {
             (S::Running { attempt, .. }, Event::StepSucceeded { attempt: of, changed, .. }) if same(*attempt, *of) => {
                 S::Succeeded { changed: *changed }
             }
-            (S::AwaitingApproval, Event::StepSucceeded { changed, .. }) => S::Succeeded { changed: *changed },
+            // Blocked: the ends of a call are decided here, nothing is attempted.
+            (S::Blocked | S::AwaitingApproval, Event::StepSucceeded { changed, .. }) => S::Succeeded { changed: *changed },
             (S::Running { attempt, .. }, Event::StepFailed { attempt: of, failure, .. }) if same(*attempt, *of) => {
                 S::Failed { kind: failure.kind }
             }

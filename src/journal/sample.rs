@@ -28,6 +28,7 @@ fn node(step: &str, host: &str) -> Node {
         step: step.into(),
         section: Section::Steps,
         turns: Vec::new(),
+        call: None,
         bindings: BTreeMap::new(),
         host: Some(host.into()),
         touches: vec![host.into()],
@@ -245,6 +246,7 @@ pub(super) fn last_group() -> Vec<Event> {
         Event::RunFinished {
             outcome: RunOutcome::Stuck,
             summary: String::from("stuck"),
+            outputs: BTreeMap::new(),
         },
         Event::ObligationWaived {
             id: ObligationId(String::from("1.2")),

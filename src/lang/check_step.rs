@@ -12,7 +12,7 @@ use super::outline::At;
 use super::scope::{RESERVED, Variable, View, names};
 use super::site::Site;
 use super::syntax::{self, Body as WrittenBody, Over, Step as WrittenStep, Written};
-use super::{keys, place};
+use super::{call, keys, place};
 use crate::base::id::StepId;
 use crate::diagnostic::{Diagnostic, Diagnostics, Spanned, nearest};
 use crate::model::action::{Class, PoolEffect};
@@ -179,6 +179,10 @@ impl<'a> Checker<'a> {
                 )
             }
             WrittenBody::Approve(approve) => (approval(approve, site).map(|a| Body::Approve(Box::new(a))), None),
+            WrittenBody::Call(written_call) => {
+                let called = call::compile(written_call, &written.id.value, site);
+                (called.map(|c| Body::Call(Box::new(c))), None)
+            }
             WrittenBody::Loop { for_each, .. } => {
                 let looped = at.and_then(|at| self.looped(for_each, at, around, site));
                 (looped.map(|l| Body::Loop(Box::new(l))), None)
@@ -250,13 +254,18 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// Keys that mean nothing for a loop or an approval.
+/// Keys that mean nothing for a loop, an approval or a call.
 fn unfitting_keys(written: &WrittenStep, d: &mut Diagnostics) {
     let (what, hosts_help) = match &written.body {
         WrittenBody::Loop { .. } => ("a loop", "say it at the steps inside; the hosts of the turns stand in `for_each`"),
         WrittenBody::Approve(_) => ("`approve`", "say it at the steps around; people are asked once, not on hosts"),
+        WrittenBody::Call(_) => ("`call`", "say it at the steps of the called runbook"),
         WrittenBody::Action { .. } | WrittenBody::Broken => return,
     };
+    let never_fails = written
+        .allow_failure
+        .as_ref()
+        .filter(|_| matches!(written.body, WrittenBody::Call(_)));
     let given = [
         ("hosts", written.hosts.as_ref().map(|w| w.span)),
         ("run_as", written.run_as.as_ref().map(|w| w.span)),
@@ -270,6 +279,7 @@ fn unfitting_keys(written: &WrittenStep, d: &mut Diagnostics) {
         ("leave", written.leave.as_ref().map(|l| l.span)),
         ("undo", written.undo.as_ref().map(|u| u.span)),
         ("pool_effect", written.pool_effect_none),
+        ("allow_failure", never_fails.map(|w| w.span)),
     ];
     for (key, span) in given {
         if let Some(span) = span {

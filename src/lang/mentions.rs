@@ -32,6 +32,7 @@ impl Mentions {
             Body::Broken => {}
             Body::Action { argument, .. } => mentions.node(argument),
             Body::Approve(approve) => mentions.text(&approve.ask.value),
+            Body::Call(call) => call.params.iter().for_each(|(_, value)| mentions.node(value)),
             Body::Loop { for_each, .. } => {
                 if let Over::Hosts(text) | Over::Items(text) = &for_each.over {
                     mentions.text(&text.value);

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::keys;
 use super::reader::{Map, choice, converted, identifier, mismatch, share, unknown_key, word, written};
-use super::syntax::{Approve, Batch, Body, ForEach, Leave, Over, Owes, Pace, Retry, Step, Undo, Written};
+use super::syntax::{Approve, Batch, Body, Call, ForEach, Leave, Over, Owes, Pace, Retry, Step, Undo, Written};
 use crate::base::bound::LOOP_DEPTH;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, Spanned};
 use crate::model::inventory::Share;
+use crate::model::runbook::CallMode;
 use crate::yaml::{Entry, Node, NodeKind};
 
 /// Reads a list of steps; absent is empty. `depth` counts the loops around it.
@@ -128,16 +129,16 @@ fn first_key(map: &Map<'_>) -> Span {
     })
 }
 
-/// Exactly one of: an action, `for_each` with `steps`, `approve`.
+/// Exactly one of: an action, `for_each` with `steps`, `approve`, `call`.
 fn step_body(map: &Map<'_>, depth: usize, d: &mut Diagnostics) -> Body {
     let refused = map.refused;
     let for_each = map.entry("for_each");
-    let approve = map.entry("approve");
+    // Each of these stands alone.
+    let control: Vec<&Entry> = ["approve", "call"].iter().filter_map(|key| map.entry(key)).collect();
     let actions: Vec<&Entry> = map.others.clone();
-    let count = actions.len() + usize::from(for_each.is_some()) + usize::from(approve.is_some());
-    if count == 0 {
+    if actions.is_empty() && for_each.is_none() && control.is_empty() {
         if !refused {
-            let message = "a step needs something to do: one action, `for_each` with `steps`, or `approve`";
+            let message = "a step needs something to do: one action, `for_each` with `steps`, `approve`, or `call`";
             d.push(Diagnostic::error("RB0110", first_key(map), message).label("nothing to do here"));
         }
         return Body::Broken;
@@ -146,14 +147,15 @@ fn step_body(map: &Map<'_>, depth: usize, d: &mut Diagnostics) -> Body {
         let message = "`steps` in a step goes with `for_each`";
         d.push(Diagnostic::error("RB0110", steps.key.span, message).label("no `for_each` beside it"));
     }
-    match (for_each, approve) {
-        (None, None) => action(&actions, &keys::STEP, d),
-        (Some(loop_entry), None) if actions.is_empty() => looped(map, loop_entry, depth, d),
-        (None, Some(approve)) if actions.is_empty() => approval(&approve.value, d),
+    match (for_each, control.as_slice()) {
+        (None, []) => action(&actions, &keys::STEP, d),
+        (Some(loop_entry), []) if actions.is_empty() => looped(map, loop_entry, depth, d),
+        (None, [one]) if actions.is_empty() && one.key.value == "approve" => approval(&one.value, d),
+        (None, [one]) if actions.is_empty() => call(&one.value, d),
         _ => {
             let mut all: Vec<&Entry> = actions;
             all.extend(for_each);
-            all.extend(approve);
+            all.extend(control);
             several(&all, d);
             Body::Broken
         }
@@ -357,4 +359,32 @@ fn approval(node: &Node, d: &mut Diagnostics) -> Body {
         escalate_on_timeout: on_timeout.is_some_and(|s| s.value == "escalate"),
         then_escalate_to: then,
     })
+}
+
+fn call(node: &Node, d: &mut Diagnostics) -> Body {
+    let Some(map) = Map::read(node, &keys::CALL, d) else {
+        return Body::Broken;
+    };
+    let mode = map.choice("mode", keys::CALL_MODES, d).map_or(CallMode::Run, |m| match m.value {
+        "plan" => CallMode::Plan,
+        "approve" => CallMode::Approve,
+        _ => CallMode::Run,
+    });
+    let params = match map.get("params").map(|n| (n, &n.kind)) {
+        None => Vec::new(),
+        Some((_, NodeKind::Map(entries))) => entries.iter().map(|e| (e.key.clone(), e.value.clone())).collect(),
+        Some((node, _)) => {
+            d.push(mismatch(node, "`params` holds values by name", "a map"));
+            return Body::Broken;
+        }
+    };
+    let Some(runbook) = map.word("runbook", d) else {
+        return Body::Broken;
+    };
+    Body::Call(Box::new(Call {
+        runbook,
+        params,
+        mode,
+        target: None,
+    }))
 }

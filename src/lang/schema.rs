@@ -17,6 +17,7 @@ pub fn schema(catalog: &dyn Catalog) -> Json {
         &keys::OWES,
         &keys::LEAVE,
         &keys::APPROVE,
+        &keys::CALL,
         &keys::NOTIFY,
         &keys::TRIGGER,
         &keys::ALERTMANAGER,

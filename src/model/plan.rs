@@ -77,7 +77,10 @@ pub struct Node {
     pub section: Section,
     /// The turns of the loops around it, outermost first.
     pub turns: Vec<Turn>,
-    /// Loop variables it sees.
+    /// The call it belongs to: a step whose `params` and `steps` are the called runbook's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<StepId>,
+    /// Loop variables it sees; in a called runbook, its parameters too.
     pub bindings: BTreeMap<String, Value>,
     /// The host it runs on; `None`: the controller or a pool's balancers.
     pub host: Option<HostName>,
@@ -87,7 +90,7 @@ pub struct Node {
     pub needs: Vec<NodeId>,
     /// For people.
     pub name: String,
-    /// The action's name; `approve` for a question.
+    /// The action's name; `approve` for a question, [`CALL`] and [`CALL_END`] around the steps of a called runbook.
     pub action: String,
     /// Its arguments, rendered; what only the run can tell is unknown.
     #[serde(default, skip_serializing_if = "Arguments::is_empty")]
@@ -113,16 +116,70 @@ pub struct Node {
     pub after: Vec<Capacity>,
 }
 
+/// What the first node of a call does: it says whether the called steps happen.
+pub const CALL: &str = "call";
+/// What the last node of a call does: it gives the outputs.
+pub const CALL_END: &str = "call end";
+
 impl Node {
+    /// The first node of the call around this one.
+    #[must_use]
+    pub fn caller(&self) -> Option<NodeId> {
+        let call = self.call.as_ref()?;
+        Some(node_id(call, outside(call, &self.turns), None))
+    }
+
+    /// Part of the call that this first node of a call opens; calls inside it included.
+    #[must_use]
+    pub fn opens(&self, other: &Node) -> bool {
+        let inside = |call: &StepId| *call == self.step || is_under(call, &self.step);
+        self.action == CALL && other.call.as_ref().is_some_and(inside) && other.turns.starts_with(&self.turns)
+    }
+
     /// True when it will or may change something.
     #[must_use]
     pub fn may_change(&self) -> bool {
         match &self.forecast {
             Forecast::WillChange { .. } => true,
             Forecast::AtRunTime { .. } => self.class != Class::Probe,
-            Forecast::Reads { .. } | Forecast::NothingToDo { .. } | Forecast::Skipped { .. } | Forecast::Asks { .. } => false,
+            Forecast::Reads { .. }
+            | Forecast::NothingToDo { .. }
+            | Forecast::Skipped { .. }
+            | Forecast::Asks { .. }
+            | Forecast::Calls { .. } => false,
         }
     }
+}
+
+/// `step`, `step@host`, `loop[key].step`, `call.step`; the host is left out where the turn already names it.
+#[must_use]
+pub fn node_id(step: &StepId, turns: &[Turn], host: Option<&HostName>) -> NodeId {
+    // A loop in a called runbook stands in the same call as the steps of its turns; that is said once.
+    let (mut path, mut said) = (String::new(), "");
+    for turn in turns {
+        path.push_str(&format!("{}[{}].", rest(said, &turn.step.0), turn.key));
+        said = turn.step.0.rsplit_once('.').map_or("", |(call, _)| call);
+    }
+    let step = rest(said, &step.0);
+    match host {
+        Some(h) if turns.last().is_none_or(|t| t.key != h.0) => NodeId(format!("{path}{step}@{h}")),
+        _ => NodeId(format!("{path}{step}")),
+    }
+}
+
+fn rest<'s>(said: &str, id: &'s str) -> &'s str {
+    id.strip_prefix(said).and_then(|r| r.strip_prefix('.')).unwrap_or(id)
+}
+
+/// True for a step of the runbook that `call` calls, and of those that it calls in turn.
+fn is_under(step: &StepId, call: &StepId) -> bool {
+    step.0.strip_prefix(&call.0).is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// The turns of the loops around a call, without those inside it.
+fn outside<'t>(call: &StepId, turns: &'t [Turn]) -> &'t [Turn] {
+    let inner = turns.iter().position(|t| is_under(&t.step, call)).unwrap_or(turns.len());
+    &turns[..inner]
 }
 
 /// A part of a runbook.
@@ -190,6 +247,11 @@ pub enum Forecast {
     /// Asks people.
     Asks {
         /// Whom and what.
+        summary: String,
+    },
+    /// Begins or ends the steps of another runbook.
+    Calls {
+        /// Which, with which parameters; what it gives.
         summary: String,
     },
 }

@@ -38,6 +38,7 @@ fn node(node: &Node) -> Json {
         Forecast::Reads { .. } => json!(["reads"]),
         Forecast::Skipped { why } => json!(["skipped", why]),
         Forecast::Asks { summary } => json!(["asks", summary]),
+        Forecast::Calls { summary } => json!(["calls", summary]),
     };
     // What a probe was told, e.g. a rendered message with a measured number, is not part of what will be done.
     let arguments = if matches!(node.forecast, Forecast::Reads { .. }) {

@@ -5,6 +5,7 @@
 //! tests.
 
 pub mod bind;
+mod call;
 pub mod capacity;
 pub mod digest;
 mod expand;
@@ -35,7 +36,7 @@ use crate::model::runbook::Runbook;
 pub struct PlanInput<'a> {
     /// What to do.
     pub runbook: &'a Runbook,
-    /// Its text; part of the digest.
+    /// Its text, with those of the runbooks that it calls; part of the digest.
     pub text: &'a str,
     /// Hosts and pools.
     pub inventory: &'a Inventory,

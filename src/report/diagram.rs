@@ -7,7 +7,7 @@ use super::describe::{name, sentence};
 use super::node::{Sign, place, sign};
 use crate::base::id::NodeId;
 use crate::model::plan::Plan;
-use crate::model::runbook::{Body, Runbook, Step};
+use crate::model::runbook::{Body, CallMode, Runbook, Step};
 
 /// What is drawn.
 struct Graph {
@@ -74,15 +74,21 @@ fn of_runbook(runbook: &Runbook) -> Graph {
         nodes: Vec::new(),
         edges: Vec::new(),
     };
-    let mut before = Vec::new();
-    for list in [&runbook.require, &runbook.steps, &runbook.verify, &runbook.finally] {
-        let ends = add_list(&mut graph, list, &before);
+    let done = add_lists(&mut graph, [&runbook.require, &runbook.steps, &runbook.verify], Vec::new());
+    add_list(&mut graph, &runbook.finally, &done);
+    add_list(&mut graph, &runbook.on_failure, &[]);
+    graph
+}
+
+/// Adds lists one after the other; gives the last ends.
+fn add_lists<'r>(graph: &mut Graph, lists: impl IntoIterator<Item = &'r Vec<Step>>, mut before: Vec<usize>) -> Vec<usize> {
+    for list in lists {
+        let ends = add_list(graph, list, &before);
         if !ends.is_empty() {
             before = ends;
         }
     }
-    add_list(&mut graph, &runbook.on_failure, &[]);
-    graph
+    before
 }
 
 /// Adds a list of steps after `before`; gives those that nothing in the list needs.
@@ -102,19 +108,27 @@ fn add_list(graph: &mut Graph, steps: &[Step], before: &[usize]) -> Vec<usize> {
         ends.retain(|end| !from.contains(end));
         let at = graph.nodes.len();
         let (what, inner) = match &step.body {
-            Body::Action(call) => (name(&call.action.value), None),
-            Body::Approve(_) => (String::from("approve"), None),
-            Body::Loop(l) => (format!("for each {}", name(&l.variable)), Some(&l.steps)),
+            Body::Action(call) => (name(&call.action.value), Vec::new()),
+            Body::Approve(_) => (String::from("approve"), Vec::new()),
+            Body::Loop(l) => (format!("for each {}", name(&l.variable)), vec![&l.steps]),
+            Body::Call(called) => {
+                let runbook = &called.runbook;
+                let lists = vec![&runbook.require, &runbook.steps, &runbook.verify];
+                (format!("call {}", name(&runbook.name)), lists)
+            }
         };
         graph.nodes.push(Drawn {
             lines: vec![name(&step.id), what],
             changes: step.class != crate::model::action::Class::Probe,
-            asks: matches!(step.body, Body::Approve(_)),
+            asks: match &step.body {
+                Body::Approve(_) => true,
+                Body::Call(called) => called.mode == CallMode::Approve,
+                Body::Action(_) | Body::Loop(_) => false,
+            },
         });
         graph.edges.extend(from.into_iter().map(|f| (f, at, None)));
         first.insert(step.id.as_str(), at);
-        let last = inner.map(|inner| add_list(graph, inner, &[at])).filter(|ends| !ends.is_empty());
-        let last = last.unwrap_or_else(|| vec![at]);
+        let last = add_lists(graph, inner, vec![at]);
         ends.extend(&last);
         index.insert(step.id.as_str(), last);
     }
@@ -311,6 +325,7 @@ mod tests {
             on_failure: vec![step("page", &[], call("escalate"))],
             finally: Vec::new(),
             notify: None,
+            outputs: BTreeMap::new(),
             triggers: Vec::new(),
         };
         let shown = runbook_mermaid(&runbook);

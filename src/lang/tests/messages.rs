@@ -144,13 +144,12 @@ fn a_step_does_exactly_one_known_thing() {
 fn what_this_version_cannot_do_is_refused() {
     for (text, name) in [
         ("invariants: []\n", "`invariants` in a runbook"),
-        ("outputs: {}\n", "`outputs` in a runbook"),
         ("params:\n  p: { type: secret }\n", "type `secret`"),
         ("triggers:\n  - schedule: { every: 1h }\n", "`schedule` in a trigger"),
     ] {
         one_mistake(&format!("{text}{STEPS}"), &["RB0111", name, "not supported yet"]);
     }
-    for key in ["manual: { ask: x }", "decide: []", "call: { runbook: x }"] {
+    for key in ["manual: { ask: x }", "decide: []"] {
         one_mistake(&format!("steps:\n  - id: a\n    {key}\n"), &["RB0111 6:5", "not supported yet"]);
     }
     one_mistake(
