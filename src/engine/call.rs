@@ -14,13 +14,10 @@ use crate::base::value::Value;
 use crate::lang::expression;
 use crate::model::approval::ApprovalRequest;
 use crate::model::event::{Event, FailureKind};
-use crate::model::plan::{Forecast, Node, Section};
+use crate::model::plan::{self, Forecast, Node, Section};
 use crate::model::runbook::{CallMode, Called};
 use crate::model::text::{Expression, Scope};
 use crate::plan::results::{self, Viewpoint};
-
-/// Changes named in the question before a call; the plan shows all of them.
-const MOST_NAMED: usize = 12;
 
 /// Why a step of a called runbook does not happen: the call does not, or never began.
 pub(super) fn left_out(state: &RunState, node: &Node) -> Option<String> {
@@ -69,22 +66,17 @@ pub(super) fn begin(state: &RunState, now: Now<'_>, node: &Node, called: &Called
 /// Anybody may answer, as for the whole run.
 fn question(state: &RunState, now: Now<'_>, node: &Node, called: &Called) -> ApprovalRequest {
     let plan = &state.created.plan;
-    let inside: Vec<&Node> = plan.nodes.iter().filter(|n| node.opens(n) && n.may_change()).collect();
-    let what = |n: &&Node| match &n.forecast {
-        Forecast::WillChange { summary } | Forecast::AtRunTime { why: summary } => format!("{}: {summary}", n.id),
-        _ => n.id.to_string(),
-    };
-    let named: Vec<String> = inside.iter().take(MOST_NAMED).map(what).collect();
-    let more = inside.len().saturating_sub(MOST_NAMED);
-    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-    let changes = match named.as_slice() {
-        [] => String::from("it changes nothing"),
-        named => format!("it changes {}{more}", named.join("; ")),
+    let asked = |n: &&Node| n.section.is_work() && n.may_change() && node.opens(n);
+    let changes: Vec<&Node> = plan.nodes.iter().filter(asked).collect();
+    let hosts: Vec<String> = plan::hosts_of(&changes).into_iter().map(|h| h.0).collect();
+    let hosts = match hosts.as_slice() {
+        [] => String::from("no host"),
+        some => some.join(" "),
     };
     ApprovalRequest {
         run: state.id,
         gate: node.id.clone(),
-        ask: format!("Call {}? {changes}", called.runbook.name),
+        ask: format!("Call {}? It changes {hosts}", crate::plan::call::shown(called, &node.arguments.0)),
         digest: plan.digest.clone(),
         from: vec![String::from("*")],
         quorum: 1,

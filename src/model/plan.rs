@@ -48,15 +48,7 @@ impl Plan {
     /// Hosts on which something will or may change, in the order of the nodes.
     #[must_use]
     pub fn changed_hosts(&self) -> Vec<HostName> {
-        let mut hosts = Vec::new();
-        for node in self.nodes.iter().filter(|n| n.may_change()) {
-            for host in &node.touches {
-                if !hosts.contains(host) {
-                    hosts.push(host.clone());
-                }
-            }
-        }
-        hosts
+        hosts_of(&self.nodes.iter().filter(|n| n.may_change()).collect::<Vec<_>>())
     }
 
     /// True when nothing will or may change.
@@ -64,6 +56,18 @@ impl Plan {
     pub fn nothing_to_do(&self) -> bool {
         !self.nodes.iter().any(|n| n.section.is_work() && n.may_change())
     }
+}
+
+/// The hosts that operations of these nodes go to, in their order.
+#[must_use]
+pub fn hosts_of(nodes: &[&Node]) -> Vec<HostName> {
+    let mut hosts = Vec::new();
+    for host in nodes.iter().flat_map(|n| &n.touches) {
+        if !hosts.contains(host) {
+            hosts.push(host.clone());
+        }
+    }
+    hosts
 }
 
 /// One step on one host in one turn.

@@ -221,19 +221,20 @@ fn skipped() -> Value {
     .onto(Value::Null)
 }
 
-/// `calls recover-master with master=web-01`
-fn opening(called: &Called, params: &BTreeMap<String, Value>) -> Forecast {
-    let shown = |(name, value): (&String, &Value)| {
+/// `recover-master with master=web-01`
+#[must_use]
+pub fn shown(called: &Called, params: &BTreeMap<String, Value>) -> String {
+    let one = |(name, value): (&String, &Value)| {
         let value = value.field("name").unwrap_or_else(|| value.clone());
-        format!("{name}={}", sanitise::one_line(&value.to_string(), 60))
+        format!(" {name}={}", sanitise::one_line(&value.to_string(), 60))
     };
-    let with: Vec<String> = params.iter().map(shown).collect();
-    let with = if with.is_empty() {
-        String::new()
-    } else {
-        format!(" with {}", with.join(" "))
-    };
-    let summary = format!("calls {}{with}", called.runbook.name);
+    let with: String = params.iter().map(one).collect();
+    let word = if with.is_empty() { "" } else { " with" };
+    format!("{}{word}{with}", called.runbook.name)
+}
+
+fn opening(called: &Called, params: &BTreeMap<String, Value>) -> Forecast {
+    let summary = format!("calls {}", shown(called, params));
     match called.mode {
         CallMode::Approve => Forecast::Asks {
             summary: format!("anybody before it {summary}"),

@@ -5,7 +5,7 @@
 //! tests.
 
 pub mod bind;
-mod call;
+pub mod call;
 pub mod capacity;
 pub mod digest;
 mod expand;

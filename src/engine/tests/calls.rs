@@ -233,7 +233,11 @@ fn people_are_asked_before_a_call_with_mode_approve() {
     let life = lived(&sample, well());
     assert_eq!(outcome(&life), RunOutcome::Succeeded);
     let question = &life.state.questions[&NodeId::from("remedy")].request;
-    assert!(question.ask.starts_with("Call fix? it changes remedy.drain: "), "{}", question.ask);
+    assert!(
+        question.ask.starts_with("Call fix with server=web-01? It changes "),
+        "{}",
+        question.ask
+    );
     assert_eq!(question.digest, sample.created.plan.digest);
     let life = lived(
         &sample,
