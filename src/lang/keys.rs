@@ -257,7 +257,11 @@ pub(super) static STEP: Table = Table {
         may("approve", Shape::Map(&APPROVE), "Ask people before going on."),
         later("manual", "A person does it and answers."),
         later("decide", "The first true line wins."),
-        may("call", Shape::Map(&CALL), "Another runbook, whose steps stand in this place."),
+        may(
+            "call",
+            Shape::Map(&CALL),
+            "Another runbook, whose steps stand in this place. Its `deadline`, `notify` and `triggers` do not count: those of the run do.",
+        ),
         later("template", "`off`: braces are ordinary characters."),
     ],
 };

@@ -45,7 +45,7 @@ impl Planner<'_> {
         }
         let params = match self.call_params(called, &scope) {
             Ok(Some(params)) => params,
-            Ok(None) => return Vec::new(),
+            Ok(None) => return self.not_known_yet(first, called),
             Err(diagnostic) => {
                 self.diagnostics.push(diagnostic);
                 return Vec::new();
@@ -84,6 +84,22 @@ impl Planner<'_> {
     fn not_called(&mut self, mut first: Node, why: String) -> Vec<NodeId> {
         first.forecast = Forecast::Skipped { why };
         self.results.set(&first, skipped());
+        let id = first.id.clone();
+        self.nodes.push(first);
+        vec![id]
+    }
+
+    /// Its parameters are not known, so its steps are not either.
+    fn not_known_yet(&mut self, mut first: Node, called: &Called) -> Vec<NodeId> {
+        first.forecast = Forecast::AtRunTime {
+            why: format!("calls {}; its parameters depend on what a probe shows", called.runbook.name),
+        };
+        let outputs = called.runbook.outputs.keys().map(|name| (name.clone(), Value::Unknown)).collect();
+        let ending = Ending {
+            ok: true,
+            ..Ending::default()
+        };
+        self.results.set(&first, ending.onto(Value::Map(outputs)));
         let id = first.id.clone();
         self.nodes.push(first);
         vec![id]

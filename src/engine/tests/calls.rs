@@ -1,6 +1,8 @@
 //! Runbooks that call others: the called steps run, fail, go back and are given back as the caller's own do.
 
-use super::life::{Fate, Life};
+use super::generate;
+use super::life::{Fate, Life, REAL};
+use super::lives::live;
 use super::sample::Sample;
 use super::scripted::{Script, lived, outcome, well, with};
 use crate::base::id::NodeId;
@@ -338,4 +340,29 @@ outputs:
     let life = lived(&sample, with(&[("remedy.look@web-02", 1, Fate::AlreadySo)]));
     assert_eq!(executed(&life), ["look@db-01"]);
     assert_eq!(told(&life), Value::text("nobody"));
+}
+
+/// The random runbooks of the other lives, each called by another one whose steps have the same names.
+#[test]
+fn called_runbooks_keep_every_rule_in_hundreds_of_lives() {
+    let mut outcomes = std::collections::BTreeSet::new();
+    for round in 0..60 {
+        let called = format!("runbook: fix\nlanguage: 1\ndescription: Called.\n{}", generate::runbook(round));
+        let call = ["mode: run", "mode: approve"][usize::from(round.is_multiple_of(3))];
+        let steps = format!(
+            "deadline: 2h\nsteps:\n  - {{ id: s0, hosts: db-01, file.write: {{ path: /etc/a, content: x }} }}\n  \
+             - {{ id: fix, call: {{ runbook: fix.yaml, {call} }} }}\n  \
+             - {{ id: s1, hosts: db-01, file.write: {{ path: /etc/b, content: x }} }}\n\
+             on_failure:\n  - {{ id: sorry, hosts: db-01, command: {{ argv: [sorry] }}, undo: keep }}\n\
+             finally:\n  - {{ id: bye, hosts: db-01, command: {{ argv: [bye] }}, undo: keep }}\n"
+        );
+        let sample = Sample::among(&steps, &[("fix.yaml", &called)]).unwrap_or_else(|why| panic!("{why}"));
+        let sample = if round.is_multiple_of(7) { sample.gated() } else { sample };
+        for luck in 0..10 {
+            let seed = round * 10 + luck;
+            let outcome = live(&sample, seed, REAL).unwrap_or_else(|why| panic!("round {round}, luck {seed}: {why}\n{called}"));
+            outcomes.insert(format!("{outcome:?}"));
+        }
+    }
+    assert!(outcomes.len() >= 6, "{outcomes:?}");
 }

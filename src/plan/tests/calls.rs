@@ -205,3 +205,40 @@ fn the_digest_covers_the_called_file() {
     );
     assert_ne!(digest(LOOK), digest(&LOOK.replace("/etc/motd", "/etc/issue")));
 }
+
+#[test]
+fn offline_a_call_whose_parameters_a_probe_decides_is_left_out_with_a_warning() {
+    let plan = plan(
+        "steps:\n  - { id: p, pool.status: { pool: web } }\n  \
+         - { id: it, call: { runbook: look.yaml, params: { server: web-03, text: '{{steps.p.algorithm}}' } } }\n  \
+         - { id: z, hosts: web-01, facts: [memory], when: steps.it.changed_text }\n",
+    );
+    assert_eq!(ids(&plan), ["p", "it", "z@web-01"]);
+    assert!(
+        plan.warnings
+            .iter()
+            .any(|w| w.contains("parameter `text` of the call of look depends on what a probe shows")),
+        "{:?}",
+        plan.warnings
+    );
+}
+
+/// Nobody answers in this plan: what is required inside is refused as what is required outside is.
+#[test]
+fn a_called_runbook_that_cannot_look_refuses_the_plan_and_only_shows_in_mode_plan() {
+    let online = |mode: &str| {
+        let text = format!("{HEAD}steps:\n  - {{ id: it, call: {{ runbook: look.yaml, params: {{ server: web-03 }}, mode: {mode} }} }}\n");
+        planned_with(&text, &[("look.yaml", LOOK)], &[], false).unwrap_or_else(|d| panic!("{text}\n{d:#?}"))
+    };
+    assert!(online("run").refusals.iter().any(|r| r.message.contains("nobody answers")));
+    let shown = online("plan");
+    assert_eq!(shown.refusals, []);
+    assert!(
+        node(&shown, "it")
+            .notes
+            .iter()
+            .any(|n| n.contains("would be refused: cannot look: ")),
+        "{:?}",
+        node(&shown, "it").notes
+    );
+}
