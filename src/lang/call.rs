@@ -131,7 +131,7 @@ fn unfit(param: &Param, span: Span, message: &str) -> Diagnostic {
 }
 
 fn wrong(span: Span, message: String) -> Diagnostic {
-    Diagnostic::error("RB0132", span, message)
+    Diagnostic::error("RB0152", span, message)
 }
 
 /// The runbook with all ids under `id`, so that a step of it is no other one's namesake.

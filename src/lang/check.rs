@@ -100,7 +100,7 @@ impl<'a> Checker<'a> {
         for (name, written) in &self.file.outputs {
             if BASE_FIELDS.contains(&name.value.as_str()) {
                 let message = format!("an output cannot be called `{}`: every step has a field of that name", name.value);
-                d.push(Diagnostic::error("RB0133", name.span, message).label("choose another name"));
+                d.push(Diagnostic::error("RB0153", name.span, message).label("choose another name"));
                 continue;
             }
             let mentions = Mentions::in_text(&written.value);

@@ -128,7 +128,7 @@ impl<'a> Compiler<'a> {
             let message = format!("at most {CALLS} calls stand in one runbook, those inside the called ones included");
             let help = "call it in a loop, or split the runbook";
             d.push(
-                Diagnostic::error("RB0131", call.runbook.span, message)
+                Diagnostic::error("RB0151", call.runbook.span, message)
                     .label("one too many")
                     .help(help),
             );
@@ -145,7 +145,7 @@ impl<'a> Compiler<'a> {
         let around = self.chain.iter().skip_while(|id| **id != again);
         let shown: Vec<String> = around.chain([&again]).map(name).collect();
         Diagnostic::error(
-            "RB0131",
+            "RB0151",
             at.span,
             format!("runbooks call each other in a circle: {}", shown.join(" → ")),
         )
@@ -214,7 +214,7 @@ fn stem_of(name: &str) -> &str {
 
 fn outside(at: &Written) -> Diagnostic {
     let message = format!("`{}` is not a file in the folder of this runbook or below it", at.value);
-    Diagnostic::error("RB0130", at.span, message)
+    Diagnostic::error("RB0150", at.span, message)
         .label("absolute, or out of the folder")
         .help("a path counts from the folder of the calling file: `drain.yaml`, or `parts/drain.yaml`; what is called stands there")
 }
@@ -226,7 +226,7 @@ fn absent(at: &Written, name: &str) -> Diagnostic {
         false => format!("did you mean `{}.yaml`?", at.value),
     };
     Diagnostic::error(
-        "RB0130",
+        "RB0150",
         at.span,
         format!("there is no runbook `{}`: looked for `{name}`", at.value),
     )
@@ -236,13 +236,13 @@ fn absent(at: &Written, name: &str) -> Diagnostic {
 
 fn too_deep(at: &Written) -> Diagnostic {
     let message = format!("runbooks call each other at most {CALL_DEPTH} deep");
-    Diagnostic::error("RB0131", at.span, message)
+    Diagnostic::error("RB0151", at.span, message)
         .label("one too deep")
         .help("a person follows no longer chain; call what is called from here further up")
 }
 
 fn misplaced(at: &Written) -> Diagnostic {
-    Diagnostic::error("RB0130", at.span, "a call stands in `steps`, or in a loop there, and nowhere else")
+    Diagnostic::error("RB0150", at.span, "a call stands in `steps`, or in a loop there, and nowhere else")
         .label("not here")
         .help("what happens after a failure, at the end or to take a change back is written out: it must not fail for another file's sake")
 }

@@ -69,7 +69,7 @@ fn triage_recovers_the_master_by_calling() {
     fs::remove_file(&remedy).unwrap();
     anna.run(&["validate", &triage])
         .exits(3)
-        .says("RB0130")
+        .says("RB0150")
         .says("there is no runbook `parts/recover-master.yaml`");
 }
 

@@ -21,8 +21,8 @@ pub(super) const PAGES: &[Page] = &[
     ("RB0116", include_str!("structure/RB0116.md")),
     ("RB0117", include_str!("structure/RB0117.md")),
     ("RB0118", include_str!("structure/RB0118.md")),
-    ("RB0130", include_str!("structure/RB0130.md")),
-    ("RB0131", include_str!("structure/RB0131.md")),
-    ("RB0132", include_str!("structure/RB0132.md")),
-    ("RB0133", include_str!("structure/RB0133.md")),
+    ("RB0150", include_str!("structure/RB0150.md")),
+    ("RB0151", include_str!("structure/RB0151.md")),
+    ("RB0152", include_str!("structure/RB0152.md")),
+    ("RB0153", include_str!("structure/RB0153.md")),
 ];

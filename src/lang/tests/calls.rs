@@ -68,17 +68,17 @@ fn the_file_is_in_the_callers_folder_or_below_and_is_there() {
     refused(
         &call("nowhere.yaml"),
         &[
-            "RB0130 6:22",
+            "RB0150 6:22",
             "there is no runbook `nowhere.yaml`",
             "looked for `runbooks/nowhere.yaml`",
         ],
     );
-    refused(&call("drain"), &["RB0130", "did you mean `drain.yaml`"]);
+    refused(&call("drain"), &["RB0150", "did you mean `drain.yaml`"]);
     refused(
         &call("../runbooks/drain.yaml"),
-        &["RB0130", "not a file in the folder of this runbook"],
+        &["RB0150", "not a file in the folder of this runbook"],
     );
-    refused(&call("/etc/drain.yaml"), &["RB0130", "not a file in the folder of this runbook"]);
+    refused(&call("/etc/drain.yaml"), &["RB0150", "not a file in the folder of this runbook"]);
     refused(&call("\"{{params.x}}.yaml\""), &["RB0022", "no placeholder is possible here"]);
     let (_, problems) = calling(&call("parts/drain.yaml"), &[("runbooks/parts/drain.yaml", DRAIN)]);
     assert_eq!(problems, Vec::<String>::new());
@@ -89,11 +89,11 @@ fn a_call_stands_in_steps_only() {
     let steps = "steps:\n  - { id: one, hosts: web-01, facts: [cpu] }\n";
     for list in ["on_failure", "finally"] {
         let text = format!("{steps}{list}:\n  - {{ id: a, call: {{ runbook: drain.yaml, params: {{ master: web-01 }} }} }}\n");
-        refused(&text, &["RB0130", "a call stands in `steps`"]);
+        refused(&text, &["RB0150", "a call stands in `steps`"]);
     }
     let undo =
         "steps:\n  - id: one\n    hosts: web-01\n    command: { argv: [a] }\n    undo:\n      - { id: a, call: { runbook: drain.yaml } }\n";
-    refused(undo, &["RB0130", "a call stands in `steps`"]);
+    refused(undo, &["RB0150", "a call stands in `steps`"]);
     good(
         "steps:\n  - id: each\n    for_each: { as: web, hosts: webservers }\n    steps:\n      - { id: a, call: { runbook: drain.yaml, params: { master: \"{{web.name}}\" } } }\n",
     );
@@ -108,23 +108,23 @@ fn parameters_are_checked_against_the_called_declarations() {
     };
     refused(
         &call("wait: 3s"),
-        &["RB0132 10:22", "runbook `drain` needs parameter `master`: a host such as `web-01`"],
+        &["RB0152 10:22", "runbook `drain` needs parameter `master`: a host such as `web-01`"],
     );
     refused(
         &call("master: web-01, wiat: 3s"),
-        &["RB0132 10:60", "has no parameter `wiat`", "did you mean `wait`", "-> wait"],
+        &["RB0152 10:60", "has no parameter `wiat`", "did you mean `wait`", "-> wait"],
     );
     refused(
         &call("master: web-01, wait: soon"),
-        &["RB0132 10:66", "parameter `wait`", "expected a duration", "found `soon`"],
+        &["RB0152 10:66", "parameter `wait`", "expected a duration", "found `soon`"],
     );
     refused(
         &call("master: \"{{params.n}}\""),
-        &["RB0132", "parameter `master`: expected a host", "found a int"],
+        &["RB0152", "parameter `master`: expected a host", "found a int"],
     );
     refused(
         &call("master: [web-01]"),
-        &["RB0132", "parameter `master`: expected a host", "found a list"],
+        &["RB0152", "parameter `master`: expected a host", "found a list"],
     );
     refused(&call("master: \"{{params.m}}\""), &["RB0203", "`params` has no field `m`"]);
     good(&call(
@@ -140,7 +140,7 @@ fn runbooks_do_not_call_each_other_in_a_circle() {
     let (_, problems) = compiled_with(Some("a"), "in/a.yaml", &a, &[("in/b.yaml", &b), ("in/c.yaml", &c)]);
     assert_eq!(problems.len(), 1, "{problems:#?}");
     assert!(
-        problems[0].contains("RB0131 6:22 runbooks call each other in a circle: `a.yaml` → `b.yaml` → `c.yaml` → `a.yaml`"),
+        problems[0].contains("RB0151 6:22 runbooks call each other in a circle: `a.yaml` → `b.yaml` → `c.yaml` → `a.yaml`"),
         "{problems:?}"
     );
 
@@ -156,7 +156,7 @@ fn runbooks_do_not_call_each_other_in_a_circle() {
     };
     assert_eq!(chain(4), Vec::<String>::new());
     assert!(
-        matches!(chain(5).as_slice(), [one] if one.contains("RB0131") && one.contains("at most 4 deep")),
+        matches!(chain(5).as_slice(), [one] if one.contains("RB0151") && one.contains("at most 4 deep")),
         "{:?}",
         chain(5)
     );
@@ -195,7 +195,7 @@ fn calls_do_not_multiply_without_end() {
         &[("b.yaml", &text("b", "z")), ("z.yaml", end)],
     );
     assert!(
-        problems.iter().all(|p| p.contains("RB0131") && p.contains("at most 64 calls")),
+        problems.iter().all(|p| p.contains("RB0151") && p.contains("at most 64 calls")),
         "{problems:?}"
     );
     assert!(!problems.is_empty());
@@ -247,7 +247,7 @@ fn an_output_is_known_when_all_steps_are_done() {
     };
     refused(&with("  x: steps.b.cpu.count\n"), &["`steps.b` may be skipped"]);
     refused(&with("  x: steps.c.cpu.count\n"), &["RB02", "c"]);
-    refused(&with("  ok: steps.a.ok\n"), &["RB0133", "an output cannot be called `ok`"]);
+    refused(&with("  ok: steps.a.ok\n"), &["RB0153", "an output cannot be called `ok`"]);
     refused(&with("  Big: steps.a.ok\n"), &["RB0101", "the name of an output"]);
     let runbook = good(&with("  x: \"steps.b.ok ? steps.b.cpu.count : 0\"\n"));
     assert_eq!(runbook.outputs["x"].kind.to_string(), "int");
