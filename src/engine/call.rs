@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::run::RunState;
 use super::schedule::{self, failed};
 use super::step::StepState;
-use super::{Now, START_GATE_WITHIN};
+use super::{Now, START_GATE_WITHIN, people};
 use crate::base::id::NodeId;
 use crate::base::value::Value;
 use crate::lang::expression;
@@ -74,14 +74,9 @@ fn question(state: &RunState, now: Now<'_>, node: &Node, called: &Called) -> App
         some => some.join(" "),
     };
     ApprovalRequest {
-        run: state.id,
-        gate: node.id.clone(),
         ask: format!("Call {}? It changes {hosts}", crate::plan::call::shown(called, &node.arguments.0)),
-        digest: plan.digest.clone(),
         from: vec![String::from("*")],
-        quorum: 1,
-        asked_at: now.at,
-        expires_at: now.at.after(START_GATE_WITHIN),
+        ..people::blank(state, now, node.id.clone(), START_GATE_WITHIN)
     }
 }
 

@@ -8,6 +8,7 @@ pub mod call;
 pub mod decide;
 pub mod effects;
 pub mod obligations;
+mod people;
 pub mod question;
 pub mod replay;
 pub mod run;

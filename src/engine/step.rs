@@ -97,8 +97,9 @@ impl StepState {
             (S::Running { attempt, .. }, Event::StepSucceeded { attempt: of, changed, .. }) if same(*attempt, *of) => {
                 S::Succeeded { changed: *changed }
             }
-            // Blocked: the ends of a call are decided here, nothing is attempted.
-            (S::Blocked | S::AwaitingApproval, Event::StepSucceeded { changed, .. }) => S::Succeeded { changed: *changed },
+            (S::AwaitingApproval, Event::StepSucceeded { changed, .. }) => S::Succeeded { changed: *changed },
+            // Nothing was attempted: a branch was chosen, something was handed to a person, or a call began or ended.
+            (S::Blocked, Event::StepSucceeded { attempt: 0, changed, .. }) => S::Succeeded { changed: *changed },
             (S::Running { attempt, .. }, Event::StepFailed { attempt: of, failure, .. }) if same(*attempt, *of) => {
                 S::Failed { kind: failure.kind }
             }

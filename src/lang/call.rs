@@ -162,6 +162,6 @@ fn place(step: &mut Step, around: &str) {
     match &mut step.body {
         Body::Loop(l) => l.steps.iter_mut().for_each(|s| place(s, around)),
         Body::Call(called) => called.runbook = placed(called.runbook.clone(), around),
-        Body::Action(_) | Body::Approve(_) => {}
+        Body::Action(_) | Body::Approve(_) | Body::Manual(_) | Body::Decide(_) => {}
     }
 }

@@ -174,7 +174,7 @@ fn each_call(steps: &mut [Step], look: &mut dyn FnMut(&mut Call)) {
         match &mut step.body {
             Body::Call(call) => look(call),
             Body::Loop { steps, .. } => each_call(steps, look),
-            Body::Action { .. } | Body::Approve(_) | Body::Broken => {}
+            Body::Action { .. } | Body::Approve(_) | Body::Manual(_) | Body::Decide(_) | Body::Broken => {}
         }
     }
 }

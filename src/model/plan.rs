@@ -51,10 +51,11 @@ impl Plan {
         hosts_of(&self.nodes.iter().filter(|n| n.may_change()).collect::<Vec<_>>())
     }
 
-    /// True when nothing will or may change.
+    /// True when nothing will or may change, and nobody is given anything to do.
     #[must_use]
     pub fn nothing_to_do(&self) -> bool {
-        !self.nodes.iter().any(|n| n.section.is_work() && n.may_change())
+        let by_hand = |n: &Node| n.is_task() && matches!(n.forecast, Forecast::Asks { .. });
+        !self.nodes.iter().any(|n| n.section.is_work() && (n.may_change() || by_hand(n)))
     }
 }
 
@@ -94,7 +95,7 @@ pub struct Node {
     pub needs: Vec<NodeId>,
     /// For people.
     pub name: String,
-    /// The action's name; `approve` for a question, [`CALL`] and [`CALL_END`] around the steps of a called runbook.
+    /// The action's name; `approve`, `manual` or `decide` where there is none, [`CALL`] and [`CALL_END`] around a called runbook's steps.
     pub action: String,
     /// Its arguments, rendered; what only the run can tell is unknown.
     #[serde(default, skip_serializing_if = "Arguments::is_empty")]
@@ -140,6 +141,12 @@ impl Node {
         self.action == CALL && other.call.as_ref().is_some_and(inside) && other.turns.starts_with(&self.turns)
     }
 
+    /// True for something that a person does.
+    #[must_use]
+    pub fn is_task(&self) -> bool {
+        self.action == "manual"
+    }
+
     /// True when it will or may change something.
     #[must_use]
     pub fn may_change(&self) -> bool {
@@ -150,7 +157,8 @@ impl Node {
             | Forecast::NothingToDo { .. }
             | Forecast::Skipped { .. }
             | Forecast::Asks { .. }
-            | Forecast::Calls { .. } => false,
+            | Forecast::Calls { .. }
+            | Forecast::Decides { .. } => false,
         }
     }
 }
@@ -257,6 +265,13 @@ pub enum Forecast {
     Calls {
         /// Which, with which parameters; what it gives.
         summary: String,
+    },
+    /// Chooses a branch.
+    Decides {
+        /// Its word.
+        is: String,
+        /// What it was judged on.
+        why: String,
     },
 }
 

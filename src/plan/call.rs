@@ -131,7 +131,7 @@ impl Planner<'_> {
                     .label(format!("this is {}", convert::describe(&raw)))
                     .help("use a literal, a parameter, or the result of a probe that does not depend on a change"));
             }
-            let value = params::value(param, raw, self.input.inventory)
+            let value = params::adopt(param, raw, self.input.inventory)
                 .map_err(|message| Diagnostic::error("RB0712", span, format!("parameter `{}`: {message}", param.name)))?;
             params.insert(param.name.clone(), value);
         }
@@ -193,7 +193,9 @@ impl Planner<'_> {
                 Forecast::AtRunTime { why } => format!("known at run time: {why}"),
                 Forecast::Reads { summary } => format!("would look: {summary}"),
                 Forecast::NothingToDo { summary } => format!("nothing to do: {summary}"),
-                Forecast::Asks { summary } | Forecast::Calls { summary } => summary.clone(),
+                Forecast::Asks { summary } => format!("would ask {summary}"),
+                Forecast::Decides { is, why } => format!("would be {is}: {why}"),
+                Forecast::Calls { summary } => summary.clone(),
                 Forecast::Skipped { why } => why.clone(),
             };
             node.forecast = Forecast::Skipped {

@@ -17,7 +17,7 @@ use crate::model::convert;
 use crate::model::inventory::Share;
 use crate::model::operation::Operation;
 use crate::model::plan::{Forecast, Node, Plan, Refusal, Section, Turn, node_id};
-use crate::model::runbook::{Approve, Batch, Body, Call, Loop, LoopOver, Pace, Step};
+use crate::model::runbook::{Batch, Body, Call, Loop, LoopOver, Pace, Step};
 use crate::model::text::Scope;
 
 pub(super) struct Planner<'a> {
@@ -184,7 +184,7 @@ impl<'a> Planner<'a> {
             let nodes = match &step.body {
                 Body::Loop(l) => self.turns(step, l, place, &before),
                 Body::Action(call) => self.action(step, call, place, &before),
-                Body::Approve(approve) => vec![self.approve(step, approve, place, &before)],
+                Body::Approve(_) | Body::Manual(_) | Body::Decide(_) => vec![self.control(step, place, &before)],
                 Body::Call(called) => self.call(step, called, place, &before),
             };
             all.extend(nodes.iter().cloned());
@@ -301,32 +301,6 @@ impl<'a> Planner<'a> {
             });
         }
         kept
-    }
-
-    fn approve(&mut self, step: &Step, approve: &Approve, place: &Place, before: &Entry) -> NodeId {
-        let scope = self.scope(place, None);
-        let mut node = new_node(step, place, None, before);
-        node.action = String::from("approve");
-        let from = if approve.from.is_empty() {
-            String::from("nobody")
-        } else {
-            approve.from.join(", ")
-        };
-        let ask = crate::lang::template::render_for_people(&approve.ask, &scope);
-        node.forecast = Forecast::Asks {
-            summary: format!("asks {from}: {ask}"),
-        };
-        node.name = crate::lang::template::render_for_people(&step.name, &scope);
-        let ending = results::Ending {
-            ok: true,
-            changed: Some(false),
-            attempts: 1,
-            ..results::Ending::default()
-        };
-        self.results.set(&node, ending.onto(Value::Null));
-        let id = node.id.clone();
-        self.nodes.push(node);
-        id
     }
 
     fn turns(&mut self, step: &Step, l: &Loop, place: &Place, before: &Entry) -> Vec<NodeId> {

@@ -7,6 +7,7 @@
 pub mod bind;
 pub mod call;
 pub mod capacity;
+pub mod control;
 pub mod digest;
 mod expand;
 pub mod forecast;

@@ -35,7 +35,7 @@ pub fn resolve(runbook: &Runbook, inventory: &Inventory, given: &BTreeMap<String
             diagnostics.push(missing(param));
             continue;
         };
-        match value(param, raw, inventory) {
+        match adopt(param, raw, inventory) {
             Ok(value) => {
                 values.insert(param.name.clone(), value);
             }
@@ -53,7 +53,7 @@ pub fn resolve(runbook: &Runbook, inventory: &Inventory, given: &BTreeMap<String
 ///
 /// # Errors
 /// What was expected and what was found.
-pub fn value(param: &Param, raw: Value, inventory: &Inventory) -> Result<Value, String> {
+pub fn adopt(param: &Param, raw: Value, inventory: &Inventory) -> Result<Value, String> {
     typed(&param.kind, by_name(raw), param, inventory).and_then(|v| within_limits(param, v))
 }
 
@@ -66,6 +66,14 @@ fn by_name(raw: Value) -> Value {
         }
         _ => raw,
     }
+}
+
+/// A text as a value of this declaration, its limits kept.
+///
+/// # Errors
+/// What was expected and what was found.
+pub fn value(param: &Param, inventory: &Inventory, text: &str) -> Result<Value, String> {
+    adopt(param, Value::text(text), inventory)
 }
 
 fn missing(param: &Param) -> Diagnostic {

@@ -13,6 +13,7 @@ mod floors;
 mod haproxy;
 mod hostile_texts;
 mod lab;
+mod people;
 mod pool_record;
 mod readme;
 mod rebalance;

@@ -2,6 +2,7 @@
 
 mod calls;
 mod capacity;
+mod control;
 mod digest;
 mod order;
 mod pages;
