@@ -318,6 +318,11 @@ pub enum InventoryCommand {
         #[arg(short, long, default_value = "text")]
         output: Format,
     },
+    /// Groups as a tree
+    Graph {
+        #[arg(short, long, default_value = "text")]
+        output: Format,
+    },
     /// The hosts a pattern means
     Hosts {
         /// webservers:!web-01

@@ -12,6 +12,8 @@ pub mod exit;
 pub mod explain;
 pub mod graph;
 pub mod inventory;
+pub mod inventory_files;
+pub mod inventory_program;
 pub mod obligations;
 pub mod output;
 pub mod people;

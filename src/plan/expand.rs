@@ -280,6 +280,17 @@ impl<'a> Planner<'a> {
         ids
     }
 
+    /// Rights that come from the inventory stand nowhere in the runbook.
+    fn say_who_works(&mut self, step: &Step, host: &HostName) {
+        let named = step.run_as.is_some() || self.input.runbook.run_as.is_some();
+        let default = self.input.inventory.hosts.get(host).and_then(|h| h.run_as.as_ref());
+        if let Some(user) = default.filter(|_| !named) {
+            self.warnings.insert(format!(
+                "{host}: steps without `run_as` work as `{user}` there, as the inventory says"
+            ));
+        }
+    }
+
     /// Leaves out hosts under maintenance and those beyond `--limit`.
     fn limited(&mut self, step: &Step, hosts: Vec<HostName>) -> Vec<HostName> {
         let wanted = hosts.len();
@@ -289,6 +300,7 @@ impl<'a> Planner<'a> {
             if let Some(reason) = maintenance {
                 self.warnings.insert(format!("{host} is left out: under maintenance ({reason})"));
             } else if self.input.limit.is_none_or(|limit| limit.contains(&host)) {
+                self.say_who_works(step, &host);
                 kept.push(host);
             }
         }

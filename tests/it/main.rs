@@ -1,6 +1,7 @@
 //! End-to-end tests: the real binary against real programs on loopback, one file per subject.
 #![allow(clippy::unwrap_used)]
 
+mod ansible;
 mod approvals;
 mod bad_input;
 mod calls;
@@ -12,6 +13,7 @@ mod fix_config;
 mod floors;
 mod haproxy;
 mod hostile_texts;
+mod inventories;
 mod lab;
 mod people;
 mod pool_record;
