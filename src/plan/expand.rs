@@ -282,7 +282,7 @@ impl<'a> Planner<'a> {
 
     /// Rights that come from the inventory stand nowhere in the runbook.
     fn say_who_works(&mut self, step: &Step, host: &HostName) {
-        let named = step.run_as.is_some() || self.input.runbook.run_as.is_some();
+        let named = step.run_as.is_some() || self.input.runbook.home_of(&step.id).run_as.is_some();
         let default = self.input.inventory.hosts.get(host).and_then(|h| h.run_as.as_ref());
         if let Some(user) = default.filter(|_| !named) {
             self.warnings.insert(format!(
