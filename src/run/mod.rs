@@ -11,6 +11,7 @@ pub mod crash_point;
 pub mod dispatcher;
 pub mod observe;
 mod people;
+mod on_journal;
 pub mod perform;
 pub mod planning;
 pub mod pools;
