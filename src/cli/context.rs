@@ -224,7 +224,7 @@ fn read(sources: &mut Sources, path: &Path) -> Result<SourceId, CliError> {
 }
 
 /// Reads the runbooks that are called, and those that they call. One that is not there is the compiler's to tell, at its place.
-fn read_called(sources: &mut Sources) -> Result<(), CliError> {
+pub(super) fn read_called(sources: &mut Sources) -> Result<(), CliError> {
     let mut absent = Vec::new();
     loop {
         let missing: Vec<String> = lang::missing_files(sources)
