@@ -79,7 +79,7 @@ impl Runbook {
     #[must_use]
     pub fn home_of(&self, id: &StepId) -> &Runbook {
         let around = id.0.match_indices('.').map(|(at, _)| StepId::from(&id.0[..at]));
-        let called = around.filter_map(|call| self.called(&call)).last();
+        let called = around.filter_map(|call| self.called(&call)).next_back();
         called.map_or(self, |called| &called.runbook)
     }
 }
