@@ -12,7 +12,7 @@ use super::output::{self, interactive, out};
 use crate::action::CATALOG;
 use crate::base::id::HostName;
 use crate::base::value::Value;
-use crate::diagnostic::{Diagnostic, SourceId};
+use crate::diagnostic::Diagnostic;
 use crate::model::inventory::Inventory;
 use crate::model::pattern;
 use crate::model::plan::Plan;
@@ -114,7 +114,7 @@ pub fn make_open(context: &Context, arguments: &PlanArguments) -> Result<(Made, 
         return Err(CliError::Texts(diagnostics, Box::new(compiled.sources)));
     }
     let limit = arguments.limit.as_deref().map(|text| limit(text, &inventory)).transpose()?;
-    let text = compiled.sources.get(SourceId(0)).map(|s| s.text.clone()).unwrap_or_default();
+    let text = compiled.sources.whole();
     let input = PlanInput {
         runbook: &compiled.runbook,
         text: &text,

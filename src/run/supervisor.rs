@@ -199,6 +199,7 @@ impl Supervisor {
                             .record(vec![Event::RunFinished {
                                 outcome: RunOutcome::Refused,
                                 summary: refused.to_string(),
+                                outputs: BTreeMap::new(),
                             }])
                             .await?;
                     }
@@ -323,10 +324,12 @@ fn message(record: &Record, runbook: &Runbook) -> Option<Operation> {
         Event::RunFinished {
             outcome: RunOutcome::Succeeded,
             summary,
+            ..
         } => ("success", "info", format!("run {} {}: {summary}", record.run, runbook.name)),
         Event::RunFinished {
             outcome: RunOutcome::Stuck,
             summary,
+            ..
         } => (
             "obligation",
             "critical",
