@@ -4,12 +4,14 @@
 
 pub mod command;
 pub mod declare;
+pub mod disk;
 pub mod escalate;
 pub mod facts;
 pub mod file;
 pub mod http;
 pub mod notify;
 pub mod outcome;
+pub mod package;
 pub mod place;
 pub mod pool;
 pub mod program;
@@ -26,11 +28,13 @@ mod tests;
 use crate::model::action::{ActionKind, Catalog};
 
 /// Every action of the product.
-pub static CATALOG: Actions = Actions(&[OWN, pool::ALL]);
+pub static CATALOG: Actions = Actions(&[OWN, package::ALL, pool::ALL]);
 
 /// The actions of this folder, sorted by name.
 const OWN: &[&dyn ActionKind] = &[
     &command::Command,
+    &disk::clean::Clean,
+    &disk::usage::Usage,
     &escalate::Escalate,
     &facts::Facts,
     &file::replace::Replace,

@@ -26,6 +26,9 @@ fn section(page: &mut String, title: &str, text: &str) {
 }
 
 fn parameters(signature: &Signature) -> String {
+    if signature.parameters.is_empty() {
+        return String::from("None; it is written with an empty map, `{}`.\n");
+    }
     let mut text = String::new();
     for parameter in signature.parameters {
         let need = if parameter.required { ", required" } else { "" };
