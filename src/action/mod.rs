@@ -8,6 +8,7 @@ pub mod disk;
 pub mod escalate;
 pub mod facts;
 pub mod file;
+pub mod history;
 pub mod http;
 pub mod notify;
 pub mod outcome;
@@ -19,6 +20,7 @@ pub mod reclaim;
 pub mod reference;
 pub mod service;
 pub mod shell;
+pub mod silence;
 pub mod tcp;
 pub mod tell;
 #[cfg(test)]
@@ -40,11 +42,13 @@ const OWN: &[&dyn ActionKind] = &[
     &file::replace::Replace,
     &file::search::Search,
     &file::write::Write,
+    &history::History,
     &http::Http,
     &reclaim::Reclaim,
     &notify::Notify,
     &service::Service,
     &shell::Shell,
+    &silence::Silence,
     &tcp::Tcp,
 ];
 

@@ -137,7 +137,7 @@ pub fn make_open(context: &Context, arguments: &PlanArguments) -> Result<(Made, 
         )),
     };
     // The planner is given eyes only: an observer has no way to change anything.
-    let observer = Observer::new(opened.connections.clone());
+    let observer = Observer::new(opened.connections.clone()).knowing(context.journal_so_far()?);
     let planned = opened.runtime.block_on(planning::make(input, &observer));
     opened.since = Instant::now();
     match planned {

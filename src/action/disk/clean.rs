@@ -133,7 +133,7 @@ impl ActionKind for Clean {
 /// A directory below which files may go, without a slash at its end.
 fn directory(given: &str) -> Result<String, BindError> {
     let path = given.trim_end_matches('/');
-    let whole = given.starts_with('/') && path.split('/').skip(1).all(|part| !matches!(part, "" | "." | "..")) && !path.contains('\n');
+    let whole = !path.is_empty() && given.starts_with('/') && path.split('/').skip(1).all(|part| !matches!(part, "" | "." | "..")) && !path.contains('\n');
     if !whole {
         let found = if path.is_empty() && given.starts_with('/') {
             format!("`{given}` is the whole system")

@@ -3,13 +3,15 @@
 LC_ALL=C
 export LC_ALL
 RUNBOOK_KEEP=$1
-export RUNBOOK_KEEP
+# `find` would fill in a pair of braces inside the script, too.
+RUNBOOK_BRACES='{}'
+export RUNBOOK_KEEP RUNBOOK_BRACES
 shift
-exec find "$@" -exec sh -c '
+find "$@" -exec sh -c '
 line="
 "
 open=
-[ "$RUNBOOK_KEEP" != yes ] || open=$line$(find -L /proc/[0-9]*/fd -maxdepth 1 -type f -exec stat -L -c "%d:%i %n" -- {} + 2>/dev/null)
+[ "$RUNBOOK_KEEP" != yes ] || open=$line$(find -L /proc/[0-9]*/fd -maxdepth 1 -type f -exec stat -L -c "%d:%i %n" -- "$RUNBOOK_BRACES" + 2>/dev/null)
 for path; do
     dir=${path%/*}
     file=./${path##*/}
@@ -33,4 +35,7 @@ for path; do
     *) rm -f -- "$file" && echo "deleted ${rest#* }" || echo failed ;;
     esac
 done
+exit 0
 ' sh {} +
+# A directory that nobody may enter held nothing that was listed; that what was listed is gone is looked at afterwards.
+[ "$?" -le 1 ]

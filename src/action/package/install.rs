@@ -214,7 +214,7 @@ impl Bound {
                 "{name} on {host} is held at {version}; say `hold: true` to change it and keep it held, or `hold: false` to release it"
             ));
         }
-        if refreshes || *deed == Deed::Remove {
+        if refreshes {
             return None;
         }
         let advice = "refresh the lists of packages with `update_cache: true`, or look at the host's repositories";
