@@ -3,6 +3,7 @@
 //! An action is pure: it hands out operations and never performs one. This file holds the catalogue and nothing else.
 
 pub mod command;
+pub mod db;
 pub mod declare;
 pub mod disk;
 pub mod escalate;
@@ -15,6 +16,7 @@ pub mod outcome;
 pub mod package;
 pub mod place;
 pub mod pool;
+pub mod process;
 pub mod program;
 pub mod reclaim;
 pub mod reference;
@@ -30,7 +32,7 @@ mod tests;
 use crate::model::action::{ActionKind, Catalog};
 
 /// Every action of the product.
-pub static CATALOG: Actions = Actions(&[OWN, package::ALL, pool::ALL]);
+pub static CATALOG: Actions = Actions(&[OWN, db::ALL, package::ALL, pool::ALL]);
 
 /// The actions of this folder, sorted by name.
 const OWN: &[&dyn ActionKind] = &[
@@ -39,13 +41,17 @@ const OWN: &[&dyn ActionKind] = &[
     &disk::usage::Usage,
     &escalate::Escalate,
     &facts::Facts,
+    &file::line::Line,
     &file::replace::Replace,
     &file::search::Search,
+    &file::stand::File,
+    &file::stat::Stat,
     &file::write::Write,
     &history::History,
     &http::Http,
     &reclaim::Reclaim,
     &notify::Notify,
+    &process::Kill,
     &service::Service,
     &shell::Shell,
     &silence::Silence,

@@ -48,6 +48,7 @@ fn kind(kind: ParameterKind) -> String {
     let word = match kind {
         ParameterKind::Text => "text",
         ParameterKind::Script => "script for `sh`",
+        ParameterKind::Sql => "SQL without placeholders",
         ParameterKind::Bool => "true or false",
         ParameterKind::Int => "whole number",
         ParameterKind::Duration => "duration such as `30s`",

@@ -131,7 +131,7 @@ fn kind(kind: ParameterKind) -> Json {
     let or_placeholder = |schema: Json| json!({ "anyOf": [schema, placeholder.clone()] });
     match kind {
         ParameterKind::Text | ParameterKind::Pool | ParameterKind::Host => text(),
-        ParameterKind::Script => json!({ "type": "string" }),
+        ParameterKind::Script | ParameterKind::Sql => json!({ "type": "string" }),
         ParameterKind::Bool => json!({ "type": "boolean" }),
         ParameterKind::Int => or_placeholder(json!({ "type": "integer" })),
         ParameterKind::Duration => or_placeholder(duration()),

@@ -18,7 +18,8 @@ fn asks(site: &Site, resource: &str, that: &str) -> String {
 #[test]
 fn who_took_it_out_and_why() {
     let site = Site::up("history");
-    let (anna, mira) = (site.person("anna"), site.person("anna").colleague("mira"));
+    let anna = site.person("anna");
+    let mira = anna.colleague("mira");
     let nobody = asks(&site, "pool/web/web-02", "\"!result.found && result.by == null\"");
     anna.run(&["plan", &nobody]).exits(0);
     assert!(!anna.journal().exists(), "a plan that asks makes no record");

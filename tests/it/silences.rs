@@ -102,7 +102,7 @@ fn a_silence_is_made_once_and_ends_with_the_run() {
         )
     };
     let unmute = "  - id: unmute\n    hosts: control\n    silence: { id: \"{{steps.mute.silence_id}}\", state: expired, url: URL }\n";
-    let broken = "  - id: broken\n    shell: { script: \"exit 1\", read_only: true }\n";
+    let broken = "  - id: broken\n    shell: { script: \"exit 1\" }\n    undo: keep\n    pool_effect: none\n";
 
     anna.run(&["plan", &runbook(&mute("web-01", ""))]).exits(0).says("silence {instance=\"web-01\"} for 30m");
     assert_eq!(alertmanager.active(), pairs(&[("mira", "web-01")]), "a plan silences nothing");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::action::outcome::{exited, first_failure};
-use crate::action::package::install::APT;
+use crate::action::package::wish::APT;
 use crate::action::place::Place;
 use crate::base::size;
 use crate::base::value::Value;

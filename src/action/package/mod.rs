@@ -8,6 +8,7 @@ pub mod fact;
 pub mod install;
 pub mod installed;
 pub mod transaction;
+mod wish;
 
 use crate::action::declare::required;
 use crate::action::outcome::{Exited, exited};
