@@ -89,8 +89,9 @@ fn touches(created: &RunCreated, id: &NodeId, before: &[(ResourceKey, crate::bas
     let Some(node) = node(created, id) else { return false };
     let named = |name: &str, wanted: &str| node.arguments.text(name) == Some(wanted);
     let told = named("pool", pool) && member.is_none_or(|m| named("member", m));
-    let effect = node.pool_effects.iter().any(|e| {
-        e.kind != EffectKind::Disturbs && e.pool.as_str() == pool && member.is_none_or(|m| e.member.as_str() == m)
-    });
+    let effect = node
+        .pool_effects
+        .iter()
+        .any(|e| e.kind != EffectKind::Disturbs && e.pool.as_str() == pool && member.is_none_or(|m| e.member.as_str() == m));
     told || effect
 }

@@ -31,7 +31,10 @@ impl Observer {
     /// Looks through these connections.
     #[must_use]
     pub fn new(connections: Arc<Connections>) -> Observer {
-        Observer { connections, journal: None }
+        Observer {
+            connections,
+            journal: None,
+        }
     }
 
     /// The same, with a record of what runs have done.

@@ -54,7 +54,9 @@ impl Databases {
     fn command(&self, program: &Path) -> Command {
         let mut command = if rustix::process::geteuid().is_root() {
             let mut command = Command::new("setpriv");
-            command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]).arg(program);
+            command
+                .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])
+                .arg(program);
             command
         } else {
             Command::new(program)
@@ -81,8 +83,18 @@ impl Databases {
     }
 
     fn server(&mut self, name: &str, number: usize) {
-        let (program, port, sockets) = (self.programs.join("postgres"), self.ports[number].to_string(), self.dir.display().to_string());
-        let settings = ["listen_addresses=127.0.0.1", "fsync=off", "wal_level=replica", "shared_buffers=4MB", "max_connections=20"];
+        let (program, port, sockets) = (
+            self.programs.join("postgres"),
+            self.ports[number].to_string(),
+            self.dir.display().to_string(),
+        );
+        let settings = [
+            "listen_addresses=127.0.0.1",
+            "fsync=off",
+            "wal_level=replica",
+            "shared_buffers=4MB",
+            "max_connections=20",
+        ];
         let mut arguments = vec!["-D", name, "-p", &port, "-k", &sockets];
         for setting in settings {
             arguments.extend(["-c", setting]);
@@ -92,9 +104,26 @@ impl Databases {
     }
 
     fn primary(&mut self) {
-        self.run("initdb", &["-D", "one", "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8", "--no-instructions"]);
+        self.run(
+            "initdb",
+            &[
+                "-D",
+                "one",
+                "-U",
+                "postgres",
+                "-A",
+                "trust",
+                "-N",
+                "-E",
+                "UTF8",
+                "--no-instructions",
+            ],
+        );
         let rules = self.dir.join("one/pg_hba.conf");
-        let text = format!("host all monitor 127.0.0.1/32 scram-sha-256\n{}", fs::read_to_string(&rules).unwrap());
+        let text = format!(
+            "host all monitor 127.0.0.1/32 scram-sha-256\n{}",
+            fs::read_to_string(&rules).unwrap()
+        );
         fs::write(&rules, text).unwrap();
         self.server("one", 0);
         let made = "CREATE ROLE monitor LOGIN PASSWORD 'it''s secret' IN ROLE pg_monitor; CREATE TABLE notes (note text, n int)";
@@ -103,7 +132,25 @@ impl Databases {
 
     fn replica(&mut self) {
         let port = self.ports[0].to_string();
-        self.run("pg_basebackup", &["-D", "two", "-R", "-X", "stream", "-c", "fast", "-N", "-h", "127.0.0.1", "-p", &port, "-U", "postgres"]);
+        self.run(
+            "pg_basebackup",
+            &[
+                "-D",
+                "two",
+                "-R",
+                "-X",
+                "stream",
+                "-c",
+                "fast",
+                "-N",
+                "-h",
+                "127.0.0.1",
+                "-p",
+                &port,
+                "-U",
+                "postgres",
+            ],
+        );
         self.server("two", 1);
     }
 
@@ -120,7 +167,10 @@ impl Databases {
             chown(&file, Some(NOBODY), Some(NOBODY)).unwrap();
         }
         let file = file.display().to_string();
-        let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].into_iter().find(|p| Path::new(p).exists()).unwrap();
+        let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"]
+            .into_iter()
+            .find(|p| Path::new(p).exists())
+            .unwrap();
         self.keep(Path::new(program), &[&file], "pgbouncer.log");
         until("pgbouncer", || self.sql_at(self.ports[2], "main", "SELECT 1"));
     }
@@ -131,12 +181,28 @@ impl Databases {
 
     fn sql_at(&self, port: u16, database: &str, sql: &str) -> Option<String> {
         let output = Command::new("psql")
-            .args(["-X", "-q", "-A", "-t", "-h", "127.0.0.1", "-U", "postgres", "-v", "ON_ERROR_STOP=1", "-d", database])
+            .args([
+                "-X",
+                "-q",
+                "-A",
+                "-t",
+                "-h",
+                "127.0.0.1",
+                "-U",
+                "postgres",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-d",
+                database,
+            ])
             .args(["-p", &port.to_string(), "-c", sql])
             .env("LC_ALL", "C")
             .output()
             .unwrap();
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        output
+            .status
+            .success()
+            .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
     fn sql(&self, number: usize, sql: &str) -> Option<String> {
@@ -160,10 +226,22 @@ impl Databases {
             text.insert_str(vars, lines);
         };
         for (host, number) in [("web-01", 0), ("web-02", 1)] {
-            add(host, &format!("      postgres_dsn: \"host=127.0.0.1 port={} user=postgres dbname=postgres\"\n", self.ports[number]));
+            add(
+                host,
+                &format!(
+                    "      postgres_dsn: \"host=127.0.0.1 port={} user=postgres dbname=postgres\"\n",
+                    self.ports[number]
+                ),
+            );
         }
         let console = format!("host=127.0.0.1 port={} user=postgres dbname=pgbouncer", self.ports[2]);
-        add("lb-01", &format!("      pgbouncer_dsn: \"{console}\"\n      pgbouncer_config: {}\n", self.file().display()));
+        add(
+            "lb-01",
+            &format!(
+                "      pgbouncer_dsn: \"{console}\"\n      pgbouncer_config: {}\n",
+                self.file().display()
+            ),
+        );
         let path = site.fleet.inventory().with_file_name("databases.yaml");
         fs::write(&path, text).unwrap();
         path.display().to_string()
@@ -205,7 +283,10 @@ impl Desk<'_> {
 }
 
 fn check(host: &str, more: &str, that: &str) -> String {
-    format!("  - id: look_{}\n    hosts: \"{host}\"\n    db.status: {{ kind: postgresql{more} }}\n    that: \"{that}\"\n    within: 20s\n    every: 200ms\n", host.replace(['-', ','], "_"))
+    format!(
+        "  - id: look_{}\n    hosts: \"{host}\"\n    db.status: {{ kind: postgresql{more} }}\n    that: \"{that}\"\n    within: 20s\n    every: 200ms\n",
+        host.replace(['-', ','], "_")
+    )
 }
 
 #[test]
@@ -226,13 +307,36 @@ fn a_failover_and_statements() {
 fn statuses(databases: &Databases, desk: &Desk<'_>) {
     let primary = "result.role == 'primary' && result.writable && result.replicas.size() == 1 && result.replicas[0].state == 'streaming'";
     desk.apply(&check("web-01", "", primary)).exits(0);
-    desk.apply(&check("web-02", "", "result.role == 'replica' && !result.writable && result.lag_bytes == 0 && result.streaming")).exits(0);
-    desk.apply(&check("web-01,web-02", "", "results.filter(r, r.role == 'primary').size() == 1")).exits(0);
-    let monitor = format!(", dsn: \"host=127.0.0.1 port={} user=monitor dbname=postgres\", password: ", databases.ports[0]);
-    desk.apply(&check("web-01", &format!("{monitor}\"it's secret\""), "result.role == 'primary' && result.replicas.size() == 1")).exits(0);
-    desk.apply(&check("web-01", &format!("{monitor}wrong"), "!result.reachable && result.error.contains('password authentication failed')"))
+    desk.apply(&check(
+        "web-02",
+        "",
+        "result.role == 'replica' && !result.writable && result.lag_bytes == 0 && result.streaming",
+    ))
+    .exits(0);
+    desk.apply(&check("web-01,web-02", "", "results.filter(r, r.role == 'primary').size() == 1"))
         .exits(0);
-    desk.apply(&check("web-01", ", dsn: \"host=127.0.0.1 port=1\"", "!result.reachable && result.role == 'unknown'")).exits(0);
+    let monitor = format!(
+        ", dsn: \"host=127.0.0.1 port={} user=monitor dbname=postgres\", password: ",
+        databases.ports[0]
+    );
+    desk.apply(&check(
+        "web-01",
+        &format!("{monitor}\"it's secret\""),
+        "result.role == 'primary' && result.replicas.size() == 1",
+    ))
+    .exits(0);
+    desk.apply(&check(
+        "web-01",
+        &format!("{monitor}wrong"),
+        "!result.reachable && result.error.contains('password authentication failed')",
+    ))
+    .exits(0);
+    desk.apply(&check(
+        "web-01",
+        ", dsn: \"host=127.0.0.1 port=1\"",
+        "!result.reachable && result.role == 'unknown'",
+    ))
+    .exits(0);
 }
 
 fn statements(databases: &Databases, desk: &Desk<'_>) {
@@ -245,9 +349,16 @@ fn statements(databases: &Databases, desk: &Desk<'_>) {
             json(hostile)
         )
     };
-    let insert = query("INSERT INTO notes VALUES (:'who', 1)", "      unless: \"SELECT 1 FROM notes WHERE note = :'who'\"\n    undo: none\n");
+    let insert = query(
+        "INSERT INTO notes VALUES (:'who', 1)",
+        "      unless: \"SELECT 1 FROM notes WHERE note = :'who'\"\n    undo: none\n",
+    );
     desk.plan(&insert).exits(0);
-    assert_eq!(databases.sql(0, "SELECT count(*) FROM notes").as_deref(), Some("0"), "a plan inserts nothing");
+    assert_eq!(
+        databases.sql(0, "SELECT count(*) FROM notes").as_deref(),
+        Some("0"),
+        "a plan inserts nothing"
+    );
     desk.apply(&insert).exits(0);
     desk.apply(&insert).exits(0).says("already so");
     assert_eq!(databases.sql(0, "SELECT note FROM notes").as_deref(), Some(hostile));
@@ -258,8 +369,14 @@ fn statements(databases: &Databases, desk: &Desk<'_>) {
     assert_eq!(databases.sql(0, "SELECT count(*) FROM notes").as_deref(), Some("1"));
     let two = query("DELETE FROM notes; SELECT 1 / 0", "    undo: none\n");
     desk.apply(&two).exits(4).says("division by zero");
-    assert_eq!(databases.sql(0, "SELECT count(*) FROM notes").as_deref(), Some("1"), "all statements or none");
-    desk.plan(&query("SELECT '{{params.x}}'", "")).exits(3).says("no placeholder is possible in SQL");
+    assert_eq!(
+        databases.sql(0, "SELECT count(*) FROM notes").as_deref(),
+        Some("1"),
+        "all statements or none"
+    );
+    desk.plan(&query("SELECT '{{params.x}}'", ""))
+        .exits(3)
+        .says("no placeholder is possible in SQL");
 }
 
 const PAUSE: &str = "  - id: stop\n    hosts: lb-01\n    db.proxy: { pool: main, state: paused, wait_drained: 1s }\n    owes: go_on\n";
@@ -272,39 +389,73 @@ fn pauses(databases: &Databases, desk: &Desk<'_>) {
 
     // Somebody's transaction stays open: the pause gives up, and nobody is held back.
     let mut busy = Command::new("psql")
-        .args(["-X", "-q", "-h", "127.0.0.1", "-U", "postgres", "-d", "main", "-p", &databases.ports[2].to_string()])
+        .args([
+            "-X",
+            "-q",
+            "-h",
+            "127.0.0.1",
+            "-U",
+            "postgres",
+            "-d",
+            "main",
+            "-p",
+            &databases.ports[2].to_string(),
+        ])
         .args(["-c", "SELECT pg_sleep(300)"])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
     until("a query under way", || {
-        let active = databases.sql(0, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(300)%' AND state = 'active' AND pid <> pg_backend_pid()")?;
+        let active = databases.sql(
+            0,
+            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(300)%' AND state = 'active' AND pid <> pg_backend_pid()",
+        )?;
         (active == "1").then_some(())
     });
-    desk.apply(&format!("{PAUSE}{GO_ON}")).exits(4).says("queries were still under way after 1 s");
+    desk.apply(&format!("{PAUSE}{GO_ON}"))
+        .exits(4)
+        .says("queries were still under way after 1 s");
     assert!(!databases.console().1);
-    databases.sql(0, "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(300)%' AND pid <> pg_backend_pid()").unwrap();
+    databases
+        .sql(
+            0,
+            "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(300)%' AND pid <> pg_backend_pid()",
+        )
+        .unwrap();
     let _ = busy.wait();
 }
 
 fn failover(databases: &Databases, desk: &Desk<'_>) {
-    let (old, new) = (format!("127.0.0.1:{}", databases.ports[0]), format!("127.0.0.1:{}", databases.ports[1]));
+    let (old, new) = (
+        format!("127.0.0.1:{}", databases.ports[0]),
+        format!("127.0.0.1:{}", databases.ports[1]),
+    );
     let promote = "  - id: promote\n    hosts: web-02\n    db.promote: { kind: postgresql, wait: 20s }\n    undo: none\n    verify:\n      - name: It takes writes\n        db.status: { kind: postgresql }\n        that: result.role == 'primary' && result.writable\n        within: 20s\n";
     let repoint = format!("  - id: repoint\n    hosts: lb-01\n    db.proxy: {{ pool: main, server: \"{new}\" }}\n");
     let steps = format!("{PAUSE}{promote}{repoint}{GO_ON}");
     let before = fs::read_to_string(databases.file()).unwrap();
-    desk.plan(&steps)
-        .exits(0)
-        .says("replica → primary")
-        .says("CANNOT BE UNDONE");
-    assert_eq!(databases.sql(1, "SELECT pg_is_in_recovery()").as_deref(), Some("t"), "a plan promotes nobody");
-    assert_eq!((databases.console(), fs::read_to_string(databases.file()).unwrap()), ((old, false), before));
+    desk.plan(&steps).exits(0).says("replica → primary").says("CANNOT BE UNDONE");
+    assert_eq!(
+        databases.sql(1, "SELECT pg_is_in_recovery()").as_deref(),
+        Some("t"),
+        "a plan promotes nobody"
+    );
+    assert_eq!(
+        (databases.console(), fs::read_to_string(databases.file()).unwrap()),
+        ((old, false), before)
+    );
 
     desk.apply(&steps).exits(0);
     assert_eq!(databases.sql(1, "SELECT pg_is_in_recovery()").as_deref(), Some("f"));
     assert_eq!(databases.console(), (new, false));
-    databases.sql_at(databases.ports[2], "main", "INSERT INTO notes VALUES ('after', 2)").unwrap();
-    assert_eq!(databases.sql(1, "SELECT count(*) FROM notes").as_deref(), Some("2"), "applications write to the new primary");
+    databases
+        .sql_at(databases.ports[2], "main", "INSERT INTO notes VALUES ('after', 2)")
+        .unwrap();
+    assert_eq!(
+        databases.sql(1, "SELECT count(*) FROM notes").as_deref(),
+        Some("2"),
+        "applications write to the new primary"
+    );
     desk.apply(&steps).exits(0).says("already so");
 }

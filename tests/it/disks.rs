@@ -29,7 +29,12 @@ fn runbook(site: &Site, below: &Path, more: &str) -> String {
 }
 
 fn age(path: &Path) {
-    let done = Command::new("touch").args(["-h", "-d", "3 days ago"]).arg("--").arg(path).status().unwrap();
+    let done = Command::new("touch")
+        .args(["-h", "-d", "3 days ago"])
+        .arg("--")
+        .arg(path)
+        .status()
+        .unwrap();
     assert!(done.success());
 }
 
@@ -39,7 +44,11 @@ fn old_file(path: &Path, bytes: usize) {
 }
 
 fn left(dir: &Path) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(dir).unwrap().flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<String> = fs::read_dir(dir)
+        .unwrap()
+        .flatten()
+        .map(|e| e.file_name().to_string_lossy().into_owned())
+        .collect();
     names.sort();
     names
 }
@@ -49,7 +58,13 @@ struct Holder(Child);
 
 impl Holder {
     fn of(path: &Path) -> Holder {
-        let child = Command::new("tail").arg("-f").arg(path).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let child = Command::new("tail")
+            .arg("-f")
+            .arg(path)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let fds = PathBuf::from(format!("/proc/{}/fd", child.id()));
         until("the open file", || {
             let mut links = fs::read_dir(&fds).ok()?.flatten().filter_map(|e| fs::read_link(e.path()).ok());
@@ -90,18 +105,32 @@ fn what_is_listed_goes_and_nothing_else() {
     anna.run(&["plan", &runbook(&site, &logs, "max_delete: 10KiB")])
         .exits(10)
         .says("`max_delete` of 10 KiB; nothing is deleted");
-    anna.run(&["plan", &runbook(&site, &site.work.join("missing"), "")]).exits(0).says("already so");
-    anna.run(&["plan", &runbook(&site, &logs.join("way out"), "")]).exits(10).says("is a symbolic link");
+    anna.run(&["plan", &runbook(&site, &site.work.join("missing"), "")])
+        .exits(0)
+        .says("already so");
+    anna.run(&["plan", &runbook(&site, &logs.join("way out"), "")])
+        .exits(10)
+        .says("is a symbolic link");
     let plan = anna.run(&["plan", &runbook(&site, &logs, "")]).exits(0);
-    for shown in ["delete 9 files, 72 KiB", "with blank.gz  8 KiB", "(a name with a line break)  8 KiB", "deep er/below.gz"] {
+    for shown in [
+        "delete 9 files, 72 KiB",
+        "with blank.gz  8 KiB",
+        "(a name with a line break)  8 KiB",
+        "deep er/below.gz",
+    ] {
         assert!(plan.all().contains(shown), "{shown}\n{}", plan.all());
     }
     assert_eq!(left(&logs), before, "a plan deletes nothing");
 
     anna.run(&["apply", "--yes", &runbook(&site, &logs, "")]).exits(0);
     assert_eq!(left(&logs), ["deep er", "kept.txt", "link.gz", "way out", "young.gz"]);
-    assert_eq!((left(&logs.join("deep er")), left(&outside)), (Vec::new(), vec![String::from("precious.gz")]));
-    anna.run(&["apply", "--yes", &runbook(&site, &logs, "")]).exits(0).says("already so");
+    assert_eq!(
+        (left(&logs.join("deep er")), left(&outside)),
+        (Vec::new(), vec![String::from("precious.gz")])
+    );
+    anna.run(&["apply", "--yes", &runbook(&site, &logs, "")])
+        .exits(0)
+        .says("already so");
 }
 
 #[test]

@@ -68,16 +68,26 @@ fn what_stands_at_a_path() {
     let change = "  - id: mode\n    file: { path: DIR/current/flag, state: file, mode: \"4755\" }\n\
                   \x20 - id: turn\n    file: { path: DIR/current, state: link, target: elsewhere }\n";
     desk.apply(&format!("{change}{BROKEN}")).exits(4);
-    assert_eq!((mode(&odd.join("flag")), fs::read_link(&link).unwrap()), (0o600, PathBuf::from(odd.file_name().unwrap())));
+    assert_eq!(
+        (mode(&odd.join("flag")), fs::read_link(&link).unwrap()),
+        (0o600, PathBuf::from(odd.file_name().unwrap()))
+    );
 
-    desk.plan("  - id: gone\n    file: { path: DIR/current/, state: directory }\n").exits(10).says("it is not replaced");
+    desk.plan("  - id: gone\n    file: { path: DIR/current/, state: directory }\n")
+        .exits(10)
+        .says("it is not replaced");
     fs::write(odd.join("flag"), "precious").unwrap();
-    desk.plan("  - id: gone\n    file: { path: DIR/current/flag, state: absent }\n").exits(10).says("could not be brought back");
+    desk.plan("  - id: gone\n    file: { path: DIR/current/flag, state: absent }\n")
+        .exits(10)
+        .says("could not be brought back");
     fs::remove_file(odd.join("flag")).unwrap();
     symlink("nowhere", desk.dir.join("dangling")).unwrap();
     let remove = "  - id: link\n    file: { path: DIR/dangling, state: absent }\n  - id: dir\n    file: { path: \"DIR/it's $(touch owned) \\\"odd\\\"\", state: absent }\n";
     desk.apply(&format!("{remove}{BROKEN}")).exits(4);
-    assert_eq!((mode(&odd), fs::read_link(desk.dir.join("dangling")).unwrap()), (0o711, PathBuf::from("nowhere")));
+    assert_eq!(
+        (mode(&odd), fs::read_link(desk.dir.join("dangling")).unwrap()),
+        (0o711, PathBuf::from("nowhere"))
+    );
     desk.apply(remove).exits(0);
     assert!(!odd.exists() && fs::symlink_metadata(desk.dir.join("dangling")).is_err());
 
@@ -92,7 +102,10 @@ fn what_stands_at_a_path() {
     assert_eq!(fs::read_to_string(&file).unwrap(), "# conf\nMaxClients 400\nMore 1\nlast");
     assert_eq!(mode(&file), 0o640);
     desk.apply(line).exits(0).says("already so");
-    desk.apply(&format!("  - id: less\n    file.line: {{ path: DIR/app.conf, match: \"^M\", state: absent }}\n{BROKEN}")).exits(4);
+    desk.apply(&format!(
+        "  - id: less\n    file.line: {{ path: DIR/app.conf, match: \"^M\", state: absent }}\n{BROKEN}"
+    ))
+    .exits(4);
     assert_eq!(fs::read_to_string(&file).unwrap(), "# conf\nMaxClients 400\nMore 1\nlast");
 }
 
@@ -144,7 +157,8 @@ fn processes_end_and_only_those_that_are_meant() {
     desk.plan(&step("grace: 1s")).exits(10).says("more than `max_count: 1`");
     desk.plan(&step("grace: 1s, max_count: 2")).exits(0).says("TERM to 2 processes");
     assert!(!meek.ends(), "a plan ends nobody");
-    desk.apply("  - id: hup\n    process: { match: \" other-rb-worker\", signal: HUP }\n    pool_effect: none\n").exits(0);
+    desk.apply("  - id: hup\n    process: { match: \" other-rb-worker\", signal: HUP }\n    pool_effect: none\n")
+        .exits(0);
     let ready = desk.dir.join(format!("other-{tag}.ready"));
     until("the signal", || fs::read_to_string(&ready).ok().filter(|t| t.contains("told")));
     desk.apply(&step("grace: 1s, max_count: 2")).exits(0);

@@ -16,8 +16,8 @@ struct Apt<'s> {
 /// A repository with one package for each `name version depends`, made of what dpkg brings.
 const REPOSITORY: &str = r#"set -e
 cd "$1"
-mkdir -p repo root/etc/apt/apt.conf.d root/etc/apt/preferences.d root/var/lib/dpkg root/var/lib/apt root/var/cache/apt/archives/partial root/var/log/apt
-: >root/var/lib/dpkg/status
+mkdir -p repo sys/etc/apt/apt.conf.d sys/etc/apt/preferences.d sys/var/lib/dpkg sys/var/lib/apt sys/var/cache/apt/archives/partial sys/var/log/apt
+: >sys/var/lib/dpkg/status
 : >repo/Packages
 while read -r name version depends; do
     tree=tree-$name-$version
@@ -33,11 +33,11 @@ while read -r name version depends; do
       printf 'Filename: ./%s_%s.deb\nSize: %s\nSHA256: %s\n\n' "$name" "$version" \
           "$(stat -c %s "repo/${name}_$version.deb")" "$(sha256sum <"repo/${name}_$version.deb" | cut -d' ' -f1)"; } >>repo/Packages
 done
-echo "deb [trusted=yes] file:$1/repo ./" >root/etc/apt/sources.list
+echo "deb [trusted=yes] file:$1/repo ./" >sys/etc/apt/sources.list
 cat >apt.conf <<END
-Dir "$1/root";
-Dir::State::status "$1/root/var/lib/dpkg/status";
-Dpkg::Options { "--root=$1/root"; "--force-not-root"; "--force-bad-path"; "--log=$1/root/dpkg.log"; };
+Dir "$1/sys";
+Dir::State::status "$1/sys/var/lib/dpkg/status";
+Dpkg::Options { "--root=$1/sys"; "--force-not-root"; "--force-bad-path"; "--log=$1/sys/dpkg.log"; };
 APT::Sandbox::User "$(id -un)";
 Acquire::Languages "none";
 END
@@ -55,7 +55,7 @@ impl<'s> Apt<'s> {
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let root = at.join("root");
+        let root = at.join("sys");
         let sshd = site.fleet.layout().host("web-01");
         let config = fs::read_to_string(sshd.join("sshd_config")).unwrap();
         let own = format!(
@@ -111,7 +111,8 @@ fn a_package_comes_changes_and_goes() {
     apt.plan("package: { name: rb-demo, version: \"1.0\" }")
         .exits(10)
         .says("no repository of web-01 offers rb-demo 1.0; on offer: nothing");
-    apt.apply("package: { name: rb-demo, version: \"1.0\", update_cache: true }", "").exits(0);
+    apt.apply("package: { name: rb-demo, version: \"1.0\", update_cache: true }", "")
+        .exits(0);
     assert_eq!(demo("usr/share/rb-demo").as_deref(), Some("1.0"));
 
     fs::write(apt.root.join("etc/rb-demo.conf"), "edited\n").unwrap();
@@ -122,32 +123,56 @@ fn a_package_comes_changes_and_goes() {
         .says("+rb-part 7")
         .says("-rb-demo 1.0");
     assert_eq!(apt.status(), before, "a plan installs nothing");
-    apt.apply("package: { name: rb-demo, state: latest, hold: true }", "")
-        .exits(0);
+    apt.apply("package: { name: rb-demo, state: latest, hold: true }", "").exits(0);
     assert_eq!(demo("usr/share/rb-demo").as_deref(), Some("2.0"));
     assert_eq!(demo("usr/share/rb-part").as_deref(), Some("7"));
-    assert_eq!(demo("etc/rb-demo.conf").as_deref(), Some("edited"), "an edited configuration file stays");
+    assert_eq!(
+        demo("etc/rb-demo.conf").as_deref(),
+        Some("edited"),
+        "an edited configuration file stays"
+    );
     assert!(apt.status().contains("Status: hold ok installed"), "{}", apt.status());
 
     let before = apt.status();
-    apt.plan("package: { name: rb-demo, version: \"1.0\" }").exits(10).says("is held at 2.0");
-    apt.apply("package: { name: rb-demo, state: latest, hold: true, update_cache: true }", "").exits(0).says("already so");
+    apt.plan("package: { name: rb-demo, version: \"1.0\" }")
+        .exits(10)
+        .says("is held at 2.0");
+    apt.apply("package: { name: rb-demo, state: latest, hold: true, update_cache: true }", "")
+        .exits(0)
+        .says("already so");
     assert_eq!(apt.status(), before, "a second time changes nothing");
 
     let checks = "  - id: right\n    package.installed: rb-demo\n    that: result.version == '1.0' && !result.held\n\
                   \x20 - id: offered\n    package.available: { name: rb-demo, version: \"3.0\" }\n    that: result.available\n";
-    apt.apply("package: { name: rb-demo, version: \"1.0\", hold: false }", checks).exits(4).says("UNDONE");
-    assert_eq!(demo("usr/share/rb-demo").as_deref(), Some("2.0"), "taken back to the version before");
-    assert!(apt.status().contains("Status: hold ok installed"), "held as before\n{}", apt.status());
+    apt.apply("package: { name: rb-demo, version: \"1.0\", hold: false }", checks)
+        .exits(4)
+        .says("UNDONE");
+    assert_eq!(
+        demo("usr/share/rb-demo").as_deref(),
+        Some("2.0"),
+        "taken back to the version before"
+    );
+    assert!(
+        apt.status().contains("Status: hold ok installed"),
+        "held as before\n{}",
+        apt.status()
+    );
 
-    apt.plan("package: { name: rb-part, state: absent }").exits(10).says("apt cannot do it on web-01");
+    apt.plan("package: { name: rb-part, state: absent }")
+        .exits(10)
+        .says("apt cannot do it on web-01");
     apt.apply("package: { name: rb-demo, hold: false }", "").exits(0);
-    apt.plan("package: { name: rb-part, state: absent }").exits(0).says("other packages are removed with it").says("-rb-demo 2.0");
+    apt.plan("package: { name: rb-part, state: absent }")
+        .exits(0)
+        .says("other packages are removed with it")
+        .says("-rb-demo 2.0");
     apt.apply("package: { name: rb-demo, state: absent, hold: false }", "").exits(0);
     assert_eq!(demo("usr/share/rb-demo"), None);
     apt.apply("package.clean_cache: {}", "").exits(0).says("already so");
     fs::write(apt.root.join("var/cache/apt/archives/old_1_all.deb"), [0u8; 4096]).unwrap();
     let freed = "  - id: gone\n    when: steps.work.hosts['web-01'].freed_bytes == 4096\n    shell: { script: \"echo freed it all\", read_only: true }\n    that: result.stdout_lines.size() == 1\n";
-    apt.apply("package.clean_cache: {}", freed).exits(0).says("1 downloaded packages, 4 KiB");
+    apt.apply("package.clean_cache: {}", freed)
+        .exits(0)
+        .says("1 downloaded packages, 4 KiB");
     assert!(!Path::new(&apt.root.join("var/cache/apt/archives/old_1_all.deb")).exists());
 }

@@ -21,7 +21,11 @@ impl Alertmanager {
     fn start(site: &Site) -> Alertmanager {
         let dir = site.work.join("alertmanager");
         fs::create_dir_all(&dir).unwrap();
-        fs::write(dir.join("config.yml"), "route: { receiver: nobody }\nreceivers: [{ name: nobody }]\n").unwrap();
+        fs::write(
+            dir.join("config.yml"),
+            "route: { receiver: nobody }\nreceivers: [{ name: nobody }]\n",
+        )
+        .unwrap();
         let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let config: PathBuf = dir.join("config.yml");
         let child = Command::new("prometheus-alertmanager")
@@ -35,7 +39,9 @@ impl Alertmanager {
             .spawn()
             .unwrap();
         let alertmanager = Alertmanager { child, at };
-        until("Alertmanager", || alertmanager.ask("GET", "/-/ready", "").filter(|(status, _)| *status == 200));
+        until("Alertmanager", || {
+            alertmanager.ask("GET", "/-/ready", "").filter(|(status, _)| *status == 200)
+        });
         alertmanager
     }
 
@@ -104,17 +110,23 @@ fn a_silence_is_made_once_and_ends_with_the_run() {
     let unmute = "  - id: unmute\n    hosts: control\n    silence: { id: \"{{steps.mute.silence_id}}\", state: expired, url: URL }\n";
     let broken = "  - id: broken\n    shell: { script: \"exit 1\" }\n    undo: keep\n    pool_effect: none\n";
 
-    anna.run(&["plan", &runbook(&mute("web-01", ""))]).exits(0).says("silence {instance=\"web-01\"} for 30m");
+    anna.run(&["plan", &runbook(&mute("web-01", ""))])
+        .exits(0)
+        .says("silence {instance=\"web-01\"} for 30m");
     assert_eq!(alertmanager.active(), pairs(&[("mira", "web-01")]), "a plan silences nothing");
     anna.run(&["apply", "--yes", &runbook(&mute("web-01", ""))]).exits(0);
-    anna.run(&["apply", "--yes", &runbook(&mute("web-01", ""))]).exits(0).says("already so");
+    anna.run(&["apply", "--yes", &runbook(&mute("web-01", ""))])
+        .exits(0)
+        .says("already so");
     let both = pairs(&[("mira", "web-01"), ("runbook", "web-01")]);
     assert_eq!(alertmanager.active(), both, "made once");
 
     let steps = mute("~web-(01|02)", "    owes: unmute\n");
     anna.run(&["apply", "--yes", &runbook(&format!("{steps}{unmute}"))]).exits(0);
     assert_eq!(alertmanager.active(), both, "ended by the step that gives back");
-    let told = anna.run(&["apply", "--yes", &runbook(&format!("{steps}{broken}{unmute}"))]).exits(4);
+    let told = anna
+        .run(&["apply", "--yes", &runbook(&format!("{steps}{broken}{unmute}"))])
+        .exits(4);
     assert_eq!(alertmanager.active(), both, "ended on the way back: {}", told.all());
     anna.run(&["obligations"]).exits(0).says("no obligations");
 

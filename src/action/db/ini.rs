@@ -62,7 +62,13 @@ impl Entry {
         for (number, old) in text.split_inclusive('\n').enumerate() {
             if number == self.line {
                 out.push_str(&new);
-                out.push_str(if old.ends_with("\r\n") { "\r\n" } else if old.ends_with('\n') { "\n" } else { "" });
+                out.push_str(if old.ends_with("\r\n") {
+                    "\r\n"
+                } else if old.ends_with('\n') {
+                    "\n"
+                } else {
+                    ""
+                });
             } else {
                 out.push_str(old);
             }
@@ -109,7 +115,11 @@ fn until_quote(text: &str) -> Option<(String, &str)> {
 
 fn quoted(value: &str) -> String {
     let plain = !value.is_empty() && value.chars().all(|c| !c.is_whitespace() && c != '\'');
-    if plain { value.to_owned() } else { format!("'{}'", value.replace('\'', "''")) }
+    if plain {
+        value.to_owned()
+    } else {
+        format!("'{}'", value.replace('\'', "''"))
+    }
 }
 
 #[cfg(test)]
@@ -122,10 +132,16 @@ mod tests {
     #[test]
     fn only_that_line_changes() {
         let entry = Entry::find(FILE, "main").unwrap();
-        assert_eq!((entry.get("host"), entry.get("port"), entry.get("dbname")), (Some("10.0.0.1"), Some("5432"), None));
+        assert_eq!(
+            (entry.get("host"), entry.get("port"), entry.get("dbname")),
+            (Some("10.0.0.1"), Some("5432"), None)
+        );
         let new = entry.repointed(FILE, "10.0.0.2", Some("6000"));
         let line = "main = host=10.0.0.2 port=6000 connect_query='select ''x'' = 1'\n";
-        assert_eq!(new, FILE.replace("main = host=10.0.0.1 port=5432 connect_query='select ''x'' = 1'\n", line));
+        assert_eq!(
+            new,
+            FILE.replace("main = host=10.0.0.1 port=5432 connect_query='select ''x'' = 1'\n", line)
+        );
         assert_eq!(Entry::find(&new, "main").unwrap().get("host"), Some("10.0.0.2"));
         assert!(Entry::find(FILE, "nope").is_err() && Entry::find("[databases]\nmain = host='x\n", "main").is_err());
     }

@@ -64,7 +64,10 @@ impl ActionKind for Promote {
     fn bind(&self, arguments: &Arguments, context: &Context<'_>) -> Result<Box<dyn Action>, BindError> {
         let wait = arguments.duration("wait").unwrap_or(WAIT);
         if wait < Duration::from_secs(1) {
-            return Err(BindError::new("wait", format!("expected a second or more, found {}", friendly(wait))));
+            return Err(BindError::new(
+                "wait",
+                format!("expected a second or more, found {}", friendly(wait)),
+            ));
         }
         Ok(Box::new(Bound {
             way: status::server(arguments, context)?,
@@ -85,7 +88,9 @@ impl Bound {
     }
 
     fn promote(&self) -> Operation {
-        let mut operation = self.way.change(&format!("SELECT pg_promote(true, {}) AS promoted;\n", self.wait.as_secs()));
+        let mut operation = self
+            .way
+            .change(&format!("SELECT pg_promote(true, {}) AS promoted;\n", self.wait.as_secs()));
         operation.timeout = self.wait + SLACK;
         operation
     }
@@ -110,7 +115,9 @@ impl Action for Bound {
             Some("replica") => {}
             Some(_) => {
                 let why = self.field(seen, "error");
-                return Decision::Refused(format!("the database server on {host} does not answer and cannot be promoted: {why}"));
+                return Decision::Refused(format!(
+                    "the database server on {host} does not answer and cannot be promoted: {why}"
+                ));
             }
             None => return Decision::Unknown(format!("the role of the database server on {host} is known at run time")),
         }
@@ -149,7 +156,11 @@ impl Action for Bound {
             (Some("primary"), Some(true)) => Verdict::Done,
             (Some("primary"), _) => Verdict::NotYet(String::from("it is the primary, but takes no writes")),
             (role, _) => {
-                let said = if promoted { "" } else { "; pg_promote() said that it did not end in time" };
+                let said = if promoted {
+                    ""
+                } else {
+                    "; pg_promote() said that it did not end in time"
+                };
                 Verdict::NotYet(format!("its role is {}{said}", role.unwrap_or("unknown")))
             }
         }

@@ -97,7 +97,10 @@ impl ActionKind for Proxy {
         let pool = arguments.text("pool").unwrap_or_default();
         let plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
         if pool.is_empty() || !pool.chars().all(plain) {
-            return Err(BindError::new("pool", format!("`{pool}` is no name of a database that PgBouncer could have")));
+            return Err(BindError::new(
+                "pool",
+                format!("`{pool}` is no name of a database that PgBouncer could have"),
+            ));
         }
         let wanted = match (arguments.text("state"), arguments.text("server")) {
             (Some("paused"), None) => Wanted::Paused(arguments.duration("wait_drained").unwrap_or(WAIT)),
@@ -198,7 +201,11 @@ impl Bound {
     }
 
     fn unknown(&self) -> Decision {
-        Decision::Unknown(format!("what PgBouncer on {} does with {} is known at run time", self.way.place.name(), self.pool))
+        Decision::Unknown(format!(
+            "what PgBouncer on {} does with {} is known at run time",
+            self.way.place.name(),
+            self.pool
+        ))
     }
 
     fn undo(&self, name: &str, value: String) -> Undo {
@@ -237,7 +244,12 @@ impl Bound {
     fn resume(&self, seen: &Observation) -> Change {
         let operation = self.way.change(&format!("RESUME \"{}\";\n", self.pool));
         let active = [("paused", Value::Bool(false)), ("busy", Value::Unknown)];
-        self.change(String::from("paused → active"), vec![operation], vec![self.predicted(seen, &active)], Undo::Keep)
+        self.change(
+            String::from("paused → active"),
+            vec![operation],
+            vec![self.predicted(seen, &active)],
+            Undo::Keep,
+        )
     }
 
     fn change(&self, what: String, operations: Vec<Operation>, predicted: Vec<(ResourceKey, Value)>, undo: Undo) -> Change {
@@ -257,7 +269,11 @@ impl Bound {
         let host = self.way.place.name();
         let Some(text) = file.text() else {
             let why = format!("{} on {host} is not there, or no text", self.config);
-            return if file.exists.is_none() { self.unknown() } else { Decision::Refused(why) };
+            return if file.exists.is_none() {
+                self.unknown()
+            } else {
+                Decision::Refused(why)
+            };
         };
         let entry = match Entry::find(text, &self.pool) {
             Ok(entry) => entry,
@@ -383,7 +399,11 @@ impl Action for Bound {
             (Value::Text(host), Value::Text(port)) => Value::Text(Server::shown(&host, &port)),
             _ => Value::Unknown,
         };
-        Value::map([("paused", self.fact(seen, "paused")), ("server", server), ("busy", self.fact(seen, "busy"))])
+        Value::map([
+            ("paused", self.fact(seen, "paused")),
+            ("server", server),
+            ("busy", self.fact(seen, "busy")),
+        ])
     }
 }
 
@@ -391,7 +411,9 @@ impl Action for Bound {
 fn busy(pools: &[Vec<String>], database: &str) -> i64 {
     let Some((names, rows)) = pools.split_first() else { return 0 };
     let at = |name: &str| names.iter().position(|n| n == name);
-    let (Some(key), Some(active)) = (at("database"), at("sv_active")) else { return 0 };
+    let (Some(key), Some(active)) = (at("database"), at("sv_active")) else {
+        return 0;
+    };
     let of = rows.iter().filter(|r| r.get(key).is_some_and(|d| d == database));
     of.filter_map(|r| r.get(active)?.parse::<i64>().ok()).sum()
 }

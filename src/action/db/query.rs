@@ -97,7 +97,10 @@ impl ActionKind for Query {
         }
         for (name, text) in [("sql", Some(sql)), ("unless", unless.as_deref())] {
             if text.is_some_and(|t| t.lines().any(|l| l.trim_start().starts_with('\\')) || t.contains('\0')) {
-                return Err(BindError::new(name, "a line begins with `\\`, which speaks to psql and not to the server"));
+                return Err(BindError::new(
+                    name,
+                    "a line begins with `\\`, which speaks to psql and not to the server",
+                ));
             }
         }
         Ok(Box::new(Bound {
@@ -126,7 +129,10 @@ fn values(arguments: &Arguments) -> Result<String, BindError> {
         }
         let text = value.to_string();
         if text.contains('\0') {
-            return Err(BindError::new("params", format!("`{name}` holds a NUL byte, which no database can hold")));
+            return Err(BindError::new(
+                "params",
+                format!("`{name}` holds a NUL byte, which no database can hold"),
+            ));
         }
         // In single quotes psql knows C's escapes and the doubled quote.
         let mut quoted = String::new();
@@ -157,13 +163,18 @@ struct Bound {
 impl Bound {
     fn key(&self) -> ResourceKey {
         let asked = self.unless.as_deref().unwrap_or(&self.sql);
-        self.way.place.key(format!("query/{} {} {asked}", self.way.dsn, self.values.replace('\n', " ")))
+        self.way
+            .place
+            .key(format!("query/{} {} {asked}", self.way.dsn, self.values.replace('\n', " ")))
     }
 
     /// A transaction that the server lets change nothing.
     fn reading(&self, sql: &str) -> String {
         let sql = sql.trim().trim_end_matches(';');
-        format!("{}SET default_transaction_read_only = on;\nBEGIN READ ONLY;\n{sql}\n;\nCOMMIT;\n", self.values)
+        format!(
+            "{}SET default_transaction_read_only = on;\nBEGIN READ ONLY;\n{sql}\n;\nCOMMIT;\n",
+            self.values
+        )
     }
 
     /// The rows of an answer.

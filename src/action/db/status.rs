@@ -106,7 +106,10 @@ pub fn read(way: &Way, output: Option<&Output>) -> Result<Value, ReadError> {
         Err(words) => return Ok(silent(&words)),
     };
     let rows = csv::rows(ended.stdout);
-    let status = rows.get(1).and_then(|r| r.first()).and_then(|text| serde_json::from_str::<Json>(text).ok());
+    let status = rows
+        .get(1)
+        .and_then(|r| r.first())
+        .and_then(|text| serde_json::from_str::<Json>(text).ok());
     let status = status.ok_or_else(|| {
         let said = one_line(ended.stdout, 200);
         ReadError::new(format!("{}: the server's status is not understood: {said}", way.place.name()))
@@ -127,7 +130,9 @@ pub fn read(way: &Way, output: Option<&Output>) -> Result<Value, ReadError> {
 }
 
 fn text(json: &Json, name: &str) -> Value {
-    json.get(name).and_then(Json::as_str).map_or(Value::Null, |t| Value::Text(one_line(t, 200)))
+    json.get(name)
+        .and_then(Json::as_str)
+        .map_or(Value::Null, |t| Value::Text(one_line(t, 200)))
 }
 
 /// Never below zero: what is replayed may be ahead of what was last heard of.

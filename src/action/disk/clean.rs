@@ -21,7 +21,9 @@ const DELETE: &str = include_str!("delete.sh");
 /// Files of one step: their inodes, sizes and times go to the host in one variable, which Linux bounds at 128 KiB.
 const MOST: usize = 2500;
 /// Where no program keeps what it could do without.
-const NEVER: &[&str] = &["/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/sbin", "/sys", "/usr"];
+const NEVER: &[&str] = &[
+    "/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/sbin", "/sys", "/usr",
+];
 /// If the step says nothing.
 const MAX_DELETE: i64 = 10 * 1024 * 1024 * 1024;
 
@@ -133,7 +135,10 @@ impl ActionKind for Clean {
 /// A directory below which files may go, without a slash at its end.
 fn directory(given: &str) -> Result<String, BindError> {
     let path = given.trim_end_matches('/');
-    let whole = !path.is_empty() && given.starts_with('/') && path.split('/').skip(1).all(|part| !matches!(part, "" | "." | "..")) && !path.contains('\n');
+    let whole = !path.is_empty()
+        && given.starts_with('/')
+        && path.split('/').skip(1).all(|part| !matches!(part, "" | "." | ".."))
+        && !path.contains('\n');
     if !whole {
         let found = if path.is_empty() && given.starts_with('/') {
             format!("`{given}` is the whole system")
@@ -181,7 +186,8 @@ impl Bound {
     }
 
     fn key(&self) -> ResourceKey {
-        self.place.key(format!("files-to-delete/{}", crate::action::program::shown(&self.criteria())))
+        self.place
+            .key(format!("files-to-delete/{}", crate::action::program::shown(&self.criteria())))
     }
 
     fn keep(&self) -> &'static str {
@@ -242,7 +248,10 @@ impl Action for Bound {
         }
         let listing = Listing::read(ended.stdout);
         if let Some((number, state)) = &listing.obstacle {
-            let dir = number.checked_sub(1).and_then(|n| self.below.get(n)).map_or("a directory", String::as_str);
+            let dir = number
+                .checked_sub(1)
+                .and_then(|n| self.below.get(n))
+                .map_or("a directory", String::as_str);
             let why = match state.as_str() {
                 "link" => "is a symbolic link, or lies behind one; name the real directory",
                 "elsewhere" => "is not on the file system of `mount`",
@@ -271,7 +280,11 @@ impl Action for Bound {
         if let Some(why) = self.refusal(&files) {
             return Decision::Refused(why);
         }
-        let some = if files.len() == 1 { String::from("1 file") } else { format!("{} files", files.len()) };
+        let some = if files.len() == 1 {
+            String::from("1 file")
+        } else {
+            format!("{} files", files.len())
+        };
         Decision::Change(Change {
             summary: format!(
                 "{host}: delete {some}, {}, below {}",

@@ -39,10 +39,13 @@ impl Listing {
     #[must_use]
     pub fn read(stdout: &str) -> Listing {
         let open: BTreeSet<&str> = stdout.lines().filter_map(|l| l.strip_prefix("open ")).collect();
-        let obstacle = stdout.lines().filter_map(|l| l.strip_prefix("dir ")?.split_once(' ')).find_map(|(number, state)| {
-            let wrong = !matches!(state, "ok" | "missing");
-            wrong.then(|| Some((number.parse().ok()?, state.to_owned()))).flatten()
-        });
+        let obstacle = stdout
+            .lines()
+            .filter_map(|l| l.strip_prefix("dir ")?.split_once(' '))
+            .find_map(|(number, state)| {
+                let wrong = !matches!(state, "ok" | "missing");
+                wrong.then(|| Some((number.parse().ok()?, state.to_owned()))).flatten()
+            });
         let mut files: Vec<Found> = stdout.lines().filter_map(|l| found(l.strip_prefix("file ")?, &open)).collect();
         files.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
         Listing {
@@ -132,7 +135,10 @@ mod tests {
         assert_eq!((listing.obstacle.clone(), listing.sees_all), (None, true));
         let names: Vec<&str> = listing.files.iter().map(|f| f.name.as_str()).collect();
         assert_eq!(names, ["/v/\"b'.gz", "/v/a b\\u{1b}[2J.gz", "(a name with a line break)"]);
-        assert_eq!((bytes(&listing.files), listing.files[0].open, listing.files[1].open), (12288, true, false));
+        assert_eq!(
+            (bytes(&listing.files), listing.files[0].open, listing.files[1].open),
+            (12288, true, false)
+        );
         assert_eq!(Listing::files_of(Some(&listing.to_value())).unwrap(), listing.files);
         assert_eq!(Listing::files_of(Some(&Value::Unknown)), None);
         assert_eq!(Listing::read("dir 1 ok\ndir 2 link\n").obstacle, Some((2, String::from("link"))));

@@ -109,7 +109,10 @@ impl Action for Bound {
         let ended = exited(outputs.first())?;
         let (host, mount) = (self.place.name(), &self.mount);
         if ended.code != 0 {
-            return Err(ReadError::new(format!("{host}: looking at the space of {mount} {}", ended.ending())));
+            return Err(ReadError::new(format!(
+                "{host}: looking at the space of {mount} {}",
+                ended.ending()
+            )));
         }
         let row = ended.stdout.lines().skip(1).find_map(Row::read);
         let row = row.ok_or_else(|| ReadError::new(format!("{host}: `df` says nothing about {mount}")))?;
@@ -131,8 +134,10 @@ impl Action for Bound {
     fn result(&self, seen: &Observation, _performed: &[Output]) -> Value {
         let space = seen.get(&self.key()).cloned().unwrap_or_default();
         let field = |name: &str| (name.to_owned(), space.field(name).unwrap_or_default());
-        let mut fields: std::collections::BTreeMap<String, Value> =
-            ["mount", "total_bytes", "free_bytes", "free_percent", "used_percent"].into_iter().map(field).collect();
+        let mut fields: std::collections::BTreeMap<String, Value> = ["mount", "total_bytes", "free_bytes", "free_percent", "used_percent"]
+            .into_iter()
+            .map(field)
+            .collect();
         fields.insert(String::from("largest"), seen.get(&self.largest_key()).cloned().unwrap_or_default());
         Value::Map(fields)
     }

@@ -46,7 +46,11 @@ static SIGNATURE: Signature = Signature {
             ParameterKind::Text,
             "A regular expression; a new line goes below the last line that fits. One that fits nowhere is refused.",
         ),
-        optional("before", ParameterKind::Text, "Likewise; a new line goes above the first line that fits."),
+        optional(
+            "before",
+            ParameterKind::Text,
+            "Likewise; a new line goes above the first line that fits.",
+        ),
         optional(
             "state",
             ParameterKind::Choice(&["present", "absent"]),
@@ -171,8 +175,16 @@ fn added(lines: &[&str], line: &str, side: &Side) -> Result<String, String> {
     let missing = |name: &str, pattern: &Regex| format!("no line fits `{name}: {pattern}`");
     let at = match side {
         Side::End => lines.len(),
-        Side::After(pattern) => 1 + lines.iter().rposition(|l| pattern.is_match(l.trim_end())).ok_or_else(|| missing("after", pattern))?,
-        Side::Before(pattern) => lines.iter().position(|l| pattern.is_match(l.trim_end())).ok_or_else(|| missing("before", pattern))?,
+        Side::After(pattern) => {
+            1 + lines
+                .iter()
+                .rposition(|l| pattern.is_match(l.trim_end()))
+                .ok_or_else(|| missing("after", pattern))?
+        }
+        Side::Before(pattern) => lines
+            .iter()
+            .position(|l| pattern.is_match(l.trim_end()))
+            .ok_or_else(|| missing("before", pattern))?,
     };
     let (above, below) = lines.split_at(at);
     let above = above.concat();

@@ -56,7 +56,12 @@ impl Standing {
     }
 
     fn read(stdout: &str) -> Standing {
-        let line = |key: &str| stdout.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix('=')).map(str::to_owned);
+        let line = |key: &str| {
+            stdout
+                .lines()
+                .find_map(|l| l.strip_prefix(key)?.strip_prefix('='))
+                .map(str::to_owned)
+        };
         let number = |key: &str| line(key).and_then(|n| n.parse::<i64>().ok());
         let modified = number("modified");
         Standing {
@@ -91,7 +96,11 @@ impl Standing {
     /// As a fact: of what is not there, there is nothing more to know.
     #[must_use]
     pub fn to_value(&self) -> Value {
-        let nothing = if self.kind.as_deref() == Some("absent") { Value::Null } else { Value::Unknown };
+        let nothing = if self.kind.as_deref() == Some("absent") {
+            Value::Null
+        } else {
+            Value::Unknown
+        };
         let text = |t: &Option<String>| t.clone().map_or(nothing.clone(), Value::Text);
         let number = |n: Option<i64>| n.map_or(nothing.clone(), Value::Int);
         let only = |kind: &str, value: Value| match &self.kind {
@@ -171,10 +180,7 @@ impl Spot {
     /// Both facts about it.
     #[must_use]
     pub fn facts(&self, standing: &Standing) -> Vec<(ResourceKey, Value)> {
-        vec![
-            (self.key(), standing.to_value()),
-            (self.file_key(), standing.as_file().to_value()),
-        ]
+        vec![(self.key(), standing.to_value()), (self.file_key(), standing.as_file().to_value())]
     }
 
     /// What is known, an action on its content included.

@@ -45,9 +45,17 @@ static SIGNATURE: Signature = Signature {
             ParameterKind::Mode,
             "Octal mode in quotes, `\"0755\"`. Default: as it is, or what the host gives a new one.",
         ),
-        optional("owner", ParameterKind::Text, "Owner's name. Default: as it is, or the user it is made as."),
+        optional(
+            "owner",
+            ParameterKind::Text,
+            "Owner's name. Default: as it is, or the user it is made as.",
+        ),
         optional("group", ParameterKind::Text, "Group's name. Default: as for `owner`."),
-        optional("target", ParameterKind::Text, "Where the link leads. Required for `state: link`, and for it only."),
+        optional(
+            "target",
+            ParameterKind::Text,
+            "Where the link leads. Required for `state: link`, and for it only.",
+        ),
     ],
     shorthand: None,
     results,
@@ -66,7 +74,12 @@ file: { path: /srv/app/current, state: link, target: /srv/app/releases/2026-11-2
 };
 
 fn results() -> Type {
-    Type::record([("exists", Type::Bool), ("mode", Type::Text), ("owner", Type::Text), ("group", Type::Text)])
+    Type::record([
+        ("exists", Type::Bool),
+        ("mode", Type::Text),
+        ("owner", Type::Text),
+        ("group", Type::Text),
+    ])
 }
 
 impl ActionKind for File {
@@ -196,10 +209,18 @@ impl Bound {
             mode: kept(&self.mode, &now.mode),
             owner: kept(&self.owner, &now.owner),
             group: kept(&self.group, &now.group),
-            size: if made && self.state == "file" { Some(0) } else { now.size.filter(|_| !made) },
+            size: if made && self.state == "file" {
+                Some(0)
+            } else {
+                now.size.filter(|_| !made)
+            },
             age: None,
             modified: now.modified.filter(|_| !made),
-            empty: if made && self.state == "directory" { Some(true) } else { now.empty.filter(|_| !made) },
+            empty: if made && self.state == "directory" {
+                Some(true)
+            } else {
+                now.empty.filter(|_| !made)
+            },
             target: self.target.clone(),
         }
     }
@@ -235,7 +256,11 @@ impl Bound {
             _ => {}
         }
         for (name, is, wanted) in rights {
-            parts.push(if is.is_empty() { format!("{name} {wanted}") } else { format!("{name} {is} → {wanted}") });
+            parts.push(if is.is_empty() {
+                format!("{name} {wanted}")
+            } else {
+                format!("{name} {is} → {wanted}")
+            });
         }
         let text = format!("{} on {}: {}", self.spot.path, self.spot.place.name(), parts.join(", "));
         crate::base::sanitise::one_line(&text, 400)
@@ -313,6 +338,11 @@ impl Action for Bound {
         let fact = now.to_value();
         let field = |name: &str| fact.field(name).unwrap_or_default();
         let exists = now.kind.as_ref().map_or(Value::Unknown, |k| Value::Bool(k != "absent"));
-        Value::map([("exists", exists), ("mode", field("mode")), ("owner", field("owner")), ("group", field("group"))])
+        Value::map([
+            ("exists", exists),
+            ("mode", field("mode")),
+            ("owner", field("owner")),
+            ("group", field("group")),
+        ])
     }
 }

@@ -71,9 +71,7 @@ impl PackageFact {
     #[must_use]
     pub fn to_value(&self) -> Value {
         let unknown = |value: Option<Value>| value.unwrap_or(Value::Unknown);
-        let text = |value: &Option<String>| {
-            unknown(value.as_ref().map(|v| if v.is_empty() { Value::Null } else { Value::text(v) }))
-        };
+        let text = |value: &Option<String>| unknown(value.as_ref().map(|v| if v.is_empty() { Value::Null } else { Value::text(v) }));
         let offered = self.offered.as_ref().map(|o| Value::List(o.iter().map(Value::text).collect()));
         Value::map([
             ("status", text(&self.status)),

@@ -88,7 +88,10 @@ impl ActionKind for Package {
             (Some("absent"), None) => Wanted::Absent,
             (Some("latest"), None) => Wanted::Latest,
             (Some(state @ ("absent" | "latest")), Some(_)) => {
-                return Err(BindError::new("version", format!("it makes no sense together with `state: {state}`")));
+                return Err(BindError::new(
+                    "version",
+                    format!("it makes no sense together with `state: {state}`"),
+                ));
             }
             (_, Some(version)) => Wanted::Version(version),
             (_, None) => Wanted::Present,
@@ -125,7 +128,11 @@ impl Action for Bound {
         let now = self.fact(seen);
         let refreshes = self.refreshes(seen);
         let Some(deed) = self.deed(&now, refreshes) else {
-            return Decision::Unknown(format!("the version of {} on {} is known at run time", self.subject.name, self.host()));
+            return Decision::Unknown(format!(
+                "the version of {} on {} is known at run time",
+                self.subject.name,
+                self.host()
+            ));
         };
         let transaction = Transaction::of(seen.get(&self.transaction()));
         if let Some(why) = self.refusal(&now, &deed, refreshes, transaction.as_ref()) {
@@ -141,7 +148,9 @@ impl Action for Bound {
         let mut predicted = vec![(self.subject.key(), self.predicted(&now, &deed, refreshes).to_value())];
         let mut diff = None;
         if refreshes {
-            notes.push(String::from("which other packages come with it is known once the lists are refreshed"));
+            notes.push(String::from(
+                "which other packages come with it is known once the lists are refreshed",
+            ));
             predicted.push((self.lists(), Value::map([("fresh", Value::Bool(true))])));
         } else if deed != Deed::Nothing {
             diff = transaction.as_ref().and_then(Transaction::diff);

@@ -17,12 +17,7 @@ use crate::model::action::{ActionKind, Arguments, BindError, Parameter, Paramete
 use crate::model::operation::{Operation, Output};
 
 /// The actions on packages.
-pub const ALL: &[&dyn ActionKind] = &[
-    &install::Package,
-    &available::Available,
-    &cache::CleanCache,
-    &installed::Installed,
-];
+pub const ALL: &[&dyn ActionKind] = &[&install::Package, &available::Available, &cache::CleanCache, &installed::Installed];
 
 const PROBE: &str = include_str!("probe.sh");
 
@@ -76,7 +71,11 @@ impl Subject {
         let ended = exited(output)?;
         let host = self.place.name();
         if ended.code != 0 {
-            return Err(ReadError::new(format!("asking about package {} on {host} {}", self.name, ended.ending())));
+            return Err(ReadError::new(format!(
+                "asking about package {} on {host} {}",
+                self.name,
+                ended.ending()
+            )));
         }
         if !ended.stdout.lines().any(|l| l == "manager=apt") {
             let found = match ended.stdout.lines().find_map(|l| l.strip_prefix("other=")) {
@@ -96,7 +95,9 @@ impl Subject {
 /// # Errors
 /// Characters that no version of Debian has.
 pub fn version_of(arguments: &Arguments) -> Result<Option<String>, BindError> {
-    let Some(version) = arguments.text("version") else { return Ok(None) };
+    let Some(version) = arguments.text("version") else {
+        return Ok(None);
+    };
     let plain = |c: char| c.is_ascii_alphanumeric() || ".+:~-".contains(c);
     if !version.starts_with(|c: char| c.is_ascii_alphanumeric()) || !version.chars().all(plain) {
         let help = "the whole version as `apt-cache policy` shows it, for example `1.22.1-9+deb12u1`";

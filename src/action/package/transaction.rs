@@ -88,7 +88,10 @@ impl Transaction {
 /// `nginx [1.0] (1.1 Debian:12 [amd64]) []`: the name, the old version, the new one.
 fn parts(rest: &str) -> (String, String, String) {
     let within = |open: char, close: char, text: &str| {
-        let inner = text.split_once(open).and_then(|(_, r)| r.split_once(close)).map_or("", |(inner, _)| inner);
+        let inner = text
+            .split_once(open)
+            .and_then(|(_, r)| r.split_once(close))
+            .map_or("", |(inner, _)| inner);
         one_line(inner.split_whitespace().next().unwrap_or(""), 80)
     };
     let name = one_line(rest.split_whitespace().next().unwrap_or(""), 80);
@@ -108,7 +111,10 @@ mod tests {
         assert_eq!(found.lines, ["-old 3-1", "+dep 2:1.0", "-nginx 1.0", "+nginx 1.1"]);
         assert_eq!(found.removed, ["old"]);
         assert_eq!(Transaction::of(Some(&found.to_value())).unwrap(), found);
-        assert_eq!(Transaction::read("sim=E: Unable to locate package x\n").error, "Unable to locate package x");
+        assert_eq!(
+            Transaction::read("sim=E: Unable to locate package x\n").error,
+            "Unable to locate package x"
+        );
         assert_eq!(Transaction::of(Some(&Value::Unknown)), None);
     }
 }

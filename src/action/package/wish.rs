@@ -124,8 +124,14 @@ impl Bound {
         match &self.wanted {
             Wanted::Version(version) if now.offers(version) == Some(false) => {
                 let offered = now.offered.clone().unwrap_or_default();
-                let offered = if offered.is_empty() { String::from("nothing") } else { offered.join(", ") };
-                Some(format!("no repository of {host} offers {name} {version}; on offer: {offered}; {advice}"))
+                let offered = if offered.is_empty() {
+                    String::from("nothing")
+                } else {
+                    offered.join(", ")
+                };
+                Some(format!(
+                    "no repository of {host} offers {name} {version}; on offer: {offered}; {advice}"
+                ))
             }
             Wanted::Present | Wanted::Latest if now.candidate.as_deref() == Some("") => {
                 Some(format!("no repository of {host} offers {name}; {advice}"))

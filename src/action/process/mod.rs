@@ -15,8 +15,8 @@ use crate::base::sanitise::one_line;
 use crate::base::size;
 use crate::base::value::Value;
 use crate::model::action::{
-    Action, ActionKind, Arguments, BindError, Change, Class, Context, Decision, Literals, Observation, ParameterKind, PoolEffect, ReadError,
-    ResourceKey, RunsOn, Settle, Signature, Undo, Verdict,
+    Action, ActionKind, Arguments, BindError, Change, Class, Context, Decision, Literals, Observation, ParameterKind, PoolEffect,
+    ReadError, ResourceKey, RunsOn, Settle, Signature, Undo, Verdict,
 };
 use crate::model::operation::{Operation, Output};
 use crate::model::types::Type;
@@ -89,11 +89,7 @@ fn results() -> Type {
         ("bytes", Type::Int),
         ("command", Type::Text),
     ]);
-    Type::record([
-        ("signalled", Type::Int),
-        ("killed", Type::Int),
-        ("running", Type::list(process)),
-    ])
+    Type::record([("signalled", Type::Int), ("killed", Type::Int), ("running", Type::list(process))])
 }
 
 fn class_of(literal: Literals<'_>) -> Class {
@@ -192,7 +188,8 @@ fn shown(processes: &[Process]) -> String {
 
 impl Action for Bound {
     fn probe(&self) -> Vec<Operation> {
-        vec![self.place.clone().as_login().probe_script(LIST, &[])]
+        // With the rights that the signal needs: `/proc` may hide other users' processes.
+        vec![self.place.probe_script(LIST, &[])]
     }
 
     fn read(&self, outputs: &[Output]) -> Result<Observation, ReadError> {
@@ -201,7 +198,11 @@ impl Action for Bound {
         if ended.code != 0 || !ended.stdout.contains("@@ ps\n") {
             return Err(ReadError::new(format!("listing the processes of {host} {}", ended.ending())));
         }
-        let found: Vec<Value> = list::read(ended.stdout).iter().filter(|p| self.meant(p)).map(Process::to_value).collect();
+        let found: Vec<Value> = list::read(ended.stdout)
+            .iter()
+            .filter(|p| self.meant(p))
+            .map(Process::to_value)
+            .collect();
         let mut seen = Observation::default();
         seen.set(self.key(), Value::List(found));
         Ok(seen)
@@ -215,7 +216,11 @@ impl Action for Bound {
         if found.is_empty() {
             return Decision::InDesiredState;
         }
-        let some = if found.len() == 1 { String::from("1 process") } else { format!("{} processes", found.len()) };
+        let some = if found.len() == 1 {
+            String::from("1 process")
+        } else {
+            format!("{} processes", found.len())
+        };
         if found.len() > self.most {
             return Decision::Refused(format!(
                 "{some} of {host} are meant, more than `max_count: {}`: {}",
@@ -250,8 +255,14 @@ impl Action for Bound {
         if self.grace.is_none() {
             return Verdict::Done;
         }
-        let (was, is) = (self.processes(before).unwrap_or_default(), self.processes(after).unwrap_or_default());
-        let left: Vec<Process> = is.into_iter().filter(|p| was.iter().any(|w| (w.pid, w.start) == (p.pid, p.start))).collect();
+        let (was, is) = (
+            self.processes(before).unwrap_or_default(),
+            self.processes(after).unwrap_or_default(),
+        );
+        let left: Vec<Process> = is
+            .into_iter()
+            .filter(|p| was.iter().any(|w| (w.pid, w.start) == (p.pid, p.start)))
+            .collect();
         match left.as_slice() {
             [] => Verdict::Done,
             some => Verdict::NotYet(format!("still there: {}", shown(some))),

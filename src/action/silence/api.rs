@@ -39,7 +39,10 @@ impl Matcher {
                 None => (text, false),
             };
             if value.is_empty() || (regex && [".*", ".+"].contains(&value.as_str()) && map.len() == 1) {
-                let message = format!("`{name}: \"{}\"` would fit every alert", if regex { format!("~{value}") } else { value });
+                let message = format!(
+                    "`{name}: \"{}\"` would fit every alert",
+                    if regex { format!("~{value}") } else { value }
+                );
                 return Err(BindError::new("matchers", message).help("name what is to be silent"));
             }
             Ok(Matcher {

@@ -134,7 +134,10 @@ impl Action for Mute {
             Err(error) => return Verdict::Failed(error.message),
         };
         let ids = field(after, &self.key(), "ids");
-        if ids.as_list().is_some_and(|list| list.iter().any(|i| i.as_text() == Some(id.as_str()))) {
+        if ids
+            .as_list()
+            .is_some_and(|list| list.iter().any(|i| i.as_text() == Some(id.as_str())))
+        {
             return Verdict::Done;
         }
         Verdict::NotYet(format!("Alertmanager has taken silence {id}, but does not list it as active"))

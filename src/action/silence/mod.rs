@@ -101,13 +101,22 @@ impl ActionKind for Silence {
             };
         }
         if id.is_some() {
-            return Err(BindError::new("id", "Alertmanager gives a new silence its id; `id` stands only with `state: expired`"));
+            return Err(BindError::new(
+                "id",
+                "Alertmanager gives a new silence its id; `id` stands only with `state: expired`",
+            ));
         }
         if matchers.is_empty() {
             return Err(needs("matchers"));
         }
-        let comment = arguments.text("comment").filter(|c| !c.trim().is_empty()).ok_or_else(|| needs("comment"))?;
-        let duration = arguments.duration("duration").filter(|d| !d.is_zero()).ok_or_else(|| needs("duration"))?;
+        let comment = arguments
+            .text("comment")
+            .filter(|c| !c.trim().is_empty())
+            .ok_or_else(|| needs("comment"))?;
+        let duration = arguments
+            .duration("duration")
+            .filter(|d| !d.is_zero())
+            .ok_or_else(|| needs("duration"))?;
         Ok(Box::new(Mute {
             api,
             matchers,
@@ -128,7 +137,11 @@ fn url(arguments: &Arguments, context: &Context<'_>) -> Result<String, BindError
     let help = "give `url: http://HOST:9093`, or set the variable `alertmanager` once, in the group `all` of the inventory";
     match found.as_slice() {
         [only] if only.starts_with("http://") => Ok(only.trim_end_matches('/').to_owned()),
-        [only] => Err(BindError::new("url", format!("the inventory's `alertmanager` is `{only}`, which is no `http://` address")).help(help)),
+        [only] => Err(BindError::new(
+            "url",
+            format!("the inventory's `alertmanager` is `{only}`, which is no `http://` address"),
+        )
+        .help(help)),
         [] => Err(BindError::new("url", "nothing says where Alertmanager is").help(help)),
         several => {
             let message = format!("the inventory names {} different addresses of Alertmanager", several.len());
