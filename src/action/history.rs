@@ -157,10 +157,7 @@ impl Action for Bound {
 
     fn result(&self, seen: &Observation, _performed: &[Output]) -> Value {
         let changes = seen.get(&self.key()).cloned().unwrap_or_default();
-        let newest = match changes.as_list() {
-            Some(list) => Some(list.first().cloned()),
-            None => None,
-        };
+        let newest = changes.as_list().map(|list| list.first().cloned());
         let field = |name: &str| match &newest {
             Some(Some(change)) => change.field(name).unwrap_or_default(),
             Some(None) => Value::Null,

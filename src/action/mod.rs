@@ -18,6 +18,7 @@ pub mod place;
 pub mod pool;
 pub mod process;
 pub mod program;
+pub mod reboot;
 pub mod reclaim;
 pub mod reference;
 pub mod service;
@@ -49,6 +50,7 @@ const OWN: &[&dyn ActionKind] = &[
     &file::write::Write,
     &history::History,
     &http::Http,
+    &reboot::Reboot,
     &reclaim::Reclaim,
     &notify::Notify,
     &process::Kill,

@@ -161,3 +161,39 @@ fn an_open_file_is_emptied_and_space_is_told() {
     fs::remove_file(&big).unwrap();
     told.exits(0);
 }
+
+/// The script that the hosts are sent.
+const DELETE: &str = include_str!("../../src/action/disk/delete.sh");
+
+/// What it says of the files below `start`, having been shown `listed`.
+fn deletes(start: &str, listed: &Path) -> String {
+    let meta = fs::symlink_metadata(listed).unwrap();
+    let output = Command::new("sh")
+        .args(["-c", DELETE, "runbook", "no", start, "-type", "f"])
+        .env("RUNBOOK_LISTED", format!("{} {} {}", meta.ino(), meta.len(), meta.mtime()))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn a_link_put_in_the_way_is_not_followed() {
+    let dir = std::env::temp_dir().join(format!("rb-delete-{}", std::process::id()));
+    let (dir, outside) = (dir.join("logs"), dir.join("outside"));
+    for made in [&dir, &outside] {
+        fs::create_dir_all(made).unwrap();
+    }
+    let (dir, outside) = (fs::canonicalize(dir).unwrap(), fs::canonicalize(outside).unwrap());
+    let precious = outside.join("precious.gz");
+    fs::write(&precious, "x").unwrap();
+    symlink(&outside, dir.join("sub")).unwrap();
+    // As if the directory had become a link after `find` had looked at it.
+    assert_eq!(deletes(&format!("{}/", dir.join("sub").display()), &precious), "moved\n");
+    assert!(precious.exists());
+    fs::write(outside.join("newer.gz"), "not shown").unwrap();
+    let told = deletes(&outside.display().to_string(), &precious);
+    assert!(told.starts_with("deleted ") && told.lines().count() == 1, "{told}");
+    assert_eq!(left(&outside), ["newer.gz"], "by its own path it goes, and only what was shown");
+    fs::remove_dir_all(dir.parent().unwrap()).unwrap();
+}
