@@ -1,6 +1,7 @@
 //! End-to-end tests: the real binary against real programs on loopback, one file per subject.
 #![allow(clippy::unwrap_used)]
 
+mod ansible;
 mod approvals;
 mod bad_input;
 mod controllers;
@@ -15,8 +16,10 @@ mod floors;
 mod haproxy;
 mod history;
 mod hostile_texts;
+mod inventories;
 mod lab;
 mod packages;
+mod people;
 mod pool_record;
 mod readme;
 mod rebalance;
