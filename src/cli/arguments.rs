@@ -69,6 +69,26 @@ pub enum Format {
     Github,
 }
 
+/// Shapes of what `test` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TestFormat {
+    /// For people
+    Text,
+    /// One JSON document
+    Json,
+    /// XML for build servers
+    Junit,
+}
+
+/// Kinds of files that have a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// NAME.yaml
+    Runbook,
+    /// NAME.test.yaml
+    Test,
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -179,8 +199,21 @@ pub enum Command {
         /// The action's name
         name: Option<String>,
     },
-    /// Print the JSON Schema of runbooks (draft-07)
-    Schema,
+    /// Test runbooks against simulated fleets; touches no host
+    Test {
+        /// Runbooks, their NAME.test.yaml, or folders [default: runbooks/]
+        files: Vec<PathBuf>,
+        /// Only cases whose name holds this
+        #[arg(long, default_value = "", hide_default_value = true, value_name = "NAME")]
+        filter: String,
+        #[arg(short, long, default_value = "text")]
+        output: TestFormat,
+    },
+    /// Print the JSON Schema (draft-07) of runbooks, or of their tests
+    Schema {
+        #[arg(default_value = "runbook")]
+        of: SchemaOf,
+    },
     /// Check this machine: ssh, journal, configuration, and every host of the inventory
     Doctor {
         #[arg(short, long, default_value = "text")]

@@ -22,6 +22,7 @@ pub mod progress;
 pub mod resume;
 pub mod runs;
 pub mod status;
+pub mod test;
 pub mod validate;
 
 use std::process::ExitCode;
@@ -52,7 +53,7 @@ pub fn run() -> ExitCode {
     log(arguments.global.verbose, colors);
     let quiet = matches!(
         arguments.command,
-        Command::Lab(_) | Command::Completions { .. } | Command::Explain { .. } | Command::Schema
+        Command::Lab(_) | Command::Completions { .. } | Command::Explain { .. } | Command::Schema { .. } | Command::Test { .. }
     );
     let result = dispatch(arguments, quiet);
     match result {
@@ -77,10 +78,14 @@ fn dispatch(arguments: Arguments, quiet: bool) -> Result<Exit, CliError> {
             out(&String::from_utf8_lossy(&script));
             return Ok(Exit::Done);
         }
-        Command::Schema => {
-            output::json(&crate::lang::schema(&crate::action::CATALOG));
+        Command::Schema { of } => {
+            output::json(&match of {
+                arguments::SchemaOf::Runbook => crate::lang::schema(&crate::action::CATALOG),
+                arguments::SchemaOf::Test => crate::rehearsal::keys::schema(),
+            });
             return Ok(Exit::Done);
         }
+        Command::Test { files, filter, output } => return test::run(&files, &filter, output, Colors::new(global.color)),
         Command::Explain { topic, name } => return explain::run(&topic, name.as_deref()),
         Command::Demo(arguments) => return demo::run(&arguments, Colors::new(global.color)),
         _ => {}
@@ -113,7 +118,12 @@ fn with_context(context: &Context, command: Command) -> Result<Exit, CliError> {
         Command::Inventory { command } => inventory::run(context, command),
         Command::Graph { runbook, params, output } => graph::run(context, &runbook, &params, output),
         Command::Doctor { output } => doctor::run(context, output),
-        Command::Lab(_) | Command::Completions { .. } | Command::Schema | Command::Explain { .. } | Command::Demo(_) => Ok(Exit::Done),
+        Command::Lab(_)
+        | Command::Completions { .. }
+        | Command::Schema { .. }
+        | Command::Test { .. }
+        | Command::Explain { .. }
+        | Command::Demo(_) => Ok(Exit::Done),
     }
 }
 

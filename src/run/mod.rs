@@ -11,6 +11,7 @@ pub mod crash_point;
 pub mod dispatcher;
 pub mod history;
 pub mod observe;
+mod on_journal;
 mod people;
 pub mod perform;
 pub mod planning;
