@@ -149,6 +149,18 @@ impl Context {
         Ok(Arc::new(SqliteJournal::open(&self.journal_path()?)?))
     }
 
+    /// The journal if there is one; looking makes none.
+    ///
+    /// # Errors
+    /// As [`Context::journal`].
+    pub fn journal_so_far(&self) -> Result<Option<Arc<dyn Journal>>, CliError> {
+        // A place that cannot be told holds no journal.
+        match self.journal_path() {
+            Ok(path) if path.is_file() => self.journal().map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// Everything that drives runs.
     ///
     /// # Errors

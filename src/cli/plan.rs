@@ -135,8 +135,14 @@ pub fn make_open(context: &Context, arguments: &PlanArguments) -> Result<(Made, 
             context.config.ssh_options(),
         )),
     };
+    // Only a runbook that asks the record needs one; any other is planned also where the journal is damaged.
+    let record = if text.contains("history") {
+        context.journal_so_far()?
+    } else {
+        None
+    };
     // The planner is given eyes only: an observer has no way to change anything.
-    let observer = Observer::new(opened.connections.clone());
+    let observer = Observer::new(opened.connections.clone()).knowing(record);
     let planned = opened.runtime.block_on(planning::make(input, &observer));
     opened.since = Instant::now();
     match planned {
