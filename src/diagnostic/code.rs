@@ -48,3 +48,11 @@ pub fn page(code: &str) -> Option<&'static str> {
         .find(|(c, _)| c.eq_ignore_ascii_case(code))
         .map(|(_, text)| text)
 }
+
+/// The further files of a page's examples: blocks that carry a file's name.
+#[cfg(test)]
+pub(crate) fn further_files(page: &str) -> Vec<(&str, &str)> {
+    let blocks = page.split("```").skip(1).step_by(2);
+    let named = blocks.filter_map(|b| b.split_once('\n'));
+    named.filter(|(name, _)| name.ends_with(".yaml")).collect()
+}

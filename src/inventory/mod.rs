@@ -9,11 +9,14 @@ mod declared;
 mod membership;
 mod names;
 mod pools;
+mod schema;
 mod secret;
 mod settings;
 
 #[cfg(test)]
 mod tests;
+
+pub use schema::schema;
 
 use std::collections::{BTreeMap, BTreeSet};
 

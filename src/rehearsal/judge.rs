@@ -138,6 +138,7 @@ fn forecast(node: &Node) -> String {
         Forecast::AtRunTime { why } => format!("it is known at run time: {why}"),
         Forecast::Skipped { why } => format!("it is skipped: {why}"),
         Forecast::Asks { summary } => format!("it asks: {summary}"),
+        Forecast::Calls { summary } => format!("it {summary}"),
         Forecast::Decides { is, why } => format!("it decides `{is}`: {why}"),
     }
 }
@@ -214,6 +215,7 @@ fn first_failure(life: &Life) -> Option<String> {
         Event::RunFinished {
             outcome: RunOutcome::Refused,
             summary,
+            ..
         } => Some(summary.clone()),
         _ => None,
     })

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use runbook::diagnostic::Sources;
 use runbook::rehearsal::report;
 use runbook::rehearsal::suite::{Tested, test};
 
@@ -12,7 +13,9 @@ const NAMES: [&str; 3] = ["fix-config-everywhere", "rebalance-pool", "recover-ma
 fn tested(name: &str, edit: impl Fn(String) -> String, filter: &str) -> Result<Tested, Vec<&'static str>> {
     let runbook = edit(source::text(&format!("runbooks/{name}.yaml")));
     let tests = source::text(&format!("runbooks/{name}.test.yaml"));
-    test(("r.yaml", &runbook), ("r.test.yaml", &tests), name, filter).map_err(|(d, _)| d.iter().map(|d| d.code).collect())
+    let mut script = Sources::new();
+    script.add("r.yaml", &runbook);
+    test(script, ("r.test.yaml", &tests), name, filter).map_err(|(d, _)| d.iter().map(|d| d.code).collect())
 }
 
 #[test]

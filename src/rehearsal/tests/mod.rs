@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::report;
 use super::suite::{Tested, test};
-use crate::diagnostic::Diagnostics;
+use crate::diagnostic::{Diagnostics, Sources};
 
 /// A runbook with a probe and a change.
 pub const EXAMPLE: &str = include_str!("example.yaml");
@@ -18,6 +18,12 @@ pub fn with(cases: &str) -> String {
     format!(
         "tests: example\nfleet:\n  inventory: {{ hosts: {{ web-01: {{}} }} }}\n  state: {{ hosts: {{ web-01: {{ services: {{ app: started }}, commands: [{{ run: app-check }}] }} }} }}\ncases:\n{cases}"
     )
+}
+
+fn alone(runbook: &str) -> Sources {
+    let mut sources = Sources::new();
+    sources.add("example.yaml", runbook);
+    sources
 }
 
 /// What is broken, mistakes of the file included: code, line, message.
@@ -32,14 +38,14 @@ pub fn broken(runbook: &str, text: &str) -> Vec<String> {
             .map(|d| format!("{} at {}: {}", d.code, place(d), d.message))
             .collect()
     };
-    match test(("example.yaml", runbook), ("example.test.yaml", text), "example", "") {
+    match test(alone(runbook), ("example.test.yaml", text), "example", "") {
         Ok(tested) => tested.cases.iter().flat_map(|c| lines(&c.broken)).collect(),
         Err((d, _)) => lines(&d),
     }
 }
 
 fn tested(text: &str) -> Tested {
-    test(("example.yaml", EXAMPLE), ("example.test.yaml", text), "example", "")
+    test(alone(EXAMPLE), ("example.test.yaml", text), "example", "")
         .map_err(|(d, _)| format!("{d:?}"))
         .unwrap()
 }
