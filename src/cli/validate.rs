@@ -16,7 +16,7 @@ use crate::{config, inventory, lang, yaml};
 /// What is validated and how it is said.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ValidateArguments {
-    /// Files, folders, names in runbooks/, or `-` for standard input
+    /// Files, folders (tests of runbooks in them are passed over), names in runbooks/, or `-` for standard input
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
     /// `json`: {"schema":"runbook.validate/1","ok","errors","warnings","files":[{"file","kind","ok","diagnostics"}]}, each diagnostic
@@ -53,7 +53,11 @@ pub fn run(arguments: &ValidateArguments, colors: Colors) -> Result<Exit, CliErr
     let mut report = Report::default();
     for path in &arguments.files {
         match yaml_files(std::slice::from_ref(path)) {
-            Ok(files) => files.iter().try_for_each(|file| report.read(file))?,
+            Ok(files) => {
+                // Tests of runbooks are read by `runbook test`, beside the runbook that they test.
+                let tests = |file: &&PathBuf| path.is_dir() && file.to_string_lossy().ends_with(".test.yaml");
+                files.iter().filter(|f| !tests(f)).try_for_each(|file| report.read(file))?;
+            }
             Err(CliError::Texts(missing, _)) => report.found.extend(missing),
             Err(other) => return Err(other),
         }
