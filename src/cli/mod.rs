@@ -85,7 +85,7 @@ fn dispatch(arguments: Arguments, quiet: bool) -> Result<Exit, CliError> {
             output::json(&match of {
                 SchemaOf::Runbook => crate::lang::schema(&crate::action::CATALOG),
                 SchemaOf::Inventory => crate::inventory::schema(),
-                SchemaOf::Test => crate::rehearsal::keys::schema(),
+                SchemaOf::Test => crate::rehearsal::schema(),
             });
             return Ok(Exit::Done);
         }

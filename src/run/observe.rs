@@ -7,8 +7,10 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::connections::Connections;
+use super::history;
 use crate::base::bound;
 use crate::base::sanitise;
+use crate::journal::Journal;
 use crate::model::operation::{Act, Identity, Operation, Output, Target, Trouble, TroubleKind};
 use crate::transport::http::{self, HttpRequest, HttpTarget};
 use crate::transport::{
@@ -20,13 +22,24 @@ use crate::transport::{
 #[derive(Clone)]
 pub struct Observer {
     pub(super) connections: Arc<Connections>,
+    /// What runs have done, where there is a record of it.
+    journal: Option<Arc<dyn Journal>>,
 }
 
 impl Observer {
     /// Looks through these connections.
     #[must_use]
     pub fn new(connections: Arc<Connections>) -> Observer {
-        Observer { connections }
+        Observer {
+            connections,
+            journal: None,
+        }
+    }
+
+    /// The same, with a record of what runs have done.
+    #[must_use]
+    pub fn knowing(self, journal: Option<Arc<dyn Journal>>) -> Observer {
+        Observer { journal, ..self }
     }
 
     /// Performs read-only operations; one output each, in the same order. Hosts are looked at side by side, and the programs of one
@@ -129,7 +142,21 @@ impl Observer {
                 Err(StreamError::Target(_)) => Output::Tcp { open: false },
             },
             Act::Http { .. } => self.http(operation).await,
+            Act::History { resource, last } => self.history(resource.clone(), *last).await,
             _ => self.on_host(operation).await,
+        }
+    }
+
+    async fn history(&self, resource: String, last: usize) -> Output {
+        // No journal yet: no run has changed anything.
+        let Some(journal) = self.journal.clone() else {
+            return Output::History { changes: Vec::new() };
+        };
+        let read = tokio::task::spawn_blocking(move || history::changes(journal.as_ref(), &resource, last)).await;
+        match read {
+            Ok(Ok(changes)) => Output::History { changes },
+            Ok(Err(error)) => failed(TroubleKind::Other, &format!("the journal cannot be read: {error}"), false),
+            Err(_) => failed(TroubleKind::Other, "the look into the journal was interrupted", false),
         }
     }
 

@@ -65,7 +65,7 @@ pub(super) fn kind(kind: ParameterKind) -> Json {
     let or_placeholder = |schema: Json| choices(&[schema, placeholder()]);
     let number = || json!({ "anyOf": [{ "type": "integer" }, { "type": "string", "pattern": "^-?[0-9]+$" }, placeholder()] });
     match kind {
-        ParameterKind::Text | ParameterKind::Script | ParameterKind::Pool | ParameterKind::Host => text(),
+        ParameterKind::Text | ParameterKind::Script | ParameterKind::Sql | ParameterKind::Pool | ParameterKind::Host => text(),
         ParameterKind::Bool => yes_or_no(),
         ParameterKind::Int => number(),
         ParameterKind::Duration => or_placeholder(duration()),

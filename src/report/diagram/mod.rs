@@ -13,7 +13,7 @@ use super::node::{Sign, place, sign};
 use crate::base::id::NodeId;
 use crate::model::action::Class;
 use crate::model::plan::{Node, Plan, Section};
-use crate::model::runbook::{Body, Branch, Runbook, Step};
+use crate::model::runbook::{Body, Branch, CallMode, Runbook, Step};
 
 /// What is drawn.
 #[derive(Debug, Default)]
@@ -237,6 +237,22 @@ fn add_list(graph: &mut Graph, steps: &[Step], before: &[usize], inside: Option<
             Body::Approve(_) => vec![add_step(graph, step, String::from("approve"), &from, inside)],
             Body::Manual(_) => vec![add_step(graph, step, String::from("manual"), &from, inside)],
             Body::Decide(branches) => vec![add_step(graph, step, decided(branches), &from, inside)],
+            Body::Call(called) => {
+                let runbook = &called.runbook;
+                let title = format!("{}: call {}", name(&step.id), name(&runbook.name));
+                let whole = boxed(graph, title, inside, false);
+                let mut before = from.clone();
+                if called.mode == CallMode::Approve {
+                    before = vec![add_step(graph, step, String::from("approve"), &from, Some(whole))];
+                }
+                for list in [&runbook.require, &runbook.steps, &runbook.verify] {
+                    let ends = add_list(graph, list, &before, Some(whole));
+                    if !ends.is_empty() {
+                        before = ends;
+                    }
+                }
+                before
+            }
         };
         first.insert(step.id.as_str(), at);
         ends.extend(&last);
@@ -266,8 +282,9 @@ fn add_step(graph: &mut Graph, step: &Step, what: String, from: &[usize], inside
             Body::Approve(_) => Look::Asks,
             Body::Manual(_) => Look::ByHand,
             Body::Decide(_) => Look::Decides,
-            Body::Action(_) | Body::Loop(_) if step.class == Class::Probe => Look::Reads,
-            Body::Action(_) | Body::Loop(_) => Look::Changes,
+            Body::Call(called) if called.mode == CallMode::Approve => Look::Asks,
+            Body::Action(_) | Body::Loop(_) | Body::Call(_) if step.class == Class::Probe => Look::Reads,
+            Body::Action(_) | Body::Loop(_) | Body::Call(_) => Look::Changes,
         },
         inside,
     });
@@ -404,6 +421,7 @@ mod tests {
             on_failure: vec![step("page", &[], call("escalate"))],
             finally: Vec::new(),
             notify: None,
+            outputs: BTreeMap::new(),
             triggers: Vec::new(),
         };
         let shown = runbook_mermaid(&runbook);
