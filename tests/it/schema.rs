@@ -62,7 +62,9 @@ fn mistakes(text: &str) -> Vec<(usize, Diagnostic)> {
 }
 
 fn texts(folder: &str) -> Vec<(String, String)> {
-    let yaml = source::files(folder).into_iter().filter(|f| f.ends_with(".yaml") && !f.ends_with(".test.yaml"));
+    let yaml = source::files(folder)
+        .into_iter()
+        .filter(|f| f.ends_with(".yaml") && !f.ends_with(".test.yaml"));
     yaml.map(|f| (f.clone(), source::text(&f))).collect()
 }
 
@@ -310,6 +312,7 @@ const PLACES: &[(&str, &str)] = &[
     ("owes", "steps:\n  - owes:\n      @\n"),
     ("leave", "steps:\n  - leave:\n      @\n"),
     ("manual", "steps:\n  - manual:\n      @\n"),
+    ("call", "steps:\n  - call:\n      @\n"),
     ("branch", "steps:\n  - decide:\n      - @\n"),
     ("approve", "steps:\n  - approve:\n      @\n"),
 ];

@@ -31,6 +31,9 @@ const STYLE: &str = "\
 .asks{fill:#211c3a;stroke:#a392ff}.box{fill:#ffffff0a;stroke:#6e7681}.edge{stroke:#9198a1}.owes{stroke:#ff7b72}.tip{fill:#9198a1}\
 .tip-owes{fill:#ff7b72}text{fill:#f0f6fc}.small{fill:#9198a1}.word{fill:#ff7b72;stroke:#0d1117}}";
 
+/// Points of an edge.
+type Route = Vec<(f64, f64)>;
+
 /// What is in a box, with places from its upper left corner.
 #[derive(Default)]
 struct Drawing {
@@ -39,7 +42,7 @@ struct Drawing {
     nodes: Vec<(usize, f64, f64, f64, f64)>,
     boxes: Vec<(usize, f64, f64, f64, f64)>,
     /// Points, whether it is owed, whether it ends in an arrow.
-    edges: Vec<(Vec<(f64, f64)>, bool, bool)>,
+    edges: Vec<(Route, bool, bool)>,
 }
 
 /// One thing in a box.
