@@ -56,15 +56,15 @@ packages:
 	  prometheus-alertmanager|pgbouncer|postgresql) $$sudo systemctl disable --now $$package.service;; esac; \
 	done; fi
 
-# Hostile texts by the million; about an hour. RUSTC_BOOTSTRAP: the coverage of libFuzzer is not stable in Rust. `make fuzz TARGETS=expression FUZZ_SECONDS=60` for a quick look. Findings stay in tests/fuzz/artifacts.
+# Hostile texts by the million; about an hour. RUSTC_BOOTSTRAP: the coverage of libFuzzer is not stable in Rust. `make fuzz TARGETS=expression FUZZ_SECONDS=60` for a quick look. Findings: target/fuzz/found-*.
 FUZZ_SECONDS ?= 600
 TARGETS ?= runbook inventory pattern text expression
 
 fuzz:
 	@command -v cargo-fuzz >/dev/null 2>&1 || { echo "fuzz: will run: cargo install cargo-fuzz --locked"; $(CARGO) install cargo-fuzz --locked; }
 	@for target in $(TARGETS); do \
-	  mkdir -p tests/fuzz/corpus/$$target; \
-	  case $$target in runbook) cp runbooks/*.yaml tests/cases/*.yaml tests/fuzz/corpus/runbook/;; inventory) cp inventory/*.yaml tests/fuzz/corpus/inventory/;; esac; \
-	  RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir tests/fuzz --sanitizer none --release $$target -- \
-	    -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=5 -rss_limit_mb=1024 -print_final_stats=1 || exit 1; \
+	  mkdir -p target/fuzz/corpus/$$target; \
+	  case $$target in runbook) cp runbooks/*.yaml tests/cases/*.yaml target/fuzz/corpus/runbook/;; inventory) cp inventory/*.yaml target/fuzz/corpus/inventory/;; esac; \
+	  RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir tests/fuzz --target-dir target/fuzz --sanitizer none --release $$target target/fuzz/corpus/$$target -- \
+	    -artifact_prefix=target/fuzz/found- -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=5 -rss_limit_mb=1024 -print_final_stats=1 || exit 1; \
 	done

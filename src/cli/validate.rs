@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value as Json, json};
 
 use super::arguments::Format;
+use super::context::read_called;
 use super::exit::{CliError, Exit};
 use super::files::yaml_files;
 use super::output::{self, Colors, err, out};
@@ -16,7 +17,7 @@ use crate::{config, inventory, lang, yaml};
 /// What is validated and how it is said.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ValidateArguments {
-    /// Files, folders, names in runbooks/, or `-` for standard input
+    /// Files, folders (tests of runbooks in them are passed over), names in runbooks/, or `-` for standard input
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
     /// `json`: {"schema":"runbook.validate/1","ok","errors","warnings","files":[{"file","kind","ok","diagnostics"}]}, each diagnostic
@@ -53,7 +54,11 @@ pub fn run(arguments: &ValidateArguments, colors: Colors) -> Result<Exit, CliErr
     let mut report = Report::default();
     for path in &arguments.files {
         match yaml_files(std::slice::from_ref(path)) {
-            Ok(files) => files.iter().try_for_each(|file| report.read(file))?,
+            Ok(files) => {
+                // Tests of runbooks are read by `runbook test`, beside the runbook that they test.
+                let tests = |file: &&PathBuf| path.is_dir() && file.to_string_lossy().ends_with(".test.yaml");
+                files.iter().filter(|f| !tests(f)).try_for_each(|file| report.read(file))?;
+            }
             Err(CliError::Texts(missing, _)) => report.found.extend(missing),
             Err(other) => return Err(other),
         }
@@ -89,7 +94,7 @@ impl Report {
             bytes = std::fs::read(path).map_err(|e| CliError::Internal(format!("{name}: {e}")))?;
         }
         let decoded = yaml::decode(&bytes);
-        let id = self.sources.add(name.clone(), decoded.as_ref().map_or("", String::as_str));
+        let id = self.source(&name, decoded.as_ref().map_or("", String::as_str));
         if let Err(unreadable) = &decoded {
             let here = |d: &Diagnostic| Diagnostic {
                 span: Some(Span::new(id, 0, 0)),
@@ -108,13 +113,35 @@ impl Report {
             "configuration" => self.found.extend(config::parse(&self.sources, &[id]).1),
             _ => {
                 let stem = path.file_stem().filter(|_| !stdin).map(|s| s.to_string_lossy().into_owned());
-                let (runbook, found) = lang::compile(&self.sources, id, stem.as_deref(), &CATALOG);
-                self.found.extend(found);
+                let mut own = Sources::new();
+                let first = own.add(name.clone(), decoded.unwrap_or_default());
+                read_called(&mut own)?;
+                let (runbook, found) = lang::compile(&own, first, stem.as_deref(), &CATALOG);
+                found.iter().for_each(|d| self.adopt(d, &own));
                 size = runbook.map_or_else(String::new, |r| steps(r.all_steps().len()));
             }
         }
         self.files.push(Checked { id, name, kind, size });
         Ok(())
+    }
+
+    /// The text with that name; added if it is new.
+    fn source(&mut self, name: &str, text: &str) -> SourceId {
+        let known = (0..).map(SourceId).map_while(|id| self.sources.get(id).map(|s| (id, s)));
+        let known = known.into_iter().find(|(_, s)| s.name == name).map(|(id, _)| id);
+        known.unwrap_or_else(|| self.sources.add(name, text))
+    }
+
+    /// Takes over what was found in a runbook or in those that it calls.
+    fn adopt(&mut self, found: &Diagnostic, own: &Sources) {
+        let mut found = found.clone();
+        let labels = found.others.iter_mut().map(|label| &mut label.span);
+        for span in found.span.iter_mut().chain(labels) {
+            if let Some(source) = own.get(span.source) {
+                span.source = self.source(&source.name, &source.text);
+            }
+        }
+        self.found.push(found);
     }
 
     fn of(&self, id: SourceId) -> Diagnostics {

@@ -90,7 +90,7 @@ const PLANTED: [(&str, &str, &str, &str); 8] = [
     // the file is put in place unchecked
     (
         "fix-config-everywhere",
-        "          validate: [\"{{web.vars.app_check}}\", \"{{file}}\"]   # runs on the new content before it is put in place\n",
+        "          validate: [\"{{web.vars.app_check}}\", \"{{file}}\"]  # runs on the new content before it is put in place\n",
         "",
         "the check refuses",
     ),

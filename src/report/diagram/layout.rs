@@ -122,8 +122,9 @@ fn layers(items: &[Item], edges: &[Edge]) -> Vec<usize> {
         .map(|i| layer[i] + 1)
         .max()
         .unwrap_or(0);
-    for (below, i) in (0..items.len()).filter(|i| items[*i].apart).enumerate() {
-        layer[i] = last + below;
+    let apart = (0..items.len()).filter(|i| items[*i].apart);
+    for (n, i) in apart.enumerate() {
+        layer[i] = last + n;
     }
     layer
 }
@@ -374,12 +375,12 @@ fn finish(net: &Net, items: &[Item], edges: &[Edge], ways: &[Way]) -> Placed {
     }
 }
 
+/// Where an edge leads, its route, and which point of it stands at the item.
+type End = (f64, usize, usize);
+
 /// Edges of one side of an item start and end beside each other, in the order of where they lead.
 fn spread(routes: &mut [Vec<(f64, f64)>], items: &[Item], edges: &[Edge], corners: &[(f64, f64)]) {
-    /// Where it leads, the route, and its end there.
-    type Lead = (f64, usize, usize);
-    // by item and side
-    let mut sides: BTreeMap<(usize, bool), Vec<Lead>> = BTreeMap::new();
+    let mut sides: BTreeMap<(usize, bool), Vec<End>> = BTreeMap::new();
     for (n, (edge, route)) in edges.iter().zip(routes.iter()).enumerate() {
         let end = route.len() - 1;
         let down = route[0].1 <= route[end].1;

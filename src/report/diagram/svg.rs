@@ -31,6 +31,9 @@ const STYLE: &str = "\
 .asks{fill:#211c3a;stroke:#a392ff}.box{fill:#ffffff0a;stroke:#6e7681}.edge{stroke:#9198a1}.owes{stroke:#ff7b72}.tip{fill:#9198a1}\
 .tip-owes{fill:#ff7b72}text{fill:#f0f6fc}.small{fill:#9198a1}.word{fill:#ff7b72;stroke:#0d1117}}";
 
+/// Points of an edge.
+type Route = Vec<(f64, f64)>;
+
 /// What is in a box, with places from its upper left corner.
 #[derive(Default)]
 struct Drawing {
@@ -38,11 +41,9 @@ struct Drawing {
     height: f64,
     nodes: Vec<(usize, f64, f64, f64, f64)>,
     boxes: Vec<(usize, f64, f64, f64, f64)>,
-    edges: Vec<Line>,
+    /// Points, whether it is owed, whether it ends in an arrow.
+    edges: Vec<(Route, bool, bool)>,
 }
-
-/// Points, whether it is owed, whether it ends in an arrow.
-type Line = (Vec<(f64, f64)>, bool, bool);
 
 /// One thing in a box.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
