@@ -5,13 +5,16 @@
 //! should be going on is a function of the state, so a crash loses nothing: replay the facts and look again.
 
 pub mod decide;
+pub mod drift;
 pub mod effects;
+pub mod invariants;
 pub mod obligations;
 pub mod question;
 pub mod replay;
 pub mod run;
 pub mod schedule;
 pub mod step;
+pub mod turns;
 pub mod unwind;
 
 #[cfg(test)]

@@ -222,6 +222,7 @@ impl<'a> Checker<'a> {
             pace,
             max_failures: written.max_failures,
             pause: written.pause,
+            undo_finished: written.undo_finished,
             steps: steps?,
         })
     }
@@ -271,6 +272,11 @@ fn unfitting_keys(written: &WrittenStep, d: &mut Diagnostics) {
         ("undo", written.undo.as_ref().map(|u| u.span)),
         ("pool_effect", written.pool_effect_none),
     ];
+    if let (WrittenBody::Loop { .. }, Some(allowed)) = (&written.body, &written.allow_failure) {
+        let help = "to go on after failed turns, say how many: `max_failures: 1` in `for_each`";
+        let message = "`allow_failure` means nothing for a loop";
+        d.push(Diagnostic::error("RB0118", allowed.span, message).label("not here").help(help));
+    }
     for (key, span) in given {
         if let Some(span) = span {
             let message = format!("`{key}` means nothing for {what}");

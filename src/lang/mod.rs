@@ -13,6 +13,7 @@ mod arguments;
 mod check;
 mod check_step;
 mod effects;
+mod invariants;
 mod keys;
 mod mentions;
 mod needs;

@@ -27,6 +27,7 @@ pub fn schema(catalog: &dyn Catalog) -> Json {
     }
     definitions.insert("step".into(), object(&keys::STEP, actions(catalog), false));
     definitions.insert("check".into(), object(&keys::CHECK, actions(catalog), false));
+    definitions.insert("invariant".into(), object(&keys::INVARIANT, actions(catalog), false));
     for name in catalog.names() {
         if let Some(kind) = catalog.get(name) {
             definitions.insert(format!("action:{name}"), action(kind.signature()));

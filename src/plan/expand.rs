@@ -7,6 +7,8 @@ use std::time::Duration;
 use super::bind::{self, Hosts, World};
 use super::capacity;
 use super::forecast::{Predicted, Site};
+use super::invariants::Watching;
+use super::judge::{self, Truth};
 use super::results::{self, Results, RunFacts};
 use super::{PlanInput, Planning, Seen, digest, returns};
 use crate::base::id::{HostName, NodeId, StepId};
@@ -18,7 +20,7 @@ use crate::model::inventory::Share;
 use crate::model::operation::Operation;
 use crate::model::plan::{Forecast, Node, Plan, Refusal, Section, Turn};
 use crate::model::runbook::{Approve, Batch, Body, Call, Loop, LoopOver, Pace, Step};
-use crate::model::text::Scope;
+use crate::model::text::{Expression, Scope};
 
 pub(super) struct Planner<'a> {
     pub(super) input: PlanInput<'a>,
@@ -32,7 +34,8 @@ pub(super) struct Planner<'a> {
     pub(super) refusals: Vec<Refusal>,
     pub(super) warnings: BTreeSet<String>,
     empty_loops: Vec<StepId>,
-    diagnostics: Diagnostics,
+    pub(super) watching: Vec<Watching<'a>>,
+    pub(super) diagnostics: Diagnostics,
 }
 
 /// Where in the runbook we are.
@@ -42,6 +45,21 @@ pub(super) struct Place {
     pub(super) turns: Vec<Turn>,
     pub(super) bindings: BTreeMap<String, Value>,
     pub(super) loop_host: Option<HostName>,
+    /// `when` of the loops around, outermost first.
+    pub(super) conditions: Vec<Expression>,
+}
+
+impl Place {
+    /// Outside all loops.
+    pub(super) fn at(section: Section) -> Place {
+        Place {
+            section,
+            turns: Vec::new(),
+            bindings: BTreeMap::new(),
+            loop_host: None,
+            conditions: Vec::new(),
+        }
+    }
 }
 
 /// What must have ended before the first nodes of a list start.
@@ -76,6 +94,7 @@ impl<'a> Planner<'a> {
             refusals: Vec::new(),
             warnings: BTreeSet::new(),
             empty_loops: Vec::new(),
+            watching: input.runbook.invariants.iter().map(Watching::new).collect(),
             diagnostics: Diagnostics::new(),
         }
     }
@@ -91,12 +110,10 @@ impl<'a> Planner<'a> {
             (Section::Finally, &runbook.finally),
         ];
         for (section, steps) in sections {
-            let place = Place {
-                section,
-                turns: Vec::new(),
-                bindings: BTreeMap::new(),
-                loop_host: None,
-            };
+            let place = Place::at(section);
+            if section == Section::Steps {
+                self.watch_from(None);
+            }
             // What happens after a failure does not wait for the road to success; the engine starts it.
             let entry = if section.is_work() { before.clone() } else { Entry::default() };
             let nodes = self.list(steps, &place, &entry);
@@ -113,6 +130,7 @@ impl<'a> Planner<'a> {
 
     fn finish(mut self) -> Result<Planning, Diagnostics> {
         returns::link(self.input.runbook, &mut self.nodes);
+        let invariants = self.watches();
         let pools = self.pools_now();
         if !self.needs.is_empty() {
             self.needs.dedup();
@@ -139,6 +157,7 @@ impl<'a> Planner<'a> {
             pools: forecasts,
             refusals: self.refusals,
             warnings: self.warnings.into_iter().collect(),
+            invariants,
             empty_loops: self.empty_loops,
         };
         let hosts = plan.changed_hosts().len();
@@ -162,6 +181,9 @@ impl<'a> Planner<'a> {
         let mut all = Vec::new();
         for step in in_order(steps) {
             let before = self.before(step, &made, entry);
+            if place.section == Section::Steps {
+                self.watch_from(Some(&step.id));
+            }
             let nodes = match &step.body {
                 Body::Loop(l) => self.turns(step, l, place, &before),
                 Body::Action(call) => self.action(step, call, place, &before),
@@ -251,6 +273,7 @@ impl<'a> Planner<'a> {
                 Err(diagnostic) => self.diagnostics.push(diagnostic),
             }
             ids.push(node.id.clone());
+            self.watch(&node);
             self.nodes.push(node);
         }
         ids
@@ -339,6 +362,7 @@ impl<'a> Planner<'a> {
             });
             inner.bindings.insert(l.variable.clone(), turn.value);
             inner.loop_host = turn.host.or(inner.loop_host);
+            inner.conditions.extend(step.when.clone());
             done.push(self.list(&l.steps, &inner, &entry));
         }
         done.concat()
@@ -366,6 +390,8 @@ impl<'a> Planner<'a> {
                     })
                     .collect())
             }
+            // What the items are read from may not be there, either.
+            LoopOver::Items(_) if self.is_skipped(step, place, &scope)? => Ok(Vec::new()),
             LoopOver::Items(e) => {
                 let value = expression::eval(e, &scope)
                     .map_err(|error| Diagnostic::error("RB0707", e.span, format!("cannot evaluate `items`: {error}")))?;
@@ -390,6 +416,15 @@ impl<'a> Planner<'a> {
                 }
             }
         }
+    }
+
+    fn is_skipped(&self, step: &Step, place: &Place, scope: &Scope) -> Result<bool, Diagnostic> {
+        for condition in place.conditions.iter().chain(&step.when) {
+            if matches!(judge::condition(condition, scope)?, Truth::False(_)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn batches(&self, l: &Loop, place: &Place, turns: usize) -> Result<Batches, Diagnostic> {
@@ -458,18 +493,25 @@ fn planned_hosts(nodes: &[Node]) -> Vec<HostName> {
     touched.filter(|host| known.insert(*host)).cloned().collect()
 }
 
-/// Turns are told apart by name; a name that occurs again is numbered.
 fn item_turns(items: Vec<Value>) -> Vec<PlannedTurn> {
+    let keys = item_keys(&items);
+    let turn = |(key, value)| PlannedTurn { key, value, host: None };
+    keys.into_iter().zip(items).map(turn).collect()
+}
+
+/// Turns are told apart by name; a name that occurs again is numbered.
+#[must_use]
+pub fn item_keys(items: &[Value]) -> Vec<String> {
     let mut taken = BTreeSet::new();
-    let turn = |(i, value): (usize, Value)| {
-        let mut key = item_key(i, &value);
+    let key = |(i, value): (usize, &Value)| {
+        let mut key = item_key(i, value);
         if !taken.insert(key.clone()) {
             key = format!("{key}#{}", i + 1);
             taken.insert(key.clone());
         }
-        PlannedTurn { key, value, host: None }
+        key
     };
-    items.into_iter().enumerate().map(turn).collect()
+    items.iter().enumerate().map(key).collect()
 }
 
 fn item_key(position: usize, item: &Value) -> String {

@@ -30,7 +30,7 @@ pub(super) struct Predicted {
 
 impl Predicted {
     /// What a later node would see in place of what is there now.
-    fn over(&self, seen: Observation) -> Observation {
+    pub(super) fn over(&self, seen: Observation) -> Observation {
         let facts = seen.0.into_iter().map(|(key, now)| {
             let value = match self.facts.get(&key) {
                 Some(predicted) => predicted.clone(),
@@ -43,7 +43,7 @@ impl Predicted {
     }
 
     /// Something on that host will have changed.
-    fn touches(&self, host: &HostName) -> bool {
+    pub(super) fn touches(&self, host: &HostName) -> bool {
         let around = Around::Host(host.clone());
         self.tainted.contains(&around) || self.facts.keys().any(|key| key.scope == around)
     }
@@ -71,7 +71,7 @@ pub(super) struct Site<'s> {
     pub(super) scope: &'s Scope,
 }
 
-enum Look {
+pub(super) enum Look {
     Seen(Observation),
     Missing,
     Offline,
@@ -85,10 +85,10 @@ impl Planner<'_> {
     pub(super) fn forecast(&mut self, site: &Site<'_>, node: &mut Node) -> Result<Value, Diagnostic> {
         node.name = template::render_for_people(&site.step.name, site.scope);
         node.notes = site.step.verify.iter().map(|check| check_note(check, site.scope)).collect();
-        let certain = match site.step.when.as_ref().map(|w| judge::condition(w, site.scope)).transpose()? {
-            None | Some(Truth::True) => true,
-            Some(Truth::Unknown) => false,
-            Some(Truth::False(why)) => {
+        let certain = match conditions(site)? {
+            Truth::True => true,
+            Truth::Unknown => false,
+            Truth::False(why) => {
                 node.forecast = Forecast::Skipped { why };
                 return Ok(Ending {
                     skipped: true,
@@ -168,7 +168,7 @@ impl Planner<'_> {
     }
 
     /// Looks through what was seen; asks for what is missing.
-    fn look(&mut self, action: &dyn Action) -> Look {
+    pub(super) fn look(&mut self, action: &dyn Action) -> Look {
         let operations = action.probe();
         if self.input.offline && !operations.is_empty() {
             return Look::Offline;
@@ -245,9 +245,9 @@ impl Planner<'_> {
                         summary: change.summary.clone(),
                     }
                 } else {
-                    let when = site.step.when.as_ref().map_or("", |w| w.source.as_str());
+                    let when = site.place.conditions.iter().chain(&site.step.when).map(|w| w.source.as_str());
                     Forecast::AtRunTime {
-                        why: format!("if {when}: {}", change.summary),
+                        why: format!("if {}: {}", when.collect::<Vec<_>>().join(" and "), change.summary),
                     }
                 };
                 let after = self.predicted.over(with_predictions(seen.clone(), &change));
@@ -453,6 +453,19 @@ impl Planner<'_> {
         }
         list
     }
+}
+
+/// The conditions of the loops around a step, and its own.
+fn conditions(site: &Site<'_>) -> Result<Truth, Diagnostic> {
+    let mut all = Truth::True;
+    for condition in site.place.conditions.iter().chain(&site.step.when) {
+        match judge::condition(condition, site.scope)? {
+            Truth::True => {}
+            Truth::Unknown => all = Truth::Unknown,
+            no @ Truth::False(_) => return Ok(no),
+        }
+    }
+    Ok(all)
 }
 
 fn status_action(planner: &Planner<'_>, pool: &Pool) -> Option<Box<dyn Action>> {

@@ -143,12 +143,15 @@ fn together(entries: &[&Entry], host: Option<&HostName>) -> Value {
     Value::Map(map)
 }
 
-/// A turn is ok when all its steps are, failed or changed when any is.
+/// A turn is ok when all its steps are, or were not needed; failed or changed when any is.
 fn merge_turn(so_far: &Value, key: &str, step: &Value) -> Value {
     let flag = |v: &Value, name: &str, absent: bool| v.field(name).and_then(|f| f.as_bool()).unwrap_or(absent);
     Value::map([
         ("key", Value::text(key)),
-        ("ok", Value::Bool(flag(so_far, "ok", true) && flag(step, "ok", false))),
+        (
+            "ok",
+            Value::Bool(flag(so_far, "ok", true) && (flag(step, "ok", false) || flag(step, "skipped", false))),
+        ),
         ("failed", Value::Bool(flag(so_far, "failed", false) || flag(step, "failed", false))),
         (
             "changed",

@@ -24,6 +24,7 @@ pub fn text(plan: &Plan, style: Style) -> String {
         text.push('\n');
         text.push_str(&pool_lines(plan, pool, style));
     }
+    text.push_str(&invariants(plan, style));
     text.push('\n');
     text.push_str(&steps(plan, style));
     for refusal in &plan.refusals {
@@ -137,6 +138,18 @@ fn pool_lines(plan: &Plan, pool: &PoolForecast, style: Style) -> String {
     }
     if left > 0 {
         let _ = writeln!(text, "         and {left} more, all in service or shown by `runbook status`");
+    }
+    text
+}
+
+/// What is judged before and after every change, a line each.
+fn invariants(plan: &Plan, style: Style) -> String {
+    if plan.invariants.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("\n{}\n", style.paint(Tint::Strong, "Invariants"));
+    for watch in &plan.invariants {
+        let _ = writeln!(text, "         {}", describe::invariant(watch));
     }
     text
 }

@@ -9,6 +9,7 @@ pub mod checks;
 pub mod connections;
 pub mod crash_point;
 pub mod dispatcher;
+pub mod invariants;
 pub mod observe;
 pub mod perform;
 pub mod planning;

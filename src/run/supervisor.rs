@@ -137,6 +137,7 @@ impl Supervisor {
             performer: Performer::new(observer, channels.clone()),
             pools: pools.clone(),
             journal: self.journal.clone(),
+            invariants: Default::default(),
         });
         let (news, announced) = announce(news, channels, runbook);
         let result = self.with_leases(claim, state, shared, &pools, news, wishes).await;

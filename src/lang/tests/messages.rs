@@ -143,7 +143,6 @@ fn a_step_does_exactly_one_known_thing() {
 #[test]
 fn what_this_version_cannot_do_is_refused() {
     for (text, name) in [
-        ("invariants: []\n", "`invariants` in a runbook"),
         ("outputs: {}\n", "`outputs` in a runbook"),
         ("params:\n  p: { type: secret }\n", "type `secret`"),
         ("triggers:\n  - schedule: { every: 1h }\n", "`schedule` in a trigger"),
@@ -153,10 +152,6 @@ fn what_this_version_cannot_do_is_refused() {
     for key in ["manual: { ask: x }", "decide: []", "call: { runbook: x }"] {
         one_mistake(&format!("steps:\n  - id: a\n    {key}\n"), &["RB0111 6:5", "not supported yet"]);
     }
-    one_mistake(
-        "steps:\n  - id: a\n    for_each: { as: web, hosts: webs, undo: all }\n    steps:\n      - { id: x, facts: [cpu] }\n",
-        &["RB0111", "`undo: all`"],
-    );
 }
 
 #[test]

@@ -11,6 +11,8 @@ use crate::model::inventory::Share;
 use crate::model::runbook::{Argument, ArgumentKind, Batch, Body, LoopOver, Pace, ParamKind, Place, Runbook, Step, UndoRule};
 use crate::model::text::{Operand, Part};
 
+mod invariants;
+mod loops;
 mod messages;
 mod obligations;
 mod pages;

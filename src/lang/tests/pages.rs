@@ -30,6 +30,7 @@ fn every_code_has_a_page() {
     let sources = [
         include_str!("../arguments.rs"),
         include_str!("../check_step.rs"),
+        include_str!("../invariants.rs"),
         include_str!("../mod.rs"),
         include_str!("../needs.rs"),
         include_str!("../outline.rs"),
