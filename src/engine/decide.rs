@@ -153,10 +153,11 @@ fn tick(state: &RunState, now: Now<'_>) -> Vec<Event> {
 }
 
 fn running(state: &RunState, now: Now<'_>) -> Vec<Event> {
-    if schedule::all_done(state, now, &WORK) {
+    let drift = drift::in_loops_without_turns(state, now);
+    if drift.is_none() && schedule::all_done(state, now, &WORK) {
         return last_steps(state, now);
     }
-    let on_the_way = match stop_reason(state, now) {
+    let on_the_way = match stop_reason(state, now).or(drift) {
         Some(reason) => Err(reason),
         None => failed_turns(state, now),
     };
@@ -183,11 +184,8 @@ fn unwind_for(state: &RunState, now: Now<'_>, reason: String) -> Vec<Event> {
 
 /// Turns that have failed, and their way back; `Err`: what failed is not the matter of one turn, so the run stops.
 fn failed_turns(state: &RunState, now: Now<'_>) -> Result<Vec<Event>, String> {
-    if let Some(changed) = drift::in_loops_without_turns(state, now) {
-        return Err(changed);
-    }
     for node in failed(state, now) {
-        match turns::course(state, now, node) {
+        match turns::course(state, node) {
             Course::GoesOn => {}
             Course::Stops => return Err(format!("step {} failed", node.id)),
             Course::Fails(turns) => {
@@ -203,7 +201,15 @@ fn failed_turns(state: &RunState, now: Now<'_>) -> Result<Vec<Event>, String> {
             }
         }
     }
-    turns::go_back(state, now)
+    match turns::exceeded(state, now) {
+        None => turns::go_back(state, now),
+        Some(too_many) if too_many.turns.is_empty() => Err(too_many.why),
+        Some(too_many) => Ok(vec![Event::TurnFailed {
+            turns: too_many.turns,
+            node: too_many.node,
+            why: too_many.why,
+        }]),
+    }
 }
 
 /// The work is done and verified: neither a cancel nor the deadline takes it back any more, `finally` runs to its end.

@@ -1,7 +1,7 @@
 //! Failed turns of loops: each goes back by itself, and the loop goes on while there are not too many of them.
 
 use super::Now;
-use super::run::{FailedTurn, RunState};
+use super::run::RunState;
 use super::schedule;
 use super::step::StepState;
 use super::unwind::{self, Turnback};
@@ -25,11 +25,15 @@ pub enum Course {
 /// What follows from the failure of this node. A turn that nobody may take for failed and go on (a refusal, a broken invariant, an
 /// outcome that nobody knows) stops the run.
 #[must_use]
-pub fn course(state: &RunState, now: Now<'_>, node: &Node) -> Course {
+pub fn course(state: &RunState, node: &Node) -> Course {
     let kind = match state.step(&node.id) {
         StepState::Failed { kind } => *kind,
         _ => return Course::Stops,
     };
+    // A return on the way back of its turn: whether anything is still owed decides.
+    if state.started_unwinding.contains(&node.id) {
+        return Course::GoesOn;
+    }
     // What was stopped because its turn goes back is no failure of its own.
     if kind == FailureKind::Cancelled && state.goes_back(&node.id) {
         return Course::GoesOn;
@@ -37,16 +41,57 @@ pub fn course(state: &RunState, now: Now<'_>, node: &Node) -> Course {
     if !may_be_one_of_many(kind) {
         return Course::Stops;
     }
-    for depth in (1..=node.turns.len()).rev() {
-        let turns = &node.turns[..depth];
-        if !state.turns.contains_key(turns) {
-            return Course::Fails(turns.to_vec());
-        }
-        if within_limit(state, now, turns) || others_under_way(state, now, turns) {
-            return Course::GoesOn;
-        }
+    match node.turns.as_slice() {
+        [] => Course::Stops,
+        _ if state.goes_back(&node.id) => Course::GoesOn,
+        turns => Course::Fails(turns.to_vec()),
     }
-    Course::Stops
+}
+
+/// What follows from a loop with more failed turns than it allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exceeded {
+    /// The turn around the loop that has failed by it; empty: the run has.
+    pub turns: Vec<Turn>,
+    /// The step that failed.
+    pub node: NodeId,
+    /// Why.
+    pub why: String,
+}
+
+/// A loop has more failed turns than it allows, and nothing of it is under way any more.
+#[must_use]
+pub fn exceeded(state: &RunState, now: Now<'_>) -> Option<Exceeded> {
+    state.turns.iter().find_map(|(turns, failed)| {
+        let outer = &turns[..turns.len() - 1];
+        if state.turns.contains_key(outer) || within_limit(state, now, turns) || others_under_way(state, now, turns) {
+            return None;
+        }
+        let all: Vec<String> = siblings(state, turns)
+            .iter()
+            .filter(|t| state.turns.contains_key(*t))
+            .map(|t| turn_path(t))
+            .collect();
+        let why = match all.as_slice() {
+            [_] => format!("step {} failed", failed.node),
+            many => format!("more turns failed than `max_failures` allows: {}", some_of(many)),
+        };
+        Some(Exceeded {
+            turns: outer.to_vec(),
+            node: failed.node.clone(),
+            why,
+        })
+    })
+}
+
+/// `a, b and 4 more`.
+fn some_of(names: &[String]) -> String {
+    const MOST: usize = 6;
+    let shown = names.iter().take(MOST).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(MOST) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 fn may_be_one_of_many(kind: FailureKind) -> bool {
@@ -108,7 +153,7 @@ fn begun(state: &RunState, turns: &[Turn]) -> bool {
     nodes(state, turns).any(|n| *state.step(&n.id) != StepState::Blocked)
 }
 
-/// Another turn of the same loop has begun and is not over.
+/// This turn or another one of its loop has begun and is not over.
 fn others_under_way(state: &RunState, now: Now<'_>, turns: &[Turn]) -> bool {
     siblings(state, turns).iter().any(|turn| match state.turns.get(turn) {
         Some(failed) => !failed.is_back,
@@ -205,20 +250,14 @@ fn stop_waiting(state: &RunState, turns: &[Turn]) -> Vec<Event> {
 /// The failed turns in words, for the end of a run that went on without them; `None`: there are none.
 #[must_use]
 pub fn told(state: &RunState) -> Option<String> {
-    const MOST: usize = 6;
-    let all: Vec<(&Vec<Turn>, &FailedTurn)> = state.turns.iter().collect();
-    let named: Vec<String> = all.iter().take(MOST).map(|(turns, _)| turn_path(turns)).collect();
-    let more = all.len().saturating_sub(MOST);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    match all.len() {
-        0 => None,
-        1 => Some(format!(
-            "everything else done and verified; turn {} failed and was taken back",
-            named[0]
-        )),
-        n => Some(format!(
-            "everything else done and verified; {n} turns failed and were taken back: {}{more}",
-            named.join(", ")
+    let all: Vec<String> = state.turns.keys().map(|turns| turn_path(turns)).collect();
+    match all.as_slice() {
+        [] => None,
+        [one] => Some(format!("everything else done and verified; turn {one} failed and was taken back")),
+        many => Some(format!(
+            "everything else done and verified; {} turns failed and were taken back: {}",
+            many.len(),
+            some_of(many)
         )),
     }
 }

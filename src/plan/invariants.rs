@@ -229,8 +229,10 @@ impl<'a> Planner<'a> {
             return Ok(());
         }
         match watching.judge(&self.watch_scope(), &seen)? {
-            Truth::True => {}
-            Truth::Unknown => watching.standing = Standing::Open(format!("after `{}` only the run can tell", node.id)),
+            Truth::Unknown if matches!(watching.standing, Standing::Holds) => {
+                watching.standing = Standing::Open(format!("after `{}` only the run can tell", node.id));
+            }
+            Truth::True | Truth::Unknown => {}
             Truth::False(why) => {
                 let message = format!("`{}` breaks the invariant \"{}\"", node.id, watching.name);
                 let before = match &watching.standing {

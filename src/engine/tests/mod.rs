@@ -2,8 +2,10 @@
 
 mod corners;
 mod generate;
+mod guarded;
 mod life;
 mod lives;
 mod rules;
 mod sample;
 mod scripted;
+mod turns;

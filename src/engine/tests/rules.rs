@@ -176,10 +176,14 @@ impl<'l> Account<'l> {
                     format!("{node} gives back, and an invariant stops it")
                 })
             }
+            // Nothing here takes so long; what waits for ever ends so.
+            Event::UnwindStarted { reason } => rule(!reason.contains("deadline"), || String::from("it waits until its deadline")),
             Event::TurnFailed { turns, node, .. } => {
                 let kind = self.status[node];
                 let counts = matches!(kind, Status::Failed(k) if !matches!(k, FailureKind::Refused | FailureKind::NotApproved | FailureKind::Invariant));
-                rule(counts && self.node(node).turns.starts_with(turns), || {
+                // An inner loop that fails is a failure of the turn around it, whatever has become of its step.
+                let inner = self.turns.keys().any(|t| t.len() > turns.len() && t.starts_with(turns));
+                rule((counts || inner) && self.node(node).turns.starts_with(turns), || {
                     format!("the turn of {node} failed, which is {kind:?}")
                 })
             }

@@ -2,6 +2,7 @@
 
 mod capacity;
 mod digest;
+mod invariants;
 mod order;
 mod pages;
 mod params;
@@ -14,7 +15,7 @@ use crate::base::clock::Timestamp;
 use crate::base::id::HostName;
 use crate::diagnostic::{Diagnostics, Sources};
 use crate::model::inventory::Inventory;
-use crate::model::operation::{Output, Trouble, TroubleKind};
+use crate::model::operation::{Operation, Output, Trouble, TroubleKind};
 use crate::model::plan::{Node, Plan};
 use crate::model::runbook::Runbook;
 use crate::{inventory, lang};
@@ -54,6 +55,16 @@ fn compiled(text: &str) -> Runbook {
 
 /// Plans a text; nobody answers, so whatever looks finds its host unreachable.
 fn planned(text: &str, given: &[(&str, &str)], offline: bool) -> Result<Plan, Diagnostics> {
+    planned_seeing(text, given, offline, &|_| None)
+}
+
+/// As [`planned`], with answers to some looks.
+fn planned_seeing(
+    text: &str,
+    given: &[(&str, &str)],
+    offline: bool,
+    answer: &dyn Fn(&Operation) -> Option<Output>,
+) -> Result<Plan, Diagnostics> {
     let (runbook, inventory) = (compiled(text), hosts());
     let given: BTreeMap<String, String> = given.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     let (params, mistakes) = parameters::resolve(&runbook, &inventory, &given);
@@ -83,7 +94,8 @@ fn planned(text: &str, given: &[(&str, &str)], offline: bool) -> Result<Plan, Di
                         message: String::from("nobody answers"),
                         may_have_happened: false,
                     };
-                    seen.record(&operation, Output::Failed(unreachable));
+                    let output = answer(&operation).unwrap_or(Output::Failed(unreachable));
+                    seen.record(&operation, output);
                 }
             }
         }
