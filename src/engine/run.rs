@@ -196,6 +196,7 @@ impl RunState {
             id: self.id.to_string(),
             now: self.last_at,
             empty_loops: self.created.plan.empty_loops.clone(),
+            forgiving_loops: Vec::new(),
             planned: hosts(&mut nodes.iter().filter(|n| n.section.is_work())),
             changed: hosts(&mut nodes.iter().filter(|n| self.changed.contains(&n.id))),
             failure: self.failure.as_ref().map(|(id, failure)| {

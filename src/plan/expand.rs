@@ -34,6 +34,7 @@ pub(super) struct Planner<'a> {
     pub(super) refusals: Vec<Refusal>,
     pub(super) warnings: BTreeSet<String>,
     empty_loops: Vec<StepId>,
+    forgiving_loops: Vec<StepId>,
     pub(super) watching: Vec<Watching<'a>>,
     pub(super) diagnostics: Diagnostics,
 }
@@ -94,6 +95,7 @@ impl<'a> Planner<'a> {
             refusals: Vec::new(),
             warnings: BTreeSet::new(),
             empty_loops: Vec::new(),
+            forgiving_loops: Vec::new(),
             watching: input.runbook.invariants.iter().map(Watching::new).collect(),
             diagnostics: Diagnostics::new(),
         }
@@ -220,6 +222,7 @@ impl<'a> Planner<'a> {
             planned: planned_hosts(&self.nodes),
             now: self.input.now,
             empty_loops: self.empty_loops.clone(),
+            forgiving_loops: self.forgiving_loops.clone(),
             ..RunFacts::default()
         };
         results::scope(
@@ -338,6 +341,9 @@ impl<'a> Planner<'a> {
         };
         if turns.is_empty() {
             self.empty_loops.push(step.id.clone());
+        }
+        if l.max_failures != Share::Count(0) {
+            self.forgiving_loops.push(step.id.clone());
         }
         let sizes = match self.batches(l, place, turns.len()) {
             Ok(sizes) => sizes,

@@ -11,7 +11,7 @@ use crate::base::clock::friendly;
 use crate::base::id::{HostName, PoolName};
 use crate::base::value::Value;
 use crate::diagnostic::Diagnostic;
-use crate::lang::template;
+use crate::lang::{expression, template};
 use crate::model::action::{
     Action, Arguments, Change, Class, Context, Decision, Observation, PoolEffect, ResourceKey, RunsOn, Scope as Around, Signature, Undo,
 };
@@ -133,7 +133,8 @@ impl Planner<'_> {
             Forecast::AtRunTime { .. } if node.class != Class::Probe => None,
             _ => Some(false),
         };
-        Ok(Ending { changed, ..ending }.onto(fields))
+        let result = Ending { changed, ..ending }.onto(fields);
+        Ok(if may_fail(site) { how_it_ends_unknown(result) } else { result })
     }
 
     fn look_and_decide(&mut self, site: &Site<'_>, node: &mut Node, certain: bool) -> Result<Value, Diagnostic> {
@@ -453,6 +454,19 @@ impl Planner<'_> {
         }
         list
     }
+}
+
+/// Others go on whether it fails or not.
+fn may_fail(site: &Site<'_>) -> bool {
+    let rule = site.step.allow_failure.as_ref();
+    rule.is_some_and(|rule| !matches!(expression::eval(rule, site.scope), Ok(Value::Bool(false))))
+}
+
+fn how_it_ends_unknown(result: Value) -> Value {
+    let Value::Map(mut map) = result else { return result };
+    map.insert(String::from("ok"), Value::Unknown);
+    map.insert(String::from("failed"), Value::Unknown);
+    Value::Map(map)
 }
 
 /// The conditions of the loops around a step, and its own.

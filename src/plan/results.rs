@@ -120,10 +120,19 @@ fn together(entries: &[&Entry], host: Option<&HostName>) -> Value {
     let mut map = match own.map(|e| e.value.as_ref()) {
         Some(Value::Map(map)) => map.clone(),
         _ => {
-            let any = |name: &str| Value::Bool(entries.iter().any(|e| e.value.field(name) == Some(Value::Bool(true))));
-            let all_ok = entries.iter().all(|e| e.value.field("ok") == Some(Value::Bool(true)));
+            let of = |name: &str| entries.iter().map(|e| e.value.field(name)).collect::<Vec<_>>();
+            let any = |name: &str| match of(name) {
+                flags if flags.contains(&Some(Value::Bool(true))) => Value::Bool(true),
+                flags if flags.contains(&Some(Value::Unknown)) => Value::Unknown,
+                _ => Value::Bool(false),
+            };
+            let all_ok = match of("ok") {
+                flags if flags.iter().all(|f| *f == Some(Value::Bool(true))) => Value::Bool(true),
+                flags if flags.iter().all(|f| matches!(f, Some(Value::Bool(true) | Value::Unknown))) => Value::Unknown,
+                _ => Value::Bool(false),
+            };
             let pairs = [
-                ("ok", Value::Bool(all_ok)),
+                ("ok", all_ok),
                 ("failed", any("failed")),
                 ("skipped", any("skipped")),
                 ("changed", any("changed")),
@@ -175,6 +184,8 @@ pub struct RunFacts {
     pub now: Timestamp,
     /// Loops that have no turn: `steps.LOOP.all` is an empty list.
     pub empty_loops: Vec<StepId>,
+    /// Loops that may go on without some turns; while planning, which ones is not known.
+    pub forgiving_loops: Vec<StepId>,
 }
 
 /// Everything a node's texts and expressions can see, but for `result` and `results`.
@@ -191,8 +202,12 @@ pub fn scope(
     let mut scope = Scope::new();
     scope.set("params", params.clone());
     // With many hosts this is by far the largest; most texts ask only for a parameter or a loop variable.
-    let (results, turns, host, loops) = (results.clone(), turns.to_vec(), host.cloned(), run.empty_loops.clone());
-    scope.set_when_asked("steps", move || with_empty_loops(results.visible(&turns, host.as_ref()), &loops));
+    let (results, turns, host) = (results.clone(), turns.to_vec(), host.cloned());
+    let (empty, forgiving) = (run.empty_loops.clone(), run.forgiving_loops.clone());
+    scope.set_when_asked("steps", move || {
+        let steps = with_empty_loops(results.visible(&turns, host.as_ref()), &empty);
+        with_unknown_turns(steps, &forgiving)
+    });
     scope.set(NOW, Value::Int(run.now.0.div_euclid(1000)));
     scope.set("groups", groups(inventory));
     scope.set("run", run_value(run));
@@ -209,6 +224,23 @@ fn with_empty_loops(steps: Value, loops: &[StepId]) -> Value {
     for name in loops {
         map.entry(name.0.clone())
             .or_insert_with(|| Value::map([("all", Value::List(Vec::new()))]));
+    }
+    Value::Map(map)
+}
+
+fn with_unknown_turns(steps: Value, loops: &[StepId]) -> Value {
+    let Value::Map(mut map) = steps else { return steps };
+    for name in loops {
+        if let Some(Value::Map(fields)) = map.get_mut(&name.0)
+            && let Some(Value::List(turns)) = fields.get_mut("all")
+        {
+            for turn in turns {
+                if let Value::Map(turn) = turn {
+                    turn.insert(String::from("ok"), Value::Unknown);
+                    turn.insert(String::from("failed"), Value::Unknown);
+                }
+            }
+        }
     }
     Value::Map(map)
 }

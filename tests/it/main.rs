@@ -10,6 +10,7 @@ mod failures;
 mod fix_config;
 mod floors;
 mod haproxy;
+mod invariants;
 mod lab;
 mod pool_record;
 mod readme;

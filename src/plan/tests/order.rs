@@ -125,3 +125,28 @@ fn a_loop_under_a_false_condition_is_skipped_as_a_whole() {
         "what the items are read from may not be there"
     );
 }
+
+#[test]
+fn whether_something_that_may_fail_does_is_known_at_run_time() {
+    let steps = |when: &str| {
+        format!(
+            "hosts: webservers\nsteps:\n  - {{ id: try, allow_failure: true, facts: [memory] }}\n  - {{ id: firm, allow_failure: 1 == 2, facts: [memory] }}\n  \
+             - id: roll\n    for_each: {{ as: web, hosts: webservers, max_failures: 1 }}\n    steps:\n      - {{ id: a, facts: [memory] }}\n  \
+             - {{ id: then, hosts: web-01, when: \"{when}\", facts: [memory] }}\n"
+        )
+    };
+    for (when, skipped) in [
+        ("steps.try.failed", false),
+        ("!steps.try.ok", false),
+        ("steps.try.skipped", true),
+        ("steps.firm.failed", true),
+        ("steps.firm.ok", false),
+        ("steps.roll.all.exists(t, t.failed)", false),
+        ("steps.roll.all.size() == 2", false),
+    ] {
+        let plan = offline(&steps(when));
+        let forecast = &node(&plan, "then@web-01").forecast;
+        let as_expected = matches!(forecast, Forecast::Skipped { .. }) == skipped;
+        assert!(as_expected, "{when}: {forecast:?}");
+    }
+}
