@@ -363,6 +363,31 @@ Plan digest  sha256:9c1eb07d4f0a52a3c1b2e97d61f0c4d2a9b8e7f6a5c4d3b2e1f0a9b8c7d6
     }
 
     #[test]
+    fn invariants_are_a_line_each() {
+        let mut plan = sample::plan();
+        for (name, from, standing) in [
+            ("Half of the pool serves", None, "holds now and after each step"),
+            ("Never two primaries", Some("promote".into()), "known at run time: planned offline"),
+        ] {
+            plan.invariants.push(crate::model::plan::Watch {
+                id: "invariants.1".into(),
+                name: name.to_owned(),
+                from,
+                since: None,
+                standing: standing.to_owned(),
+            });
+        }
+        let lines = "\nInvariants\n         Half of the pool serves: holds now and after each step\n         \
+            Never two primaries (from promote on): known at run time: planned offline\n\n     step ";
+        let shown = text(&plan, Style::PLAIN);
+        assert!(shown.contains(lines), "{shown}");
+        let markdown = crate::report::plan_markdown::text(&plan);
+        assert!(markdown.contains("Invariant: Half of the pool serves: holds now and after each step\n"), "{markdown}");
+        let document = crate::report::plan_json::json(&plan);
+        assert_eq!(document["invariants"][1]["from"], "promote");
+    }
+
+    #[test]
     fn a_refusal_shows_how_it_goes_wrong_and_what_works() {
         let mut plan = sample::plan();
         plan.refusals.push(Refusal {

@@ -129,13 +129,3 @@ fn all_hosts_together_are_judged_once() {
         (0, "not asked for: its `when` is false")
     );
 }
-
-#[test]
-fn a_plan_shows_each_on_a_line() {
-    let plan = plan(&format!("{NEW}, from: after"), STEPS);
-    let shown = crate::report::plan::text(&plan, crate::report::style::Style::PLAIN);
-    assert!(
-        shown.contains("\nInvariants\n         The file says so (from after on): will hold from there on\n"),
-        "{shown}"
-    );
-}
