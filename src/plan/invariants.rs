@@ -173,6 +173,10 @@ impl<'a> Planner<'a> {
         let Body::Action(call) = &check.body else { return Ok(()) };
         let signature = bind::kind(self.world, call)?.signature();
         let arguments = bind::arguments(call, signature, &scope)?;
+        if arguments.has_unknown() {
+            watching.standing = Standing::Open(String::from("what it looks at depends on the run"));
+            return Ok(());
+        }
         let maintained = |h: &HostName| self.input.inventory.hosts.get(h).is_some_and(|h| h.maintenance.is_some());
         let hosts: Vec<Option<HostName>> = match bind::hosts(self.world, check, signature.runs_on, &scope, None)? {
             Hosts::Once => vec![None],

@@ -382,7 +382,10 @@ Plan digest  sha256:9c1eb07d4f0a52a3c1b2e97d61f0c4d2a9b8e7f6a5c4d3b2e1f0a9b8c7d6
         let shown = text(&plan, Style::PLAIN);
         assert!(shown.contains(lines), "{shown}");
         let markdown = crate::report::plan_markdown::text(&plan);
-        assert!(markdown.contains("Invariant: Half of the pool serves: holds now and after each step\n"), "{markdown}");
+        assert!(
+            markdown.contains("Invariant: Half of the pool serves: holds now and after each step\n"),
+            "{markdown}"
+        );
         let document = crate::report::plan_json::json(&plan);
         assert_eq!(document["invariants"][1]["from"], "promote");
     }
