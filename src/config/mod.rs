@@ -104,12 +104,12 @@ pub enum RecipientKind {
     Channel,
     /// A person.
     Person,
-    /// A group.
+    /// A group, or those who have a role.
     Group,
 }
 
 impl Config {
-    /// Whom `name` means: a channel, a person or a group; `None` if nobody.
+    /// Whom `name` means: a channel, a person, a group, or all who have that role; `None` if nobody.
     #[must_use]
     pub fn recipients(&self, name: &str) -> Option<Recipient<'_>> {
         let (kind, names): (_, Vec<&str>) = if let Some((name, _)) = self.channels.get_key_value(name) {
@@ -117,8 +117,16 @@ impl Config {
         } else if let Some(person) = self.people.get(name) {
             (RecipientKind::Person, person.notify.iter().map(String::as_str).collect())
         } else {
-            let members = self.groups.get(name)?.members.iter().filter_map(|m| self.people.get(m));
-            let channels = members.flat_map(|p| p.notify.iter().map(String::as_str)).collect();
+            let group = self
+                .groups
+                .get(name)
+                .map(|g| g.members.iter().filter_map(|m| self.people.get(m)).collect());
+            let with_role = || self.people.values().filter(|p| p.approve.iter().any(|role| role == name)).collect();
+            let members: Vec<&Person> = group.unwrap_or_else(with_role);
+            if members.is_empty() && !self.groups.contains_key(name) {
+                return None;
+            }
+            let channels = members.iter().flat_map(|p| p.notify.iter().map(String::as_str)).collect();
             (RecipientKind::Group, channels)
         };
         let mut seen = BTreeSet::new();
@@ -160,6 +168,7 @@ impl Config {
             .keys()
             .chain(self.people.keys())
             .chain(self.groups.keys())
+            .chain(self.people.values().flat_map(|p| &p.approve))
             .map(String::as_str)
     }
 }

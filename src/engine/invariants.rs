@@ -102,7 +102,7 @@ fn undo_effects(state: &RunState, now: Now<'_>, node: &Node) -> Vec<NodeEffect> 
             let scope = schedule::scope(state, node);
             let calls = steps.iter().filter_map(|s| match &s.body {
                 Body::Action(call) => Some(call),
-                Body::Loop(_) | Body::Approve(_) => None,
+                _ => None,
             });
             let each = calls.flat_map(|call| {
                 let signature = now

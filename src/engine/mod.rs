@@ -9,6 +9,7 @@ pub mod drift;
 pub mod effects;
 pub mod invariants;
 pub mod obligations;
+mod people;
 pub mod question;
 pub mod replay;
 pub mod run;

@@ -11,6 +11,7 @@ pub mod types;
 
 mod arguments;
 mod check;
+mod check_control;
 mod check_step;
 mod effects;
 mod invariants;
@@ -21,6 +22,7 @@ mod outline;
 mod owes;
 mod params;
 mod parse;
+mod parse_control;
 mod parse_step;
 mod place;
 mod reader;

@@ -26,6 +26,8 @@ use crate::model::text::Scope;
 pub(super) struct Predicted {
     facts: BTreeMap<ResourceKey, Value>,
     tainted: BTreeSet<Around>,
+    /// A person will have done something: it may be anything, anywhere.
+    by_hand: bool,
 }
 
 impl Predicted {
@@ -34,7 +36,7 @@ impl Predicted {
         let facts = seen.0.into_iter().map(|(key, now)| {
             let value = match self.facts.get(&key) {
                 Some(predicted) => predicted.clone(),
-                None if self.tainted.contains(&key.scope) => Value::Unknown,
+                None if self.by_hand || self.tainted.contains(&key.scope) => Value::Unknown,
                 None => now,
             };
             (key, value)
@@ -45,7 +47,13 @@ impl Predicted {
     /// Something on that host will have changed.
     pub(super) fn touches(&self, host: &HostName) -> bool {
         let around = Around::Host(host.clone());
-        self.tainted.contains(&around) || self.facts.keys().any(|key| key.scope == around)
+        self.by_hand || self.tainted.contains(&around) || self.facts.keys().any(|key| key.scope == around)
+    }
+
+    /// From here on nothing that was seen need be so.
+    pub(super) fn taint_all(&mut self) {
+        self.facts.clear();
+        self.by_hand = true;
     }
 
     fn taint(&mut self, scopes: Vec<Around>) {
@@ -85,7 +93,7 @@ impl Planner<'_> {
     pub(super) fn forecast(&mut self, site: &Site<'_>, node: &mut Node) -> Result<Value, Diagnostic> {
         node.name = template::render_for_people(&site.step.name, site.scope);
         node.notes = site.step.verify.iter().map(|check| check_note(check, site.scope)).collect();
-        let certain = match conditions(site)? {
+        let certain = match conditions(site.place, site.step, site.scope)? {
             Truth::True => true,
             Truth::Unknown => false,
             Truth::False(why) => {
@@ -140,7 +148,12 @@ impl Planner<'_> {
             _ => Some(false),
         };
         let result = Ending { changed, ..ending }.onto(fields);
-        Ok(if may_fail(site) { how_it_ends_unknown(result) } else { result })
+        let unknown: &[&str] = match (certain, may_fail(site)) {
+            (false, _) => &["ok", "failed", "skipped"],
+            (true, true) => &["ok", "failed"],
+            (true, false) => &[],
+        };
+        Ok(with_unknown(result, unknown))
     }
 
     fn look_and_decide(&mut self, site: &Site<'_>, node: &mut Node, certain: bool) -> Result<Value, Diagnostic> {
@@ -468,18 +481,17 @@ fn may_fail(site: &Site<'_>) -> bool {
     rule.is_some_and(|rule| !matches!(expression::eval(rule, site.scope), Ok(Value::Bool(false))))
 }
 
-fn how_it_ends_unknown(result: Value) -> Value {
+fn with_unknown(result: Value, fields: &[&str]) -> Value {
     let Value::Map(mut map) = result else { return result };
-    map.insert(String::from("ok"), Value::Unknown);
-    map.insert(String::from("failed"), Value::Unknown);
+    map.extend(fields.iter().map(|name| ((*name).to_owned(), Value::Unknown)));
     Value::Map(map)
 }
 
 /// The conditions of the loops around a step, and its own.
-fn conditions(site: &Site<'_>) -> Result<Truth, Diagnostic> {
+pub(super) fn conditions(place: &Place, step: &Step, scope: &Scope) -> Result<Truth, Diagnostic> {
     let mut all = Truth::True;
-    for condition in site.place.conditions.iter().chain(&site.step.when) {
-        match judge::condition(condition, site.scope)? {
+    for condition in place.conditions.iter().chain(&step.when) {
+        match judge::condition(condition, scope)? {
             Truth::True => {}
             Truth::Unknown => all = Truth::Unknown,
             no @ Truth::False(_) => return Ok(no),

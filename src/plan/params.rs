@@ -49,6 +49,14 @@ pub fn resolve(runbook: &Runbook, inventory: &Inventory, given: &BTreeMap<String
     (values, diagnostics)
 }
 
+/// A text as a value of this declaration, its limits kept.
+///
+/// # Errors
+/// What was expected and what was found.
+pub fn value(param: &Param, inventory: &Inventory, text: &str) -> Result<Value, String> {
+    typed(&param.kind, Value::text(text), param, inventory).and_then(|v| within_limits(param, v))
+}
+
 fn missing(param: &Param) -> Diagnostic {
     Diagnostic::error(
         "RB0711",

@@ -120,6 +120,7 @@ pub(super) fn failure(kind: FailureKind) -> &'static str {
         FailureKind::Refused => "refused",
         FailureKind::Invariant => "invariant violated",
         FailureKind::NotApproved => "not approved",
+        FailureKind::ByHand => "failed by hand",
         FailureKind::Cancelled => "cancelled",
         FailureKind::Unexpected => "unexpected",
     }

@@ -11,6 +11,7 @@ pub mod crash_point;
 pub mod dispatcher;
 pub mod invariants;
 pub mod observe;
+mod people;
 pub mod perform;
 pub mod planning;
 pub mod pools;

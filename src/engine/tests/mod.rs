@@ -5,6 +5,7 @@ mod generate;
 mod guarded;
 mod life;
 mod lives;
+mod people;
 mod rules;
 mod sample;
 mod scripted;
