@@ -28,3 +28,7 @@ pub const CHANNELS_PER_HOST: usize = 4;
 pub const CONNECT_TIMEOUT_S: u64 = 10;
 /// Levels of loops inside loops.
 pub const LOOP_DEPTH: usize = 2;
+/// Runbooks called inside runbooks that are called; a person at 3 a.m. follows no longer chain.
+pub const CALL_DEPTH: usize = 4;
+/// Calls in one runbook, those inside the called ones included: a call is written out in full, and calls multiply.
+pub const CALLS: usize = 64;

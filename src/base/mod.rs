@@ -5,4 +5,5 @@ pub mod clock;
 pub mod id;
 pub mod quote;
 pub mod sanitise;
+pub mod size;
 pub mod value;

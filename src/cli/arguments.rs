@@ -69,17 +69,41 @@ pub enum Format {
     Github,
 }
 
+/// Shapes of what `test` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TestFormat {
+    /// For people
+    Text,
+    /// One JSON document
+    Json,
+    /// XML for build servers
+    Junit,
+}
+
+/// Kinds of files that have a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// NAME.yaml
+    Runbook,
+    /// NAME.test.yaml
+    Test,
+    /// Inventories
+    Inventory,
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Check runbooks and the inventory; touches no host
-    Validate {
-        /// Runbooks: files, or names in runbooks/
-        #[arg(required = true)]
-        runbooks: Vec<PathBuf>,
-        #[arg(short, long, default_value = "text")]
-        output: Format,
+    /// Make a first runbook, an inventory and a configuration; asks nothing, overwrites nothing
+    Init {
+        /// Where
+        #[arg(default_value = ".")]
+        folder: PathBuf,
     },
+    /// Check runbooks, inventories and configurations; touches no host
+    Validate(super::validate::ValidateArguments),
+    /// Bring runbooks and inventories into the canonical layout; changes nothing of what they say
+    Fmt(super::fmt::FmtArguments),
     /// Preview: what would be done, on which hosts, and what that means for the pools
     Plan(PlanArguments),
     /// Do it: plan, confirm, run
@@ -162,25 +186,31 @@ pub enum Command {
         #[command(subcommand)]
         command: InventoryCommand,
     },
-    /// The runbook's graph
-    Graph {
-        /// Runbook
-        runbook: PathBuf,
-        /// Set a parameter
-        #[arg(short, long = "param", value_name = "NAME=VALUE")]
-        params: Vec<String>,
-        #[arg(short, long, default_value = "dot")]
-        output: GraphFormat,
-    },
-    /// Explain an error code, an action, or `exit-codes`
+    /// Draw a runbook: its steps, what each waits for, loops, gates and what is owed
+    Graph(GraphArguments),
+    /// Explain a code, an action, the language; without a topic, list the codes
     Explain {
-        /// RB0102, action, exit-codes
-        topic: String,
-        /// The action's name
+        /// RB0102, action [NAME], language [KEY], expression, text, pattern, exit-codes
+        topic: Option<String>,
+        /// The action's or the key's name
         name: Option<String>,
     },
-    /// Print the JSON Schema of runbooks (draft-07)
-    Schema,
+    /// Test runbooks against simulated fleets; touches no host
+    Test {
+        /// Runbooks, their NAME.test.yaml, or folders [default: runbooks/]
+        files: Vec<PathBuf>,
+        /// Only cases whose name holds this
+        #[arg(long, default_value = "", hide_default_value = true, value_name = "NAME")]
+        filter: String,
+        #[arg(short, long, default_value = "text")]
+        output: TestFormat,
+    },
+    /// Print a JSON Schema (draft-07), for editors
+    Schema {
+        /// Of what
+        #[arg(default_value = "runbook")]
+        of: SchemaOf,
+    },
     /// Check this machine: ssh, journal, configuration, and every host of the inventory
     Doctor {
         #[arg(short, long, default_value = "text")]
@@ -332,9 +362,26 @@ pub enum InventoryCommand {
     },
 }
 
+/// What is drawn.
+#[derive(Clone, Debug, Args)]
+pub struct GraphArguments {
+    /// Runbook: a file, `-`, or a name in runbooks/
+    pub runbook: PathBuf,
+    /// Draw the plan: every step on every host, in every turn; made offline
+    #[arg(long)]
+    pub plan: bool,
+    /// Set a parameter of the plan
+    #[arg(short, long = "param", value_name = "NAME=VALUE")]
+    pub params: Vec<String>,
+    #[arg(short, long, default_value = "dot")]
+    pub output: GraphFormat,
+}
+
 /// Graph languages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum GraphFormat {
+    /// A picture, for light and dark pages
+    Svg,
     /// Graphviz
     Dot,
     /// Mermaid

@@ -10,7 +10,10 @@ pub mod doctor;
 pub mod done;
 pub mod exit;
 pub mod explain;
+pub mod files;
+pub mod fmt;
 pub mod graph;
+pub mod init;
 pub mod inventory;
 pub mod inventory_files;
 pub mod inventory_program;
@@ -22,13 +25,14 @@ pub mod progress;
 pub mod resume;
 pub mod runs;
 pub mod status;
+pub mod test;
 pub mod validate;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, SchemaOf};
 use context::Context;
 use exit::{CliError, Exit};
 use output::{Colors, err, out};
@@ -52,7 +56,7 @@ pub fn run() -> ExitCode {
     log(arguments.global.verbose, colors);
     let quiet = matches!(
         arguments.command,
-        Command::Lab(_) | Command::Completions { .. } | Command::Explain { .. } | Command::Schema
+        Command::Lab(_) | Command::Completions { .. } | Command::Explain { .. } | Command::Schema { .. } | Command::Test { .. }
     );
     let result = dispatch(arguments, quiet);
     match result {
@@ -77,11 +81,19 @@ fn dispatch(arguments: Arguments, quiet: bool) -> Result<Exit, CliError> {
             out(&String::from_utf8_lossy(&script));
             return Ok(Exit::Done);
         }
-        Command::Schema => {
-            output::json(&crate::lang::schema(&crate::action::CATALOG));
+        Command::Schema { of } => {
+            output::json(&match of {
+                SchemaOf::Runbook => crate::lang::schema(&crate::action::CATALOG),
+                SchemaOf::Inventory => crate::inventory::schema(),
+                SchemaOf::Test => crate::rehearsal::schema(),
+            });
             return Ok(Exit::Done);
         }
-        Command::Explain { topic, name } => return explain::run(&topic, name.as_deref()),
+        Command::Test { files, filter, output } => return test::run(&files, &filter, output, Colors::new(global.color)),
+        Command::Explain { topic, name } => return explain::run(topic.as_deref(), name.as_deref()),
+        Command::Validate(arguments) => return validate::run(&arguments, Colors::new(global.color)),
+        Command::Init { folder } => return init::run(&folder),
+        Command::Fmt(arguments) => return fmt::run(&arguments, Colors::new(global.color)),
         Command::Demo(arguments) => return demo::run(&arguments, Colors::new(global.color)),
         _ => {}
     }
@@ -95,7 +107,6 @@ fn dispatch(arguments: Arguments, quiet: bool) -> Result<Exit, CliError> {
 
 fn with_context(context: &Context, command: Command) -> Result<Exit, CliError> {
     match command {
-        Command::Validate { runbooks, output } => validate::run(context, &runbooks, output),
         Command::Plan(arguments) => plan::run(context, &arguments),
         Command::Apply(arguments) if arguments.dry_run => plan::run(context, &arguments.plan),
         Command::Apply(arguments) => apply::run(context, &arguments),
@@ -111,9 +122,17 @@ fn with_context(context: &Context, command: Command) -> Result<Exit, CliError> {
         Command::Status { pool, output } => status::run(context, pool.as_deref(), output),
         Command::Obligations { command, output } => obligations::run(context, command, output),
         Command::Inventory { command } => inventory::run(context, command),
-        Command::Graph { runbook, params, output } => graph::run(context, &runbook, &params, output),
+        Command::Graph(arguments) => graph::run(context, &arguments),
         Command::Doctor { output } => doctor::run(context, output),
-        Command::Lab(_) | Command::Completions { .. } | Command::Schema | Command::Explain { .. } | Command::Demo(_) => Ok(Exit::Done),
+        Command::Lab(_)
+        | Command::Completions { .. }
+        | Command::Schema { .. }
+        | Command::Test { .. }
+        | Command::Explain { .. }
+        | Command::Fmt(_)
+        | Command::Init { .. }
+        | Command::Validate(_)
+        | Command::Demo(_) => Ok(Exit::Done),
     }
 }
 

@@ -236,7 +236,7 @@ fn ssh_options_that_run_something_are_refused() {
 
 #[test]
 fn pages_are_true() {
-    examples::check("RB06", &[], |sources, id| parse(sources, &[id]).1);
+    examples::check("RB06", |sources, id| parse(sources, &[id]).1);
 }
 
 proptest! {

@@ -1,11 +1,13 @@
 //! From an input to the facts that follow from it. Pure; the dispatcher makes them durable, applies them, and asks again.
 
+use std::collections::BTreeMap;
+
 use super::run::{Phase, RunState};
 use super::schedule;
 use super::step::StepState;
 use super::turns::{self, Course};
 use super::unwind::{self, Turnback};
-use super::{Ending, Input, Intent, Now, drift, obligations, people, start_gate};
+use super::{Ending, Input, Intent, Now, call, drift, obligations, people, start_gate};
 use crate::base::id::NodeId;
 use crate::model::event::{Event, Failure, FailureKind, RunOutcome};
 use crate::model::plan::{Node, Section};
@@ -218,23 +220,34 @@ fn last_steps(state: &RunState, now: Now<'_>) -> Vec<Event> {
     }
     // A run that went on without some turns has failed all the same.
     let failed = turns::told(state).is_some();
-    let on_failure = [Section::OnFailure];
-    if failed && !schedule::all_over(state, now, &on_failure) {
-        let mut events = repeat_lost(state, now);
-        events.extend(schedule::start_ready(state, now, &on_failure));
-        return events;
-    }
-    let finally = [Section::Finally];
-    if !schedule::all_over(state, now, &finally) {
-        let mut events = repeat_lost(state, now);
-        events.extend(schedule::start_ready(state, now, &finally));
-        return events;
-    }
-    let outcome = match schedule::all_done(state, now, &finally) && !failed {
-        true => RunOutcome::Succeeded,
-        false => RunOutcome::Failed,
+    let on_failure = match failed {
+        true => call::next_stage(state, now, Section::OnFailure),
+        false => None,
     };
-    vec![finished(state, now, outcome)]
+    if let Some(begun) = on_failure.or_else(|| call::next_stage(state, now, Section::Finally)) {
+        let mut events = repeat_lost(state, now);
+        events.extend(begun);
+        return events;
+    }
+    if failed || !schedule::all_done(state, now, &[Section::Finally]) {
+        return vec![finished(state, now, RunOutcome::Failed)];
+    }
+    vec![match call::outputs_of_run(state, now) {
+        Ok(values) => match finished(state, now, RunOutcome::Succeeded) {
+            Event::RunFinished { outcome, summary, .. } => Event::RunFinished {
+                outcome,
+                summary,
+                outputs: values,
+            },
+            other => other,
+        },
+        // Who asked for it would read nothing and take it for something.
+        Err(why) => Event::RunFinished {
+            outcome: RunOutcome::Failed,
+            summary: format!("everything done and verified, but {why}"),
+            outputs: BTreeMap::new(),
+        },
+    }]
 }
 
 fn stop_reason(state: &RunState, now: Now<'_>) -> Option<String> {
@@ -319,8 +332,8 @@ fn unwinding(state: &RunState, now: Now<'_>) -> Vec<Event> {
 
 fn closing(state: &RunState, now: Now<'_>) -> Vec<Event> {
     for section in [Section::OnFailure, Section::Finally] {
-        if !schedule::all_over(state, now, &[section]) {
-            return schedule::start_ready(state, now, &[section]);
+        if let Some(begun) = call::next_stage(state, now, section) {
+            return begun;
         }
     }
     vec![finished(state, now, outcome(state))]
@@ -366,7 +379,11 @@ fn finished(state: &RunState, now: Now<'_>, outcome: RunOutcome) -> Event {
         Some(node) if outcome != RunOutcome::Succeeded => format!("{summary}; nothing before {node} was taken back, it has no way back"),
         _ => summary,
     };
-    Event::RunFinished { outcome, summary }
+    Event::RunFinished {
+        outcome,
+        summary,
+        outputs: BTreeMap::new(),
+    }
 }
 
 #[cfg(test)]

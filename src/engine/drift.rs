@@ -15,14 +15,19 @@ use crate::model::runbook::{Body, LoopOver, Step};
 use crate::model::text::Scope;
 use crate::plan::item_keys;
 use crate::plan::judge::{self, Truth};
-use crate::plan::results;
+use crate::plan::results::{self, Viewpoint};
 
 /// Before the first node of a loop over items begins: they are still those of the plan.
 ///
 /// # Errors
 /// What differs.
 pub fn of_turns(state: &RunState, now: Now<'_>, node: &Node, scope: &Scope) -> Result<(), Failure> {
+    let view = Viewpoint::of(node);
     for depth in 1..=node.turns.len() {
+        // Loops around a call are held against the plan at its first node.
+        if view.name_of(&node.turns[depth - 1].step).is_none() {
+            continue;
+        }
         let Some(items) = now.knowledge.runbook.step(&node.turns[depth - 1].step).and_then(items) else {
             continue;
         };
@@ -101,9 +106,8 @@ fn empty_scope(state: &RunState) -> Scope {
         &state.created.inventory,
         &state.results,
         &state.facts(),
-        &[],
+        Viewpoint::default(),
         &bindings,
-        None,
     )
 }
 

@@ -14,9 +14,10 @@ use crate::model::action::Undo;
 use crate::model::plan::{EffectKind, Node, NodeEffect, Section};
 use crate::model::runbook::{Body, UndoRule};
 use crate::model::text::Scope;
+use crate::plan::bind;
 use crate::plan::forecast::effects_of;
 use crate::plan::invariants::{changes_something, covers};
-use crate::plan::{bind, results};
+use crate::plan::results::{self, Viewpoint};
 
 /// What is done to a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,9 +68,8 @@ pub fn scope(state: &RunState) -> Scope {
         &state.created.inventory,
         &nothing,
         &state.facts(),
-        &[],
+        Viewpoint::default(),
         &BTreeMap::new(),
-        None,
     )
 }
 

@@ -176,7 +176,7 @@ impl RunState {
     #[must_use]
     pub fn goes_back(&self, id: &NodeId) -> bool {
         let within = |turns: &[Turn]| (1..=turns.len()).any(|k| self.turns.contains_key(&turns[..k]));
-        !self.turns.is_empty() && self.node(id).is_some_and(|n| within(&n.turns))
+        !self.turns.is_empty() && self.node(id).is_some_and(|n| n.section.is_work() && within(&n.turns))
     }
 
     /// Debts that are open.

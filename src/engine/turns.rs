@@ -144,8 +144,14 @@ fn siblings(state: &RunState, turns: &[Turn]) -> Vec<Vec<Turn>> {
     all
 }
 
+/// The work of a turn; what a call in it does after a failure or at the end stands outside.
 fn nodes<'a>(state: &'a RunState, turns: &'a [Turn]) -> impl Iterator<Item = &'a Node> {
-    state.created.plan.nodes.iter().filter(move |n| n.turns.starts_with(turns))
+    state
+        .created
+        .plan
+        .nodes
+        .iter()
+        .filter(move |n| n.section.is_work() && n.turns.starts_with(turns))
 }
 
 /// A turn of which something has begun.
@@ -164,7 +170,7 @@ fn others_under_way(state: &RunState, now: Now<'_>, turns: &[Turn]) -> bool {
 /// A node of a failed turn that is back and may be one of the loop's failures: others go on as if it were done.
 #[must_use]
 pub fn is_left_behind(state: &RunState, now: Now<'_>, id: &NodeId) -> bool {
-    let Some(node) = state.node(id).filter(|_| !state.turns.is_empty()) else {
+    let Some(node) = state.node(id).filter(|n| n.section.is_work() && !state.turns.is_empty()) else {
         return false;
     };
     (1..=node.turns.len()).any(|depth| {

@@ -9,11 +9,14 @@ mod declared;
 mod membership;
 mod names;
 mod pools;
+mod schema;
 mod secret;
 mod settings;
 
 #[cfg(test)]
 mod tests;
+
+pub use schema::schema;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +26,7 @@ use crate::inventory::ansible::{Ansible, Kind};
 use crate::inventory::declared::Declared;
 use crate::inventory::membership::Membership;
 use crate::model::inventory::Inventory;
+use crate::yaml::Node;
 pub use secret::{looks_secret, masked};
 
 /// One text of an inventory.
@@ -81,6 +85,16 @@ pub fn read(sources: &Sources, texts: &[Text], here: &str) -> (Option<Inventory>
         }
     }
     ansible.finish(here, sources, &mut declared, &mut diagnostics);
+    let inventory = resolve(&declared, &mut diagnostics);
+    (inventory.filter(|_| !diagnostics.has_errors()), diagnostics)
+}
+
+/// Reads an inventory that stands inside another text.
+#[must_use]
+pub fn inside(node: &Node, folder: &str) -> (Option<Inventory>, Diagnostics) {
+    let mut diagnostics = Diagnostics::new();
+    let mut declared = Declared::default();
+    declared.read(node, folder, &mut diagnostics);
     let inventory = resolve(&declared, &mut diagnostics);
     (inventory.filter(|_| !diagnostics.has_errors()), diagnostics)
 }

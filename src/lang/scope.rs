@@ -9,6 +9,7 @@ use super::outline::{At, Outline, Section};
 use super::syntax::Body;
 use super::types::{Refusal, TypeEnv};
 use crate::model::action::RunsOn;
+use crate::model::runbook::CallMode;
 use crate::model::types::Type;
 
 /// Fields that every step has, whatever its action.
@@ -102,6 +103,12 @@ fn steps(env: &mut TypeEnv, outline: &Outline<'_>, view: View, mentions: &Mentio
 /// The type of a step that can be read, with refusals for what of it cannot.
 fn readable_type(env: &mut TypeEnv, outline: &Outline<'_>, view: View, id: &str, at: At) -> Type {
     let kind = result_type(outline, at);
+    if let Body::Call(call) = &outline.entry(at).step.body
+        && call.mode == CallMode::Plan
+    {
+        let reason = "is only shown (`mode: plan`): nothing of it is run, so it gives nothing";
+        env.refuse(Refusal::new(&["steps", id], reason).except(BASE_FIELDS));
+    }
     if outline.entry(at).single {
         may_be_missing(env, outline, view, at, &["steps", id]);
         return kind;
@@ -206,6 +213,15 @@ fn result_type(outline: &Outline<'_>, at: At) -> Type {
         (_, Body::Approve(_)) => BTreeMap::from([(String::from("by"), Type::Text)]),
         (_, Body::Manual(manual)) => check_control::manual_fields(manual),
         (_, Body::Decide(decide)) => BTreeMap::from([(String::from("is"), check_control::words(decide))]),
+        (_, Body::Call(call)) => match &call.target {
+            Some(target) => target
+                .runbook
+                .outputs
+                .iter()
+                .map(|(name, e)| (name.clone(), e.kind.clone()))
+                .collect(),
+            None => return Type::Dynamic,
+        },
         (Some(facts), _) => match (facts.signature.results)() {
             Type::Record(fields) => fields,
             _ => BTreeMap::new(),

@@ -93,7 +93,7 @@ impl Planner<'_> {
         node.action = String::from(match &step.body {
             Body::Manual(_) => "manual",
             Body::Decide(_) => "decide",
-            Body::Approve(_) | Body::Action(_) | Body::Loop(_) => "approve",
+            Body::Approve(_) | Body::Action(_) | Body::Loop(_) | Body::Call(_) => "approve",
         });
         let truth = forecast::conditions(place, step, scope)?;
         let ending = Ending {
@@ -118,7 +118,7 @@ impl Planner<'_> {
                 unknown(["by"])
             }
             Body::Decide(branches) => foresees(branches, scope, node)?,
-            Body::Action(_) | Body::Loop(_) => Value::Null,
+            Body::Action(_) | Body::Loop(_) | Body::Call(_) => Value::Null,
         };
         let uncertain = truth == Truth::Unknown;
         if uncertain {

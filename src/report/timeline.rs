@@ -169,7 +169,7 @@ fn about_run(record: &Record) -> Option<Entry> {
             )
         }),
         Event::TurnTakenBack { turns } => Some(row(record, format!("turn {} is taken back", turn_path(turns)), "runbook")),
-        Event::RunFinished { outcome, summary } => {
+        Event::RunFinished { outcome, summary, .. } => {
             let (word, tint) = describe::outcome(*outcome, 0);
             Some(Entry {
                 bad: tint == Tint::Bad,

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::connections::Connections;
+use super::history;
 use crate::base::bound;
 use crate::base::sanitise;
+use crate::journal::Journal;
 use crate::model::operation::{Act, Identity, Operation, Output, Target, Trouble, TroubleKind};
 use crate::transport::http::{self, HttpRequest, HttpTarget};
 use crate::transport::{
@@ -21,13 +22,24 @@ use crate::transport::{
 #[derive(Clone)]
 pub struct Observer {
     pub(super) connections: Arc<Connections>,
+    /// What runs have done, where there is a record of it.
+    journal: Option<Arc<dyn Journal>>,
 }
 
 impl Observer {
     /// Looks through these connections.
     #[must_use]
     pub fn new(connections: Arc<Connections>) -> Observer {
-        Observer { connections }
+        Observer {
+            connections,
+            journal: None,
+        }
+    }
+
+    /// The same, with a record of what runs have done.
+    #[must_use]
+    pub fn knowing(self, journal: Option<Arc<dyn Journal>>) -> Observer {
+        Observer { journal, ..self }
     }
 
     /// Performs read-only operations; one output each, in the same order. Hosts are looked at side by side, and the programs of one
@@ -130,7 +142,21 @@ impl Observer {
                 Err(StreamError::Target(_)) => Output::Tcp { open: false },
             },
             Act::Http { .. } => self.http(operation).await,
+            Act::History { resource, last } => self.history(resource.clone(), *last).await,
             _ => self.on_host(operation).await,
+        }
+    }
+
+    async fn history(&self, resource: String, last: usize) -> Output {
+        // No journal yet: no run has changed anything.
+        let Some(journal) = self.journal.clone() else {
+            return Output::History { changes: Vec::new() };
+        };
+        let read = tokio::task::spawn_blocking(move || history::changes(journal.as_ref(), &resource, last)).await;
+        match read {
+            Ok(Ok(changes)) => Output::History { changes },
+            Ok(Err(error)) => failed(TroubleKind::Other, &format!("the journal cannot be read: {error}"), false),
+            Err(_) => failed(TroubleKind::Other, "the look into the journal was interrupted", false),
         }
     }
 
@@ -192,8 +218,8 @@ impl Observer {
 
     async fn stream(&self, from: &Target, address: &str, port: u16, timeout: Duration) -> Result<BoxStream, StreamError> {
         if *from == Target::Controller {
-            return match tokio::time::timeout(timeout, TcpStream::connect((address, port))).await {
-                Ok(Ok(stream)) => Ok(Box::new(stream)),
+            return match tokio::time::timeout(timeout, self.connections.dial(address, port)).await {
+                Ok(Ok(stream)) => Ok(stream),
                 Ok(Err(error)) => Err(StreamError::Target(error.to_string())),
                 Err(_) => Err(StreamError::Target(String::from("no answer in time"))),
             };

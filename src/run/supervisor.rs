@@ -127,7 +127,7 @@ impl Supervisor {
             ))
         };
         let connections = self.opened.clone().unwrap_or_else(fresh);
-        let observer = Observer::new(connections.clone());
+        let observer = Observer::new(connections.clone()).knowing(Some(self.journal.clone()));
         let channels = Channels::new(self.channels.clone(), observer.clone(), &created.runbook, Some(state.id));
         let what = format!("run {} {} on {}", state.id, created.runbook, system::hostname());
         let pools = Pools::new(observer.clone(), inventory, self.clock.clone(), &created.by, &created.uid, &what);
@@ -200,6 +200,7 @@ impl Supervisor {
                             .record(vec![Event::RunFinished {
                                 outcome: RunOutcome::Refused,
                                 summary: refused.to_string(),
+                                outputs: BTreeMap::new(),
                             }])
                             .await?;
                     }
@@ -324,10 +325,12 @@ fn message(record: &Record, runbook: &Runbook) -> Option<Operation> {
         Event::RunFinished {
             outcome: RunOutcome::Succeeded,
             summary,
+            ..
         } => ("success", "info", format!("run {} {}: {summary}", record.run, runbook.name)),
         Event::RunFinished {
             outcome: RunOutcome::Stuck,
             summary,
+            ..
         } => (
             "obligation",
             "critical",

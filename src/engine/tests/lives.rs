@@ -43,7 +43,8 @@ pub fn every_prefix_replays(life: &Life<'_>) -> Result<(), String> {
     }
 }
 
-fn live(sample: &Sample, seed: u64, decide: Decide) -> Result<RunOutcome, String> {
+/// Lives one life and holds every rule against it.
+pub fn live(sample: &Sample, seed: u64, decide: Decide) -> Result<RunOutcome, String> {
     guarded(sample, seed, decide, around)
 }
 

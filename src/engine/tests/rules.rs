@@ -107,7 +107,10 @@ impl<'l> Account<'l> {
 
     /// The failed turn that the node belongs to.
     fn failed_turn(&self, id: &NodeId) -> Option<&Vec<Turn>> {
-        self.turns.keys().find(|turns| self.node(id).turns.starts_with(turns))
+        let node = self.node(id);
+        self.turns
+            .keys()
+            .find(|turns| node.section.is_work() && node.turns.starts_with(turns))
     }
 
     fn left_behind(&self, id: &NodeId) -> bool {
@@ -157,7 +160,8 @@ impl<'l> Account<'l> {
         let turns = &self.node(id).turns;
         let nodes = &self.life.sample.created.plan.nodes;
         let stays = !turns.is_empty() && !self.looped(turns).undo_finished;
-        stays && nodes.iter().filter(|n| n.turns.starts_with(turns)).all(|n| self.done(&n.id))
+        let mut work = nodes.iter().filter(|n| n.section.is_work() && n.turns.starts_with(turns));
+        stays && work.all(|n| self.done(&n.id))
     }
 
     fn judge(&self, event: &Event, at: Timestamp) -> Result<(), String> {

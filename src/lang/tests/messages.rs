@@ -143,16 +143,11 @@ fn a_step_does_exactly_one_known_thing() {
 #[test]
 fn what_this_version_cannot_do_is_refused() {
     for (text, name) in [
-        ("outputs: {}\n", "`outputs` in a runbook"),
         ("params:\n  p: { type: secret }\n", "type `secret`"),
         ("triggers:\n  - schedule: { every: 1h }\n", "`schedule` in a trigger"),
     ] {
         one_mistake(&format!("{text}{STEPS}"), &["RB0111", name, "not supported yet"]);
     }
-    one_mistake(
-        "steps:\n  - id: a\n    call: { runbook: x }\n",
-        &["RB0111 6:5", "not supported yet"],
-    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Invariants in the plan: judged on what is there now and on what each step will have made of it.
 
-use super::{HEAD, planned_seeing};
+use super::{HEAD, planned_on, planned_seeing};
 use crate::model::operation::{Act, Operation, Output};
 use crate::model::plan::Plan;
 
@@ -128,4 +128,23 @@ fn all_hosts_together_are_judged_once() {
         (refusals(&unasked).len(), unasked.invariants[0].standing.as_str()),
         (0, "not asked for: its `when` is false")
     );
+}
+
+/// What a called runbook would break is told at its step; what is only shown breaks nothing.
+#[test]
+fn the_steps_of_a_call_are_judged_too() {
+    let called = "runbook: part\nlanguage: 1\ndescription: Edits.\nhosts: webservers\nsteps:\n  \
+                  - { id: edit, file.write: { path: /etc/x, content: new } }\n";
+    let text = |mode: &str| {
+        format!(
+            "{HEAD}hosts: webservers\ninvariants:\n  - {{ name: The file says so, {OLD} }}\nsteps:\n  \
+             - {{ id: look, file.search: {{ path: /etc/x, text: old }} }}\n  - {{ id: it, call: {{ runbook: part.yaml, mode: {mode} }} }}\n"
+        )
+    };
+    let plan = |mode: &str| planned_on((&text(mode), &[("part.yaml", called)]), &[], false, &old).unwrap_or_else(|d| panic!("{d:#?}"));
+    let refused = plan("run");
+    assert_eq!(refusals(&refused), ["`it.edit@web-01` breaks the invariant \"The file says so\""]);
+    let shown = plan("plan");
+    assert_eq!(refusals(&shown), Vec::<&str>::new());
+    assert_eq!(shown.invariants[0].standing, "holds now and after each step");
 }
