@@ -4,6 +4,7 @@ pub mod bound;
 pub mod clock;
 pub mod id;
 pub mod quote;
+pub mod regex;
 pub mod sanitise;
 pub mod size;
 pub mod value;

@@ -100,7 +100,7 @@ pub(super) fn param(written: &Written, d: &mut Diagnostics) -> Option<Param> {
     let pattern = written
         .pattern
         .as_ref()
-        .and_then(|p| match regex_lite::Regex::new(&format!("^(?:{})$", p.value)) {
+        .and_then(|p| match crate::base::regex::compile(&format!("^(?:{})$", p.value)) {
             Ok(pattern) => Some((pattern, p.value.clone())),
             Err(e) => {
                 d.push(wrong(

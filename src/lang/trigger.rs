@@ -19,7 +19,7 @@ pub(super) fn triggers(file: &Runbook, outline: &Outline<'_>, d: &mut Diagnostic
 
 fn trigger(written: &Written, file: &Runbook, outline: &Outline<'_>, d: &mut Diagnostics) -> Trigger {
     for (_, value) in &written.labels {
-        if let Some(Err(e)) = value.value.strip_prefix('~').map(regex_lite::Regex::new) {
+        if let Some(Err(e)) = value.value.strip_prefix('~').map(crate::base::regex::compile) {
             let message = format!("`{}` is no regular expression: {e}", value.value);
             d.push(Diagnostic::error("RB0117", value.span, message).label("after `~` stands a regular expression"));
         }

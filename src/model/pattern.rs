@@ -187,12 +187,9 @@ fn regex(expression: &str, span: Span) -> Result<Atom, Box<Diagnostic>> {
     if expression.is_empty() {
         return Err(Box::new(wrong(span, "`~` without an expression")));
     }
-    match regex_lite::Regex::new(expression) {
+    match crate::base::regex::compile(expression) {
         Ok(_) => Ok(Atom::Regex(expression.to_owned())),
-        Err(e) => Err(Box::new(wrong(
-            span,
-            format!("not a regular expression: {}", one_line(&e.to_string(), 120)),
-        ))),
+        Err(e) => Err(Box::new(wrong(span, format!("not a regular expression: {}", one_line(&e, 120))))),
     }
 }
 

@@ -222,8 +222,8 @@ fn within_limits(param: &Param, value: Value) -> Result<Value, String> {
         return Err(format!("`{value}` is more than the greatest value, {max}"));
     }
     if let (Some(pattern), Value::Text(text)) = (&param.pattern, &value) {
-        let whole =
-            regex_lite::Regex::new(&format!("^(?:{pattern})$")).map_err(|e| format!("its pattern is not a regular expression: {e}"))?;
+        let whole = crate::base::regex::compile(&format!("^(?:{pattern})$"))
+            .map_err(|e| format!("its pattern is not a regular expression: {e}"))?;
         if !whole.is_match(text) {
             return Err(format!("`{text}` does not match `{pattern}`"));
         }

@@ -99,7 +99,7 @@ pub fn regex(parameter: &str, text: &str) -> Result<Regex, BindError> {
     if text.is_empty() {
         return Err(BindError::new(parameter, "it is empty and would match everywhere"));
     }
-    Regex::new(text).map_err(|e| BindError::new(parameter, format!("`{text}` is no regular expression: {e}")))
+    crate::base::regex::compile(text).map_err(|e| BindError::new(parameter, format!("`{text}` is no regular expression: {e}")))
 }
 
 #[derive(Debug)]

@@ -315,11 +315,7 @@ fn string(value: &Value) -> Result<Value, String> {
 
 /// A pattern, small enough that compiling it costs nothing worth speaking of.
 fn pattern(text: &str) -> Result<regex_lite::Regex, String> {
-    regex_lite::RegexBuilder::new(text)
-        .size_limit(1 << 20)
-        .nest_limit(50)
-        .build()
-        .map_err(|e| format!("`{}` is not a regular expression: {e}", excerpt(text)))
+    crate::base::regex::compile(text).map_err(|e| format!("`{}` is not a regular expression: {e}", excerpt(text)))
 }
 
 fn excerpt(text: &str) -> String {

@@ -140,8 +140,8 @@ fn hosts(term: &Term, inventory: &Inventory) -> Result<Vec<HostName>, PatternErr
         }
         Atom::Regex(expression) => {
             // Parsed before; `(?:…)` keeps the anchor in front of every alternative.
-            let anchored = regex_lite::Regex::new(&format!("^(?:{expression})"))
-                .map_err(|e| PatternError::new(PatternErrorKind::Unknown, term.span, e.to_string()))?;
+            let anchored = crate::base::regex::compile(&format!("^(?:{expression})"))
+                .map_err(|e| PatternError::new(PatternErrorKind::Unknown, term.span, e))?;
             matching(term, inventory, |name| anchored.is_match(name))?
         }
     };

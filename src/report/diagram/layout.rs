@@ -117,14 +117,13 @@ fn layers(items: &[Item], edges: &[Edge]) -> Vec<usize> {
             }
         }
     }
-    let mut last = (0..items.len())
+    let last = (0..items.len())
         .filter(|i| !items[*i].apart)
         .map(|i| layer[i] + 1)
         .max()
         .unwrap_or(0);
-    for i in (0..items.len()).filter(|i| items[*i].apart) {
-        layer[i] = last;
-        last += 1;
+    for (below, i) in (0..items.len()).filter(|i| items[*i].apart).enumerate() {
+        layer[i] = last + below;
     }
     layer
 }
@@ -377,8 +376,10 @@ fn finish(net: &Net, items: &[Item], edges: &[Edge], ways: &[Way]) -> Placed {
 
 /// Edges of one side of an item start and end beside each other, in the order of where they lead.
 fn spread(routes: &mut [Vec<(f64, f64)>], items: &[Item], edges: &[Edge], corners: &[(f64, f64)]) {
-    // item and side: routes, their end there, and where they lead
-    let mut sides: BTreeMap<(usize, bool), Vec<(f64, usize, usize)>> = BTreeMap::new();
+    /// Where it leads, the route, and its end there.
+    type Lead = (f64, usize, usize);
+    // by item and side
+    let mut sides: BTreeMap<(usize, bool), Vec<Lead>> = BTreeMap::new();
     for (n, (edge, route)) in edges.iter().zip(routes.iter()).enumerate() {
         let end = route.len() - 1;
         let down = route[0].1 <= route[end].1;

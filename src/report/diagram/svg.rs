@@ -38,9 +38,11 @@ struct Drawing {
     height: f64,
     nodes: Vec<(usize, f64, f64, f64, f64)>,
     boxes: Vec<(usize, f64, f64, f64, f64)>,
-    /// Points, whether it is owed, whether it ends in an arrow.
-    edges: Vec<(Vec<(f64, f64)>, bool, bool)>,
+    edges: Vec<Line>,
 }
+
+/// Points, whether it is owed, whether it ends in an arrow.
+type Line = (Vec<(f64, f64)>, bool, bool);
 
 /// One thing in a box.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
