@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use super::run::{Phase, RunState};
 use super::schedule;
 use super::step::StepState;
+use super::turns::{self, Course};
 use super::unwind::{self, Turnback};
-use super::{Ending, Input, Intent, Now, call, obligations, people, start_gate};
+use super::{Ending, Input, Intent, Now, call, drift, obligations, people, start_gate};
 use crate::base::id::NodeId;
 use crate::model::event::{Event, Failure, FailureKind, RunOutcome};
-use crate::model::plan::Section;
+use crate::model::plan::{Node, Section};
 
 const WORK: [Section; 3] = [Section::Require, Section::Steps, Section::Verify];
 
@@ -41,7 +42,8 @@ pub fn decide(state: &RunState, now: Now<'_>, input: Input) -> Vec<Event> {
 /// The run began to stop while the attempt was still looking: nothing of it is sent any more.
 fn too_late(state: &RunState, node: &NodeId) -> bool {
     let work = state.node(node).is_some_and(|n| n.section.is_work());
-    state.phase == Phase::Unwinding && work && !state.started_unwinding.contains(node)
+    let back = state.phase == Phase::Unwinding || state.goes_back(node);
+    back && work && !state.started_unwinding.contains(node)
 }
 
 fn stopped(node: NodeId, attempt: u32) -> Event {
@@ -113,9 +115,9 @@ fn ended(state: &RunState, now: Now<'_>, node: NodeId, attempt: u32, ending: End
 fn retry_at(state: &RunState, now: Now<'_>, node: &NodeId, attempt: u32, failure: &Failure) -> Option<crate::base::clock::Timestamp> {
     let never = matches!(
         failure.kind,
-        FailureKind::Refused | FailureKind::Denied | FailureKind::Cancelled | FailureKind::NotApproved
+        FailureKind::Refused | FailureKind::Invariant | FailureKind::Denied | FailureKind::Cancelled | FailureKind::NotApproved
     );
-    if never || state.phase != Phase::Running || state.cancelled_by.is_some() {
+    if never || state.phase != Phase::Running || state.cancelled_by.is_some() || state.goes_back(node) {
         return None;
     }
     let retry = &now.knowledge.step(state.node(node)?).retry;
@@ -151,21 +153,63 @@ fn tick(state: &RunState, now: Now<'_>) -> Vec<Event> {
 }
 
 fn running(state: &RunState, now: Now<'_>) -> Vec<Event> {
-    if schedule::all_done(state, now, &WORK) {
+    let drift = drift::in_loops_without_turns(state, now);
+    if drift.is_none() && schedule::all_done(state, now, &WORK) {
         return last_steps(state, now);
     }
-    if let Some(reason) = stop_reason(state, now) {
-        let expired = state
-            .questions
-            .get(&start_gate())
-            .filter(|q| q.open() && q.request.expires_at <= now.at);
-        let mut events: Vec<Event> = expired.map(|_| Event::ApprovalExpired { gate: start_gate() }).into_iter().collect();
-        events.push(Event::UnwindStarted { reason });
-        return events;
+    let on_the_way = match stop_reason(state, now).or(drift) {
+        Some(reason) => Err(reason),
+        None => failed_turns(state, now),
+    };
+    let mut events = match on_the_way {
+        Ok(events) => events,
+        Err(reason) => return unwind_for(state, now, reason),
+    };
+    if events.is_empty() {
+        events.extend(repeat_lost(state, now));
+        events.extend(schedule::start_ready(state, now, &WORK));
     }
-    let mut events = repeat_lost(state, now);
-    events.extend(schedule::start_ready(state, now, &WORK));
     events
+}
+
+fn unwind_for(state: &RunState, now: Now<'_>, reason: String) -> Vec<Event> {
+    let expired = state
+        .questions
+        .get(&start_gate())
+        .filter(|q| q.open() && q.request.expires_at <= now.at);
+    let mut events: Vec<Event> = expired.map(|_| Event::ApprovalExpired { gate: start_gate() }).into_iter().collect();
+    events.push(Event::UnwindStarted { reason });
+    events
+}
+
+/// Turns that have failed, and their way back; `Err`: what failed is not the matter of one turn, so the run stops.
+fn failed_turns(state: &RunState, now: Now<'_>) -> Result<Vec<Event>, String> {
+    for node in failed(state, now) {
+        match turns::course(state, node) {
+            Course::GoesOn => {}
+            Course::Stops => return Err(format!("step {} failed", node.id)),
+            Course::Fails(turns) => {
+                let why = state
+                    .failures
+                    .get(&node.id)
+                    .map_or("", |f| f.message.lines().next().unwrap_or_default());
+                return Ok(vec![Event::TurnFailed {
+                    turns,
+                    node: node.id.clone(),
+                    why: format!("{}: {why}", node.id),
+                }]);
+            }
+        }
+    }
+    match turns::exceeded(state, now) {
+        None => turns::go_back(state, now),
+        Some(too_many) if too_many.turns.is_empty() => Err(too_many.why),
+        Some(too_many) => Ok(vec![Event::TurnFailed {
+            turns: too_many.turns,
+            node: too_many.node,
+            why: too_many.why,
+        }]),
+    }
 }
 
 /// The work is done and verified: neither a cancel nor the deadline takes it back any more, `finally` runs to its end.
@@ -174,12 +218,18 @@ fn last_steps(state: &RunState, now: Now<'_>) -> Vec<Event> {
         let reason = format!("{}, and no step has given it back", debt.what);
         return vec![Event::UnwindStarted { reason }];
     }
-    if let Some(begun) = call::next_stage(state, now, Section::Finally) {
+    // A run that went on without some turns has failed all the same.
+    let failed = turns::told(state).is_some();
+    let on_failure = match failed {
+        true => call::next_stage(state, now, Section::OnFailure),
+        false => None,
+    };
+    if let Some(begun) = on_failure.or_else(|| call::next_stage(state, now, Section::Finally)) {
         let mut events = repeat_lost(state, now);
         events.extend(begun);
         return events;
     }
-    if !schedule::all_done(state, now, &[Section::Finally]) {
+    if failed || !schedule::all_done(state, now, &[Section::Finally]) {
         return vec![finished(state, now, RunOutcome::Failed)];
     }
     vec![match call::outputs_of_run(state, now) {
@@ -218,18 +268,17 @@ fn stop_reason(state: &RunState, now: Now<'_>) -> Option<String> {
             return Some(String::from("nobody approved in time"));
         }
     }
-    let fatal = state
-        .created
-        .plan
-        .nodes
-        .iter()
-        .filter(|n| WORK.contains(&n.section))
-        .find(|n| match state.step(&n.id) {
-            StepState::Failed { .. } => !schedule::tolerated(state, now, &n.id),
-            StepState::Lost { attempt } => !schedule::may_repeat(state, now, &n.id, *attempt) && !schedule::tolerated(state, now, &n.id),
-            _ => false,
-        })?;
-    Some(format!("step {} failed", fatal.id))
+    None
+}
+
+/// Steps of the work that failed, where nothing allows for it.
+fn failed<'a>(state: &'a RunState, now: Now<'a>) -> impl Iterator<Item = &'a Node> {
+    let work = state.created.plan.nodes.iter().filter(|n| WORK.contains(&n.section));
+    work.filter(move |n| match state.step(&n.id) {
+        StepState::Failed { .. } => !schedule::tolerated(state, now, &n.id),
+        StepState::Lost { attempt } => !schedule::may_repeat(state, now, &n.id, *attempt) && !schedule::tolerated(state, now, &n.id),
+        _ => false,
+    })
 }
 
 fn repeat_lost(state: &RunState, now: Now<'_>) -> Vec<Event> {
@@ -275,17 +324,8 @@ fn unwinding(state: &RunState, now: Now<'_>) -> Vec<Event> {
         return events;
     }
     match unwind::next(state, now) {
-        Turnback::Wait => {}
-        Turnback::Undo(node) => {
-            let summary = unwind::change_of(state, &node).map(|i| i.summary.clone()).unwrap_or_default();
-            let attempt = state.undo_attempts.get(&node).copied().unwrap_or(0) + 1;
-            events.push(Event::UndoStarted { node, attempt, summary });
-        }
-        Turnback::Return(_, node) => {
-            let attempt = state.attempts.get(&node).copied().unwrap_or(0) + 1;
-            events.push(Event::StepStarted { node, attempt });
-        }
         Turnback::Done => events.extend(closing(state, now)),
+        step => events.extend(unwind::begin(state, step)),
     }
     events
 }
@@ -309,7 +349,10 @@ fn outcome(state: &RunState) -> RunOutcome {
         .values()
         .filter(|q| q.request.task.is_none())
         .any(|q| q.denied() || q.expired || (q.request.gate == start_gate() && q.open() && state.failure.is_none()));
-    let refused = state.failure.as_ref().is_some_and(|(_, f)| f.kind == FailureKind::Refused);
+    let refused = state
+        .failure
+        .as_ref()
+        .is_some_and(|(_, f)| matches!(f.kind, FailureKind::Refused | FailureKind::Invariant));
     match () {
         () if lost => RunOutcome::Lost,
         () if owed || undo_failed => RunOutcome::Stuck,
@@ -329,6 +372,7 @@ fn finished(state: &RunState, now: Now<'_>, outcome: RunOutcome) -> Event {
         _ => state
             .unwind_reason
             .clone()
+            .or_else(|| turns::told(state))
             .unwrap_or_else(|| String::from("everything done and verified, but a step of `finally` failed")),
     };
     let summary = match unwind::stopped_at(state, now) {

@@ -42,7 +42,7 @@ pub fn effects(state: &RunState) -> Vec<Effect> {
                 .open_obligations()
                 .find(|o| o.return_node.as_ref() == Some(id))
                 .map(|o| o.id.clone());
-            let pays = pays.filter(|_| state.phase == Phase::Unwinding && state.started_unwinding.contains(id));
+            let pays = pays.filter(|_| state.started_unwinding.contains(id));
             Some(Effect::Attempt {
                 node: id.clone(),
                 attempt: *attempt,

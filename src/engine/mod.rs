@@ -6,7 +6,9 @@
 
 pub mod call;
 pub mod decide;
+pub mod drift;
 pub mod effects;
+pub mod invariants;
 pub mod obligations;
 mod people;
 pub mod question;
@@ -14,6 +16,7 @@ pub mod replay;
 pub mod run;
 pub mod schedule;
 pub mod step;
+pub mod turns;
 pub mod unwind;
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::base::value::Value;
 use crate::model::action::{ResourceKey, Undo};
 use crate::model::event::{Event, Failure, FailureKind, Record, RunCreated, RunOutcome};
 use crate::model::obligation::{Obligation, ObligationId, ObligationState};
-use crate::model::plan::Node;
+use crate::model::plan::{Node, Turn};
 use crate::plan::results::{self, Results, RunFacts};
 
 /// Which part of its life a run is in.
@@ -43,6 +43,17 @@ pub struct Intended {
     pub before: Vec<(ResourceKey, Value)>,
     /// Made while unwinding: it is part of the way back and never taken back itself.
     pub unwinding: bool,
+}
+
+/// A turn in which something failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedTurn {
+    /// The step that failed first.
+    pub node: NodeId,
+    /// Why.
+    pub why: String,
+    /// What it had changed is taken back, and nothing of it is under way.
+    pub is_back: bool,
 }
 
 /// Everything there is to know about a run; a fold over its events.
@@ -84,6 +95,8 @@ pub struct RunState {
     pub questions: BTreeMap<NodeId, Question>,
     /// Pools we hold.
     pub leases: BTreeMap<PoolName, u64>,
+    /// Turns of loops in which something failed.
+    pub turns: BTreeMap<Vec<Turn>, FailedTurn>,
     /// The first failure that counts.
     pub failure: Option<(NodeId, Failure)>,
     /// Every failure, per node.
@@ -138,6 +151,7 @@ impl RunState {
             undo_attempts: BTreeMap::new(),
             questions: BTreeMap::new(),
             leases: BTreeMap::new(),
+            turns: BTreeMap::new(),
             failure: None,
             failures: BTreeMap::new(),
             cancelled_by: None,
@@ -156,6 +170,13 @@ impl RunState {
     #[must_use]
     pub fn step(&self, id: &NodeId) -> &StepState {
         self.steps.get(id).unwrap_or(&StepState::Blocked)
+    }
+
+    /// True when a turn around the node has failed: nothing of it goes on but the way back.
+    #[must_use]
+    pub fn goes_back(&self, id: &NodeId) -> bool {
+        let within = |turns: &[Turn]| (1..=turns.len()).any(|k| self.turns.contains_key(&turns[..k]));
+        !self.turns.is_empty() && self.node(id).is_some_and(|n| n.section.is_work() && within(&n.turns))
     }
 
     /// Debts that are open.
@@ -184,6 +205,7 @@ impl RunState {
             id: self.id.to_string(),
             now: self.last_at,
             empty_loops: self.created.plan.empty_loops.clone(),
+            forgiving_loops: Vec::new(),
             planned: hosts(&mut nodes.iter().filter(|n| n.section.is_work())),
             changed: hosts(&mut nodes.iter().filter(|n| self.changed.contains(&n.id))),
             failure: self.told_failure(),
@@ -250,7 +272,7 @@ impl RunState {
             }
             Event::StepStarted { node, attempt } => {
                 self.attempts.insert(node.clone(), *attempt);
-                if self.phase == Phase::Unwinding {
+                if self.phase == Phase::Unwinding || self.goes_back(node) {
                     self.started_unwinding.insert(node.clone());
                 }
             }
@@ -262,7 +284,7 @@ impl RunState {
                 before,
             } => {
                 let work = self.node(node).is_some_and(|n| n.section.is_work());
-                let unwinding = self.phase == Phase::Unwinding && (!work || self.started_unwinding.contains(node));
+                let unwinding = self.started_unwinding.contains(node) || (self.phase == Phase::Unwinding && !work);
                 let (node, summary, undo, before) = (node.clone(), summary.clone(), undo.clone(), before.clone());
                 self.intended.push(Intended {
                     node,
@@ -279,6 +301,19 @@ impl RunState {
             Event::UnwindStarted { reason } => {
                 self.phase = Phase::Unwinding;
                 self.unwind_reason = Some(reason.clone());
+            }
+            Event::TurnFailed { turns, node, why } => {
+                let failed = FailedTurn {
+                    node: node.clone(),
+                    why: why.clone(),
+                    is_back: false,
+                };
+                self.turns.insert(turns.clone(), failed);
+            }
+            Event::TurnTakenBack { turns } => {
+                if let Some(turn) = self.turns.get_mut(turns) {
+                    turn.is_back = true;
+                }
             }
             Event::CancelRequested { by } => self.cancelled_by = Some(by.clone()),
             Event::RunFinished { outcome, .. } => self.phase = Phase::Finished(*outcome),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::run::{Phase, RunState};
 use super::step::StepState;
-use super::{Now, call, people, start_gate};
+use super::{Now, call, drift, people, start_gate, turns};
 use crate::base::id::NodeId;
 use crate::base::value::Value;
 use crate::lang::expression;
@@ -42,8 +42,8 @@ pub fn scope(state: &RunState, node: &Node) -> Scope {
 pub fn done(state: &RunState, now: Now<'_>, id: &NodeId) -> bool {
     match state.step(id) {
         StepState::Succeeded { .. } | StepState::Skipped => true,
-        StepState::Failed { .. } | StepState::Lost { .. } => tolerated(state, now, id),
-        _ => false,
+        StepState::Failed { .. } | StepState::Lost { .. } => tolerated(state, now, id) || turns::is_left_behind(state, now, id),
+        _ => turns::is_left_behind(state, now, id),
     }
 }
 
@@ -53,7 +53,7 @@ pub fn done(state: &RunState, now: Now<'_>, id: &NodeId) -> bool {
 pub fn tolerated(state: &RunState, now: Now<'_>, id: &NodeId) -> bool {
     let Some(node) = state.node(id) else { return false };
     let settled = match state.step(id) {
-        StepState::Failed { kind } => !matches!(kind, FailureKind::Refused | FailureKind::NotApproved),
+        StepState::Failed { kind } => !matches!(kind, FailureKind::Refused | FailureKind::Invariant | FailureKind::NotApproved),
         StepState::Lost { attempt } => !may_repeat(state, now, id, *attempt),
         _ => true,
     };
@@ -69,7 +69,7 @@ pub fn tolerated(state: &RunState, now: Now<'_>, id: &NodeId) -> bool {
 /// True when a lost attempt is simply made again: its action is repeatable, and it was not lost too often.
 #[must_use]
 pub fn may_repeat(state: &RunState, now: Now<'_>, node: &NodeId, attempt: u32) -> bool {
-    let on_the_way = state.phase == Phase::Running && state.cancelled_by.is_none();
+    let on_the_way = state.phase == Phase::Running && state.cancelled_by.is_none() && !state.goes_back(node);
     on_the_way && attempt < MOST_LOST && state.node(node).is_some_and(|n| now.knowledge.repeatable(n))
 }
 
@@ -115,7 +115,7 @@ fn unblocked(state: &RunState, now: Now<'_>, node: &Node) -> bool {
         let last = node.needs.iter().filter_map(|id| state.ended_at.get(id)).max();
         last.is_none_or(|at| at.after(pause) <= now.at)
     });
-    needs_done && pause_over
+    needs_done && pause_over && turns::may_begin(state, now, node)
 }
 
 fn begin(state: &RunState, now: Now<'_>, node: &Node) -> Vec<Event> {
@@ -130,19 +130,28 @@ fn begin(state: &RunState, now: Now<'_>, node: &Node) -> Vec<Event> {
     if let (Body::Call(called), CALL_END) = (&step.body, node.action.as_str()) {
         return vec![call::end(state, node, called, &scope)];
     }
-    match step.when.as_ref().map(|w| judge::condition(w, &scope)) {
-        None | Some(Ok(Truth::True)) => {}
-        Some(Ok(Truth::False(why))) => {
-            return vec![Event::StepSkipped {
-                node: node.id.clone(),
-                why,
-            }];
+    // Loops around the call are judged at its first node: what they read is not seen in the called runbook.
+    let view = Viewpoint::of(node);
+    let own = node.turns.iter().filter(|t| view.name_of(&t.step).is_some());
+    let loops = own.filter_map(|t| now.knowledge.runbook.step(&t.step));
+    for condition in loops.filter_map(|l| l.when.as_ref()).chain(&step.when) {
+        match judge::condition(condition, &scope) {
+            Ok(Truth::True) => {}
+            Ok(Truth::False(why)) => {
+                return vec![Event::StepSkipped {
+                    node: node.id.clone(),
+                    why,
+                }];
+            }
+            Ok(Truth::Unknown) => {
+                let message = String::from("its condition depends on a value that no step has given");
+                return vec![failed(node, FailureKind::Unexpected, message)];
+            }
+            Err(d) => return vec![failed(node, FailureKind::Unexpected, d.message)],
         }
-        Some(Ok(Truth::Unknown)) => {
-            let message = String::from("its condition depends on a value that no step has given");
-            return vec![failed(node, FailureKind::Unexpected, message)];
-        }
-        Some(Err(d)) => return vec![failed(node, FailureKind::Unexpected, d.message)],
+    }
+    if let Err(failure) = drift::of_turns(state, now, node, &scope) {
+        return vec![failed(node, failure.kind, failure.message)];
     }
     match &step.body {
         Body::Approve(approve) => return vec![people::ask(state, now, node, approve, &scope)],

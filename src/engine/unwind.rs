@@ -2,12 +2,13 @@
 
 use super::Now;
 use super::run::{Intended, RunState};
-use super::schedule;
 use super::step::StepState;
+use super::{schedule, turns};
 use crate::base::id::NodeId;
 use crate::model::action::Undo;
+use crate::model::event::Event;
 use crate::model::obligation::ObligationId;
-use crate::model::plan::{EffectKind, Node};
+use crate::model::plan::{EffectKind, Node, Turn};
 
 /// The next thing to do on the way back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,15 +26,24 @@ pub enum Turnback {
 /// What to do next; a function of the state.
 #[must_use]
 pub fn next(state: &RunState, now: Now<'_>) -> Turnback {
-    let busy = state
+    next_within(state, now, &[])
+}
+
+/// As [`next`], of one failed turn only.
+#[must_use]
+pub fn next_within(state: &RunState, now: Now<'_>, turns: &[Turn]) -> Turnback {
+    let within = |id: &NodeId| state.node(id).is_some_and(|n| n.turns.starts_with(turns));
+    let mut under_way = state
         .steps
-        .values()
-        .any(|s| matches!(s, StepState::Running { .. } | StepState::Undoing { .. }));
-    if busy {
+        .iter()
+        .filter(|(_, s)| matches!(s, StepState::Running { .. } | StepState::Undoing { .. }));
+    if under_way.any(|(id, _)| within(id)) {
         return Turnback::Wait;
     }
     for intended in latest(state) {
-        let Some(node) = state.node(&intended.node) else { continue };
+        let Some(node) = state.node(&intended.node).filter(|n| n.turns.starts_with(turns)) else {
+            continue;
+        };
         match consider(state, now, node, intended) {
             Verdict::Pass => {}
             Verdict::Do(turnback) => return turnback,
@@ -41,6 +51,23 @@ pub fn next(state: &RunState, now: Now<'_>) -> Turnback {
         }
     }
     Turnback::Done
+}
+
+/// The fact that begins it.
+#[must_use]
+pub fn begin(state: &RunState, step: Turnback) -> Option<Event> {
+    match step {
+        Turnback::Undo(node) => {
+            let summary = change_of(state, &node).map(|i| i.summary.clone()).unwrap_or_default();
+            let attempt = state.undo_attempts.get(&node).copied().unwrap_or(0) + 1;
+            Some(Event::UndoStarted { node, attempt, summary })
+        }
+        Turnback::Return(_, node) => {
+            let attempt = state.attempts.get(&node).copied().unwrap_or(0) + 1;
+            Some(Event::StepStarted { node, attempt })
+        }
+        Turnback::Wait | Turnback::Done => None,
+    }
 }
 
 enum Verdict {
@@ -92,9 +119,12 @@ fn consider(state: &RunState, now: Now<'_>, node: &Node, intended: &Intended) ->
     }
 }
 
-/// A turn of a loop that has come to its end is kept: the unit of undo in a loop is the turn.
+/// A turn of a loop that has come to its end is kept: the unit of undo in a loop is the turn. With `undo: all` it is not.
 fn kept(state: &RunState, now: Now<'_>, node: &Node) -> bool {
     let Some(turn) = node.turns.last() else { return false };
+    if turns::looped(now, &node.turns).is_some_and(|l| l.undo_finished) {
+        return false;
+    }
     let depth = node.turns.len();
     state
         .created

@@ -96,6 +96,8 @@ impl Fold {
             | Event::StepCancelled { .. }
             | Event::UndoStarted { .. }
             | Event::UndoSucceeded { .. }
+            | Event::TurnFailed { .. }
+            | Event::TurnTakenBack { .. }
             | Event::ReturnRefused { .. } => {}
         }
     }

@@ -36,3 +36,17 @@ fn every_kind_of_journal_makes_the_same_chain() {
         assert_eq!(journal.head(run), Ok(golden.clone()));
     }
 }
+
+/// Kinds of events and of failures that are younger than the journal above, in the form in which they stay readable.
+#[test]
+fn failed_turns_and_broken_invariants_are_written_so() {
+    let forms = [
+        r#"{"type":"turn_failed","turns":[{"step":"roll","key":"web-02"}],"node":"roll[web-02].fix","why":"roll[web-02].fix: it does not answer"}"#,
+        r#"{"type":"turn_taken_back","turns":[{"step":"roll","key":"web-02"},{"step":"inner","key":"1"}]}"#,
+        r#"{"type":"step_failed","node":"drain","attempt":1,"failure":{"kind":"invariant","message":"the invariant \"Half serves\" does not hold"}}"#,
+    ];
+    for form in forms {
+        let event: crate::model::event::Event = serde_json::from_str(form).expect(form);
+        assert_eq!(serde_json::to_string(&event).expect("an event is JSON"), form);
+    }
+}

@@ -44,6 +44,17 @@ pub(super) fn compile(written: &Written, id: &str, site: &mut Site<'_>) -> Optio
                 .help(help),
         );
     }
+    if !runbook.invariants.is_empty() {
+        let message = format!(
+            "`invariants` of a called runbook are not supported yet: `{}` has some",
+            runbook.name
+        );
+        site.d.push(
+            Diagnostic::error("RB0111", written.runbook.span, message)
+                .label("nobody would check them during the call")
+                .help("move them into this runbook, where they hold around the steps of the call too"),
+        );
+    }
     Some(Called {
         file: written.runbook.clone(),
         runbook: placed(runbook.clone(), id),

@@ -8,7 +8,7 @@ use super::outline::Outline;
 use super::scope::{BASE_FIELDS, View, names};
 use super::site::Site;
 use super::syntax::Runbook as Written;
-use super::{needs, owes, params, trigger};
+use super::{invariants, needs, owes, params, trigger};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::action::Catalog;
 use crate::model::runbook::{NotifyRule, Runbook, Step};
@@ -40,6 +40,7 @@ pub(super) fn check(file: &Written, catalog: &dyn Catalog, d: &mut Diagnostics) 
     let declared = params::params(file, d);
     let (hosts, run_as, lock) = checker.defaults(d);
     let require = checker.checks(&file.require, View::Start, &Around::default(), d);
+    let invariants = invariants::invariants(&checker, d);
     let steps = checker.list(checker.outline.main, &[], d);
     let verify = checker.checks(&file.verify, View::End, &Around::default(), d);
     let on_failure = checker.list(checker.outline.on_failure, &[], d);
@@ -58,6 +59,7 @@ pub(super) fn check(file: &Written, catalog: &dyn Catalog, d: &mut Diagnostics) 
         lock,
         deadline: file.deadline,
         require,
+        invariants,
         steps: steps?,
         verify,
         on_failure: on_failure?,

@@ -231,6 +231,7 @@ impl<'a> Checker<'a> {
             pace,
             max_failures: written.max_failures,
             pause: written.pause,
+            undo_finished: written.undo_finished,
             steps: steps?,
         })
     }
@@ -294,6 +295,11 @@ fn unfitting_keys(written: &WrittenStep, d: &mut Diagnostics) {
         ("pool_effect", written.pool_effect_none),
         ("allow_failure", never_fails.map(|w| w.span)),
     ];
+    if let (WrittenBody::Loop { .. }, Some(allowed)) = (&written.body, &written.allow_failure) {
+        let help = "to go on after failed turns, say how many: `max_failures: 1` in `for_each`";
+        let message = "`allow_failure` means nothing for a loop";
+        d.push(Diagnostic::error("RB0118", allowed.span, message).label("not here").help(help));
+    }
     for (key, span) in given {
         if let Some(span) = span {
             let message = format!("`{key}` means nothing for {what}");

@@ -173,7 +173,11 @@ pub(super) static RUNBOOK: Table = Table {
         may("lock", Shape::Texts, "Resources this run owns beside the pools it touches."),
         may("deadline", Shape::Duration, "Of the whole run; default 1h."),
         may("require", Shape::Checks, "Checks before anything; evaluated in the plan too."),
-        later("invariants", "Checks before and after every changing step."),
+        may(
+            "invariants",
+            Shape::List(&INVARIANT),
+            "Checks before and after every changing step; also in the plan.",
+        ),
         must("steps", Shape::Steps, "The work."),
         may("verify", Shape::Checks, "The runbook's goal, checked at the end."),
         may("on_failure", Shape::Steps, "Steps after undo, when the run failed."),
@@ -272,34 +276,53 @@ pub(super) static STEP: Table = Table {
     ],
 };
 
+/// The keys of a check, and those that one kind of check has beside them.
+macro_rules! check_keys {
+    ($($more:expr),*) => {
+        &[
+            must("name", Shape::Text, "What is true, in words."),
+            must(
+                "that",
+                Shape::Expression,
+                "Fails unless true. Over `result` on each host, over `results` once.",
+            ),
+            may(
+                "hosts",
+                Shape::Text,
+                "Where: a pattern, `control` or a loop variable; default: the step's, else the runbook's.",
+            ),
+            may(
+                "run_as",
+                Shape::Text,
+                "User that the probe runs as; default: the step's, else the runbook's.",
+            ),
+            may("when", Shape::Expression, "Check only if true."),
+            may("within", Shape::Duration, "Poll until `that`, at most so long."),
+            may("every", Shape::Duration, "How often to poll; default 5s."),
+            may("timeout", Shape::Duration, "Per attempt and host; default 5m."),
+            may("retry", Shape::Map(&RETRY), "Repeat after failure; default: 1 attempt."),
+            may("allow_empty", Shape::Bool, "Whether `hosts` may match none; default false."),
+            $($more),*
+        ]
+    };
+}
+
 /// A check: a probe with `that`.
 pub(super) static CHECK: Table = Table {
     of: "a check",
     definition: "check",
-    keys: &[
-        must("name", Shape::Text, "What is true, in words."),
-        must(
-            "that",
-            Shape::Expression,
-            "Fails unless true. Over `result` on each host, over `results` once.",
-        ),
-        may(
-            "hosts",
-            Shape::Text,
-            "Where: a pattern, `control` or a loop variable; default: the step's, else the runbook's.",
-        ),
-        may(
-            "run_as",
-            Shape::Text,
-            "User that the probe runs as; default: the step's, else the runbook's.",
-        ),
-        may("when", Shape::Expression, "Check only if true."),
-        may("within", Shape::Duration, "Poll until `that`, at most so long."),
-        may("every", Shape::Duration, "How often to poll; default 5s."),
-        may("timeout", Shape::Duration, "Per attempt and host; default 5m."),
-        may("retry", Shape::Map(&RETRY), "Repeat after failure; default: 1 attempt."),
-        may("allow_empty", Shape::Bool, "Whether `hosts` may match none; default false."),
-    ],
+    keys: check_keys!(),
+};
+
+/// A check of `invariants`.
+pub(super) static INVARIANT: Table = Table {
+    of: "an invariant",
+    definition: "invariant",
+    keys: check_keys!(may(
+        "from",
+        Shape::Word,
+        "The step from which on it holds; default: from the beginning."
+    )),
 };
 
 /// `for_each:`
@@ -319,13 +342,13 @@ pub(super) static FOR_EACH: Table = Table {
         may(
             "max_failures",
             Shape::Share,
-            "More failed turns than this start no new ones; default 0.",
+            "More failed turns than this start no new ones: a count, or a percentage of all turns; default 0.",
         ),
         may("pause", Shape::Duration, "Between batches; default none."),
         may(
             "undo",
             Shape::Choice(&["turn", "all"]),
-            "`turn` (default): finished turns are kept when a later one fails.",
+            "`turn` (default): finished turns are kept when the run fails; `all`: they are taken back too.",
         ),
     ],
 };

@@ -17,6 +17,7 @@ mod check;
 mod check_control;
 mod check_step;
 mod effects;
+mod invariants;
 mod keys;
 mod link;
 mod mentions;

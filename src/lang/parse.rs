@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::convert::ticked;
 use super::keys::{self, EVENTS, MODES, PARAM_TYPES};
-use super::parse_step::{checks, steps};
+use super::parse_step::{checks, invariants, steps};
 use super::reader::{Map, choice, identifier, mismatch};
 use super::syntax::{Notify, Param, Runbook, Trigger, Written};
 use crate::diagnostic::{Diagnostic, Diagnostics, Spanned};
@@ -26,6 +26,7 @@ pub(super) fn runbook(node: &Node, d: &mut Diagnostics) -> Option<Runbook> {
         lock: map.texts("lock", d).unwrap_or_default(),
         deadline: map.duration("deadline", d).map_or(Duration::from_secs(3600), |s| s.value),
         require: checks(map.get("require"), "require", d),
+        invariants: invariants(map.get("invariants"), d),
         steps: main_steps(&map, d),
         verify: checks(map.get("verify"), "verify", d),
         on_failure: steps(map.get("on_failure"), 0, d),

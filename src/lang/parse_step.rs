@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::reader::{Map, choice, converted, identifier, mismatch, share, unknown_key, word, written};
-use super::syntax::{Batch, Body, Call, ForEach, Leave, Over, Owes, Pace, Retry, Step, Undo, Written};
+use super::syntax::{Batch, Body, Call, ForEach, Invariant, Leave, Over, Owes, Pace, Retry, Step, Undo, Written};
 use super::{keys, parse_control};
 use crate::base::bound::LOOP_DEPTH;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, Spanned};
@@ -25,6 +25,21 @@ pub(super) fn checks(node: Option<&Node>, prefix: &str, d: &mut Diagnostics) -> 
         return Vec::new();
     };
     let read = |(i, n): (usize, &Node)| check(n, format!("{prefix}.{}", i + 1), d);
+    items.iter().enumerate().filter_map(read).collect()
+}
+
+/// Reads `invariants:`; absent is empty. Their ids are `invariants.1`, `invariants.2`, …
+pub(super) fn invariants(node: Option<&Node>, d: &mut Diagnostics) -> Vec<Invariant> {
+    let Some(items) = node.and_then(|n| list(n, "checks", d)) else {
+        return Vec::new();
+    };
+    let read = |(i, n): (usize, &Node)| {
+        let map = Map::open(n, &keys::INVARIANT, d)?;
+        Some(Invariant {
+            from: map.word("from", d),
+            check: check_of(&map, format!("invariants.{}", i + 1), &keys::INVARIANT, d),
+        })
+    };
     items.iter().enumerate().filter_map(read).collect()
 }
 
@@ -61,26 +76,30 @@ fn step(node: &Node, depth: usize, d: &mut Diagnostics) -> Option<Step> {
 
 fn check(node: &Node, id: String, d: &mut Diagnostics) -> Option<Step> {
     let map = Map::open(node, &keys::CHECK, d)?;
+    Some(check_of(&map, id, &keys::CHECK, d))
+}
+
+fn check_of(map: &Map<'_>, id: String, table: &keys::Table, d: &mut Diagnostics) -> Step {
     let body = match map.others.as_slice() {
         [] => {
             let message = "a check needs a probe: one action that only reads";
             d.push(
-                Diagnostic::error("RB0110", first_key(&map), message)
+                Diagnostic::error("RB0110", first_key(map), message)
                     .label("no action here")
                     .help("add one, such as `facts: [memory]`"),
             );
             Body::Broken
         }
-        others => action(others, &keys::CHECK, d),
+        others => action(others, table, d),
     };
-    let id = Spanned::new(id, first_key(&map));
+    let id = Spanned::new(id, first_key(map));
     let name = map.written("name", d);
-    Some(Step {
+    Step {
         is_check: true,
         name,
         body,
-        ..shared(&map, id, d)
-    })
+        ..shared(map, id, d)
+    }
 }
 
 /// What steps and checks have in common.
@@ -188,7 +207,7 @@ fn is_no_action(entry: &Entry, of: usize, table: &keys::Table) -> bool {
     let name = entry.key.value.as_str();
     let odd = name.contains(|c: char| !c.is_ascii_alphanumeric() && !"_.-".contains(c));
     let near = || crate::diagnostic::nearest(name, table.keys.iter().map(|k| k.name)).is_some();
-    odd || keys::STEP.get(name).is_some() || (of > 1 && near())
+    odd || keys::STEP.get(name).is_some() || keys::INVARIANT.get(name).is_some() || (of > 1 && near())
 }
 
 fn several(entries: &[&Entry], d: &mut Diagnostics) {
@@ -245,23 +264,15 @@ fn for_each(entry: &Entry, d: &mut Diagnostics) -> Option<ForEach> {
             Over::Broken
         }
     };
-    if let Some(undo) = map.choice("undo", &["turn", "all"], d)
-        && undo.value == "all"
-    {
-        let message = "`undo: all` of a loop is not supported yet";
-        d.push(Diagnostic::error("RB0111", undo.span, message).label("only `turn`: finished turns are kept"));
-    }
+    let undo = map.choice("undo", &["turn", "all"], d);
     let failures = map.word("max_failures", d).and_then(|w| converted(w, share, d));
-    if let Some(some) = failures.as_ref().filter(|f| f.value != Share::Count(0)) {
-        let message = "`max_failures` other than 0 is not supported yet";
-        d.push(Diagnostic::error("RB0111", some.span, message).label("the first failing turn stops the run"));
-    }
     Some(ForEach {
         variable: variable?,
         over,
         pace: pace(&map, d),
         max_failures: failures.map_or(Share::Count(0), |s| s.value),
         pause: map.duration("pause", d).map_or(Duration::ZERO, |s| s.value),
+        undo_finished: undo.is_some_and(|u| u.value == "all"),
     })
 }
 

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::check_control;
+use super::expression::conjuncts;
 use super::mentions::Mentions;
 use super::outline::{At, Outline, Section};
 use super::syntax::Body;
 use super::types::{Refusal, TypeEnv};
+use crate::model::action::RunsOn;
 use crate::model::runbook::CallMode;
 use crate::model::types::Type;
 
@@ -31,6 +33,8 @@ pub(super) enum View {
     End,
     /// When the run is over, however it went.
     Over,
+    /// Around every step.
+    Throughout,
 }
 
 /// A loop around the place.
@@ -68,7 +72,7 @@ fn run(env: &mut TypeEnv, outline: &Outline<'_>, view: View) {
     env.set("run", Type::record([("id", Type::Text), ("hosts", all), ("failure", failure)]));
     let failed = match view {
         View::Before(at) | View::After(at) => outline.section_of(at) == Section::OnFailure,
-        View::Start | View::End | View::Over => false,
+        View::Start | View::End | View::Over | View::Throughout => false,
     };
     if !failed {
         env.refuse(Refusal::new(
@@ -98,39 +102,107 @@ fn steps(env: &mut TypeEnv, outline: &Outline<'_>, view: View, mentions: &Mentio
 
 /// The type of a step that can be read, with refusals for what of it cannot.
 fn readable_type(env: &mut TypeEnv, outline: &Outline<'_>, view: View, id: &str, at: At) -> Type {
-    let entry = outline.entry(at);
     let kind = result_type(outline, at);
-    if !entry.single {
-        let help = format!("write `steps.{id}.hosts['web-01'].FIELD` for one host, or `steps.{id}.all` for the list");
-        let reason = "runs on several hosts, so a single field of it has no meaning";
-        env.refuse(Refusal::new(&["steps", id], reason).except(&["hosts", "all"]).help(help));
-        return Type::record([("hosts", Type::Map(Box::new(kind.clone()))), ("all", Type::list(kind))]);
-    }
-    let same_condition = |at: At| outline.entry(at).step.when.as_ref().map(|w| &w.value) == entry.step.when.as_ref().map(|w| &w.value);
-    let covered = match view {
-        View::Before(viewer) | View::After(viewer) => outline.chain(viewer).into_iter().any(same_condition),
-        View::Start | View::End | View::Over => false,
-    };
-    if let Body::Call(call) = &entry.step.body
+    if let Body::Call(call) = &outline.entry(at).step.body
         && call.mode == CallMode::Plan
     {
         let reason = "is only shown (`mode: plan`): nothing of it is run, so it gives nothing";
         env.refuse(Refusal::new(&["steps", id], reason).except(BASE_FIELDS));
     }
-    if entry.step.when.is_some() && !covered {
-        let help = match entry.body {
-            Some(_) => String::from("give this step the same `when`"),
-            None => format!("say `steps.{id}.ok && …` first, or give this step the same `when`"),
-        };
-        let refusal = Refusal::new(&["steps", id], "may be skipped (it has `when`), and then has no result")
-            .except(BASE_FIELDS)
-            .unless(&["steps", id, "skipped"], false)
-            .unless(&["steps", id, "ok"], true)
-            .unless(&["steps", id, "changed"], true)
-            .help(help);
-        env.refuse(refusal);
+    if outline.entry(at).single {
+        may_be_missing(env, outline, view, at, &["steps", id]);
+        return kind;
     }
-    kind
+    let mut fields: BTreeMap<String, Type> = ["ok", "failed", "skipped", "changed"]
+        .map(|name| (name.to_owned(), Type::Bool))
+        .into();
+    let own = match &kind {
+        Type::Record(own) if on_the_same_hosts(outline, view, at) => Some(own.clone()),
+        _ => None,
+    };
+    fields.insert(String::from("hosts"), Type::Map(Box::new(kind.clone())));
+    fields.insert(String::from("all"), Type::list(kind));
+    if let Some(own) = own {
+        may_be_missing(env, outline, view, at, &["steps", id]);
+        fields.extend(own);
+        return Type::Record(fields);
+    }
+    let help = format!("write `steps.{id}.hosts['web-01'].FIELD` for one host, or `steps.{id}.all` for the list");
+    let reason = "runs on several hosts, so a single field of it has no meaning";
+    let together = ["hosts", "all", "ok", "failed", "skipped", "changed"];
+    env.refuse(Refusal::new(&["steps", id], reason).except(&together).help(help));
+    may_be_missing(env, outline, view, at, &["steps", id, "hosts"]);
+    Type::Record(fields)
+}
+
+/// The reader stands in the same list and runs on the same hosts: on each it sees the result of that host.
+fn on_the_same_hosts(outline: &Outline<'_>, view: View, at: At) -> bool {
+    let (View::Before(viewer) | View::After(viewer)) = view else {
+        return false;
+    };
+    let hosts = |at: At| {
+        let entry = outline.entry(at);
+        let on_hosts = entry
+            .facts
+            .as_ref()
+            .is_some_and(|f| matches!(f.signature.runs_on, RunsOn::Host | RunsOn::HostOrControl));
+        // A condition on all hosts at once is judged once, on none of them.
+        let once = entry.step.that.as_ref().is_some_and(|t| t.value.contains("results"));
+        (on_hosts && !once).then(|| entry.step.hosts.as_ref().map(|h| h.value.as_str()))
+    };
+    viewer.list == at.list && hosts(viewer).is_some_and(|own| hosts(at) == Some(own))
+}
+
+/// Refuses what a step that was skipped or has failed does not yield. `path`: of the step, or of its hosts.
+fn may_be_missing(env: &mut TypeEnv, outline: &Outline<'_>, view: View, at: At, path: &[&str]) {
+    let entry = outline.entry(at);
+    let id = path[1];
+    let skipped = entry.step.when.is_some() && !is_implied(outline, view, at);
+    let failed = entry.step.allow_failure.as_ref().is_some_and(|a| a.value.trim() != "false");
+    let reason = match (skipped, failed) {
+        (false, false) => return,
+        (true, false) => "may be skipped (it has `when`), and then has no result",
+        (false, true) => "may have failed (it has `allow_failure`), and then has no result",
+        (true, true) => "may be skipped or have failed (it has `when` and `allow_failure`), and then has no result",
+    };
+    let help = match (&entry.body, failed) {
+        (Some(_), _) => String::from("give this step the same `when`"),
+        (None, false) => format!("say `steps.{id}.ok && …` first, or give this step the same `when`"),
+        (None, true) => format!("say `steps.{id}.ok && …` first; in a text, `{{{{default steps.{id}.FIELD 'none'}}}}`"),
+    };
+    let except = [BASE_FIELDS, &["all", "hosts"]].concat();
+    let mut refusal = Refusal {
+        between: path.len() - 2,
+        ..Refusal::new(path, reason)
+            .except(&except)
+            .unless(&["steps", id, "ok"], true)
+            .help(help)
+    };
+    // Of several hosts, one that changed or did not fail says nothing of the others.
+    if path.len() == 2 {
+        refusal = refusal.unless(&["steps", id, "changed"], true);
+        refusal = match (skipped, failed) {
+            (true, false) => refusal.unless(&["steps", id, "skipped"], false),
+            (false, true) => refusal.unless(&["steps", id, "failed"], false),
+            _ => refusal,
+        };
+    }
+    env.refuse(refusal);
+}
+
+/// Everything that the step's `when` demands is demanded by the reader's, or by a loop's around it.
+fn is_implied(outline: &Outline<'_>, view: View, at: At) -> bool {
+    let (View::Before(viewer) | View::After(viewer)) = view else {
+        return false;
+    };
+    let chain = outline.chain(viewer);
+    let known: Vec<&str> = chain
+        .iter()
+        .filter_map(|at| outline.entry(*at).step.when.as_ref())
+        .flat_map(|w| conjuncts(&w.value))
+        .collect();
+    let wanted = outline.entry(at).step.when.as_ref();
+    wanted.is_none_or(|w| conjuncts(&w.value).iter().all(|c| known.contains(c)))
 }
 
 /// What a step yields on one host: its action's fields and those of every step; of a loop, `all` turns.
@@ -185,6 +257,7 @@ fn readable(outline: &Outline<'_>, view: View, at: At) -> Result<(), Refusal> {
     match view {
         View::Start => refuse("is not done yet: this comes before all steps".into()),
         View::Over => refuse("may not have run: this is said however the run went".into()),
+        View::Throughout => refuse("need not have run: an invariant is judged around every step".into()),
         View::End if at.list == outline.main => Ok(()),
         View::End => Err(out_of_sight(outline, &[outline.main], Section::Main, at)),
         View::Before(viewer) | View::After(viewer) => {

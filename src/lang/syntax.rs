@@ -27,6 +27,7 @@ pub(super) struct Runbook {
     pub lock: Vec<Written>,
     pub deadline: Duration,
     pub require: Vec<Step>,
+    pub invariants: Vec<Invariant>,
     pub steps: Vec<Step>,
     pub verify: Vec<Step>,
     pub on_failure: Vec<Step>,
@@ -80,6 +81,13 @@ pub(super) struct Step {
     pub given: Vec<String>,
 }
 
+/// A check that holds around every change, from a step on.
+#[derive(Debug)]
+pub(super) struct Invariant {
+    pub check: Step,
+    pub from: Option<Written>,
+}
+
 /// What a step does.
 #[derive(Debug)]
 pub(super) enum Body {
@@ -106,6 +114,7 @@ pub(super) struct ForEach {
     pub pace: Pace,
     pub max_failures: Share,
     pub pause: Duration,
+    pub undo_finished: bool,
 }
 
 #[derive(Debug)]

@@ -21,6 +21,8 @@ pub struct Refusal {
     pub help: Option<String>,
     /// Fields directly below that can be read all the same: `ok`, `skipped`, `hosts`.
     pub except: Vec<String>,
+    /// So many names stand between the path and those fields: the host of `steps.x.hosts['web-01'].ok`.
+    pub between: usize,
     /// Paths that lift the refusal where they are known to be so: `steps.x.ok` when true. A refusal with guards means "may be
     /// absent", so `has()` and the helper `default` lift it too.
     pub guards: Vec<(Vec<String>, bool)>,
@@ -159,7 +161,7 @@ impl TypeEnv {
     fn refused(&self, path: &[Segment], facts: &[Fact]) -> Option<&Refusal> {
         self.refusals.iter().find(|r| {
             let covers = r.path.len() <= path.len() && r.path.iter().zip(path).all(|(a, b)| *a == b.name);
-            let excepted = path.get(r.path.len()).is_some_and(|next| r.except.contains(&next.name));
+            let excepted = path.get(r.path.len() + r.between).is_some_and(|next| r.except.contains(&next.name));
             let lifted = r.guards.iter().any(|g| facts.contains(g) || self.facts.contains(g));
             covers && !excepted && !lifted
         })

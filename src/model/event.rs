@@ -13,7 +13,7 @@ use crate::model::approval::{ApprovalAnswer, ApprovalRequest};
 use crate::model::inventory::Inventory;
 use crate::model::obligation::{Obligation, ObligationId};
 use crate::model::operation::TroubleKind;
-use crate::model::plan::Plan;
+use crate::model::plan::{Plan, Turn};
 
 /// Version of the records below; a reader refuses a newer one.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -206,6 +206,20 @@ pub enum Event {
         /// Why.
         failure: Failure,
     },
+    /// A step of a loop's turn failed: nothing more of the turn is started, and what it changed is taken back. Other turns go on.
+    TurnFailed {
+        /// The turn, with those around it, outermost first.
+        turns: Vec<Turn>,
+        /// The step that failed.
+        node: NodeId,
+        /// Why.
+        why: String,
+    },
+    /// What a failed turn had changed is taken back, and what it owed is given back.
+    TurnTakenBack {
+        /// The turn, with those around it, outermost first.
+        turns: Vec<Turn>,
+    },
     /// A person wants the run to stop.
     CancelRequested {
         /// Who.
@@ -278,6 +292,8 @@ pub enum FailureKind {
     Timeout,
     /// A guard, a minimum, somebody else's lease.
     Refused,
+    /// An invariant does not hold before or after a step.
+    Invariant,
     /// A person said no, or nobody answered.
     NotApproved,
     /// Who was to do it said that it failed.

@@ -33,6 +33,9 @@ pub struct Plan {
     pub refusals: Vec<Refusal>,
     /// What people should know.
     pub warnings: Vec<String>,
+    /// What must be true around every change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub invariants: Vec<Watch>,
     /// Loops that have no turn.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub empty_loops: Vec<StepId>,
@@ -57,6 +60,21 @@ impl Plan {
         let by_hand = |n: &Node| n.is_task() && matches!(n.forecast, Forecast::Asks { .. });
         !self.nodes.iter().any(|n| n.section.is_work() && (n.may_change() || by_hand(n)))
     }
+}
+
+/// An invariant, as the plan judged it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watch {
+    /// The check: `invariants.1`.
+    pub id: StepId,
+    /// For people.
+    pub name: String,
+    /// The step that it starts at, if it names one.
+    pub from: Option<StepId>,
+    /// The first node that it covers, with all that stand after it; `None`: it covers none.
+    pub since: Option<NodeId>,
+    /// `holds now and after each step`, or why only the run can tell.
+    pub standing: String,
 }
 
 /// The hosts that operations of these nodes go to, in their order.
@@ -225,6 +243,13 @@ pub struct Turn {
     pub step: StepId,
     /// The host's name or the item's position or name.
     pub key: String,
+}
+
+/// `roll[web-02]`: the turns as they stand in the ids of nodes.
+#[must_use]
+pub fn turn_path(turns: &[Turn]) -> String {
+    let parts: Vec<String> = turns.iter().map(|t| format!("{}[{}]", t.step, t.key)).collect();
+    parts.join(".")
 }
 
 /// What a node will do.

@@ -31,6 +31,8 @@ pub struct Runbook {
     pub deadline: Duration,
     /// Before anything; also in the plan.
     pub require: Vec<Step>,
+    /// Before and after every step that changes something.
+    pub invariants: Vec<Invariant>,
     /// The work.
     pub steps: Vec<Step>,
     /// The goal.
@@ -57,6 +59,7 @@ impl Runbook {
                 step.walk(&mut all);
             }
         }
+        all.extend(self.invariants.iter().map(|i| &i.check));
         all
     }
 
@@ -142,6 +145,15 @@ pub enum ParamKind {
     Choice(Vec<String>),
     /// several of one type
     List(Box<ParamKind>),
+}
+
+/// A check that holds around every step that changes something.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Invariant {
+    /// What is looked at and must be true; its id is `invariants.1`, `invariants.2`, …
+    pub check: Step,
+    /// From this step on; `None`: from the beginning.
+    pub from: Option<StepId>,
 }
 
 /// A step, or a check (a probe with `that` and a name).
@@ -325,6 +337,8 @@ pub struct Loop {
     pub max_failures: Share,
     /// Between batches.
     pub pause: Duration,
+    /// `undo: all`: finished turns are taken back too.
+    pub undo_finished: bool,
     /// The body.
     pub steps: Vec<Step>,
 }

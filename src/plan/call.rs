@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use super::bind;
 use super::expand::{Entry, Place, Planner, new_node};
-use super::judge::{self, Truth};
+use super::forecast;
+use super::judge::Truth;
 use super::params;
 use super::results::Ending;
 use crate::base::id::NodeId;
@@ -30,15 +31,20 @@ impl Planner<'_> {
         let mut inside = Place {
             bindings: BTreeMap::new(),
             loop_host: None,
+            conditions: Vec::new(),
             call: Some(step.id.clone()),
             require: false,
             ..place.clone()
         };
-        match step.when.as_ref().map(|w| (w, judge::condition(w, &scope))) {
-            None | Some((_, Ok(Truth::True))) => {}
-            Some((when, Ok(Truth::Unknown))) => inside.perhaps.push(when.source.clone()),
-            Some((_, Ok(Truth::False(why)))) => return self.not_called(first, why),
-            Some((_, Err(diagnostic))) => {
+        // What loops around the call read is not seen in the called runbook, so all conditions are judged here.
+        match forecast::conditions(place, step, &scope) {
+            Ok(Truth::True) => {}
+            Ok(Truth::Unknown) => {
+                let all = place.conditions.iter().chain(&step.when);
+                inside.perhaps.extend(all.map(|w| w.source.clone()));
+            }
+            Ok(Truth::False(why)) => return self.not_called(first, why),
+            Err(diagnostic) => {
                 self.diagnostics.push(diagnostic);
                 return Vec::new();
             }
@@ -60,6 +66,11 @@ impl Planner<'_> {
             pause: None,
         };
         self.nodes.push(first);
+        // What is only shown breaks nothing.
+        let watching = match called.mode {
+            CallMode::Plan => std::mem::take(&mut self.watching),
+            CallMode::Approve | CallMode::Run => Vec::new(),
+        };
         let runbook = &called.runbook;
         for (list, require) in [(&runbook.require, true), (&runbook.steps, false), (&runbook.verify, false)] {
             inside.require = require;
@@ -72,6 +83,7 @@ impl Planner<'_> {
         let last = self.last_of_call(step, called, &inside, &entry, start);
         if called.mode == CallMode::Plan {
             self.predicted = predicted;
+            self.watching = watching;
             self.calls.truncate(calls);
             self.only_shown(start, refused);
         } else {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::expand::{Entry, Place, Planner, new_node};
+use super::forecast;
 use super::judge::{self, Truth};
 use super::results::Ending;
 use crate::base::clock::{friendly, parse_duration};
@@ -79,7 +80,7 @@ impl Planner<'_> {
         let scope = self.scope(place, None);
         let mut node = new_node(step, place, None, before);
         node.name = template::render_for_people(&step.name, &scope);
-        match self.forecast_control(step, &scope, &mut node) {
+        match self.forecast_control(step, place, &scope, &mut node) {
             Ok(result) => self.results.set(&node, result),
             Err(diagnostic) => self.diagnostics.push(diagnostic),
         }
@@ -88,18 +89,18 @@ impl Planner<'_> {
         id
     }
 
-    fn forecast_control(&mut self, step: &Step, scope: &Scope, node: &mut Node) -> Result<Value, Diagnostic> {
+    fn forecast_control(&mut self, step: &Step, place: &Place, scope: &Scope, node: &mut Node) -> Result<Value, Diagnostic> {
         node.action = String::from(match &step.body {
             Body::Manual(_) => "manual",
             Body::Decide(_) => "decide",
             Body::Approve(_) | Body::Action(_) | Body::Loop(_) | Body::Call(_) => "approve",
         });
-        let truth = step.when.as_ref().map(|w| judge::condition(w, scope)).transpose()?;
+        let truth = forecast::conditions(place, step, scope)?;
         let ending = Ending {
             changed: Some(false),
             ..Ending::default()
         };
-        if let Some(Truth::False(why)) = truth {
+        if let Truth::False(why) = truth {
             node.forecast = Forecast::Skipped { why };
             return Ok(Ending { skipped: true, ..ending }.onto(Value::Null));
         }
@@ -119,10 +120,10 @@ impl Planner<'_> {
             Body::Decide(branches) => foresees(branches, scope, node)?,
             Body::Action(_) | Body::Loop(_) | Body::Call(_) => Value::Null,
         };
-        let uncertain = truth == Some(Truth::Unknown);
+        let uncertain = truth == Truth::Unknown;
         if uncertain {
-            let when = step.when.as_ref().map_or("", |w| w.source.as_str());
-            node.notes.insert(0, format!("only if {when}"));
+            let when: Vec<&str> = place.conditions.iter().chain(&step.when).map(|w| w.source.as_str()).collect();
+            node.notes.insert(0, format!("only if {}", when.join(" and ")));
         }
         let done = Ending {
             ok: true,

@@ -7,6 +7,8 @@ use std::time::Duration;
 use super::bind::{self, Hosts, World};
 use super::capacity;
 use super::forecast::{Predicted, Site};
+use super::invariants::Watching;
+use super::judge::{self, Truth};
 use super::results::{self, Results, RunFacts, Viewpoint};
 use super::{PlanInput, Planning, Seen, digest, returns};
 use crate::base::id::{HostName, NodeId, StepId};
@@ -18,7 +20,7 @@ use crate::model::inventory::Share;
 use crate::model::operation::Operation;
 use crate::model::plan::{Forecast, Node, Plan, Refusal, Section, Turn, node_id};
 use crate::model::runbook::{Batch, Body, Call, Loop, LoopOver, Pace, Step};
-use crate::model::text::Scope;
+use crate::model::text::{Expression, Scope};
 
 pub(super) struct Planner<'a> {
     pub(super) input: PlanInput<'a>,
@@ -32,6 +34,8 @@ pub(super) struct Planner<'a> {
     pub(super) refusals: Vec<Refusal>,
     pub(super) warnings: BTreeSet<String>,
     empty_loops: Vec<StepId>,
+    forgiving_loops: Vec<StepId>,
+    pub(super) watching: Vec<Watching<'a>>,
     pub(super) diagnostics: Diagnostics,
     /// Calls that will or may happen, in the order of the plan.
     pub(super) calls: Vec<Place>,
@@ -44,6 +48,8 @@ pub(super) struct Place {
     pub(super) turns: Vec<Turn>,
     pub(super) bindings: BTreeMap<String, Value>,
     pub(super) loop_host: Option<HostName>,
+    /// `when` of the loops around that stand in the same runbook, outermost first.
+    pub(super) conditions: Vec<Expression>,
     /// The call around it.
     pub(super) call: Option<StepId>,
     /// It is what a called runbook requires.
@@ -53,12 +59,14 @@ pub(super) struct Place {
 }
 
 impl Place {
-    fn top(section: Section) -> Place {
+    /// Outside all loops and calls.
+    pub(super) fn at(section: Section) -> Place {
         Place {
             section,
             turns: Vec::new(),
             bindings: BTreeMap::new(),
             loop_host: None,
+            conditions: Vec::new(),
             call: None,
             require: false,
             perhaps: Vec::new(),
@@ -98,6 +106,8 @@ impl<'a> Planner<'a> {
             refusals: Vec::new(),
             warnings: BTreeSet::new(),
             empty_loops: Vec::new(),
+            forgiving_loops: Vec::new(),
+            watching: input.runbook.invariants.iter().map(Watching::new).collect(),
             diagnostics: Diagnostics::new(),
             calls: Vec::new(),
         }
@@ -114,7 +124,10 @@ impl<'a> Planner<'a> {
             (Section::Finally, &runbook.finally),
         ];
         for (section, steps) in sections {
-            let place = Place::top(section);
+            let place = Place::at(section);
+            if section == Section::Steps {
+                self.watch_from(None);
+            }
             self.aftermath_of_calls(section);
             // What happens after a failure does not wait for the road to success; the engine starts it.
             let entry = if section.is_work() { before.clone() } else { Entry::default() };
@@ -132,6 +145,7 @@ impl<'a> Planner<'a> {
 
     fn finish(mut self) -> Result<Planning, Diagnostics> {
         returns::link(self.input.runbook, &mut self.nodes);
+        let invariants = self.watches();
         let pools = self.pools_now();
         if !self.needs.is_empty() {
             self.needs.dedup();
@@ -158,6 +172,7 @@ impl<'a> Planner<'a> {
             pools: forecasts,
             refusals: self.refusals,
             warnings: self.warnings.into_iter().collect(),
+            invariants,
             empty_loops: self.empty_loops,
         };
         let hosts = plan.changed_hosts().len();
@@ -181,6 +196,9 @@ impl<'a> Planner<'a> {
         let mut all = Vec::new();
         for step in in_order(steps) {
             let before = self.before(step, &made, entry);
+            if place.section == Section::Steps {
+                self.watch_from(Some(&step.id));
+            }
             let nodes = match &step.body {
                 Body::Loop(l) => self.turns(step, l, place, &before),
                 Body::Action(call) => self.action(step, call, place, &before),
@@ -218,6 +236,7 @@ impl<'a> Planner<'a> {
             planned: planned_hosts(&self.nodes),
             now: self.input.now,
             empty_loops: self.empty_loops.clone(),
+            forgiving_loops: self.forgiving_loops.clone(),
             ahead: true,
             ..RunFacts::default()
         };
@@ -275,6 +294,7 @@ impl<'a> Planner<'a> {
                 Err(diagnostic) => self.diagnostics.push(diagnostic),
             }
             ids.push(node.id.clone());
+            self.watch(&node);
             self.nodes.push(node);
         }
         ids
@@ -326,6 +346,9 @@ impl<'a> Planner<'a> {
         if turns.is_empty() {
             self.empty_loops.push(step.id.clone());
         }
+        if l.max_failures != Share::Count(0) {
+            self.forgiving_loops.push(step.id.clone());
+        }
         let sizes = match self.batches(l, place, turns.len()) {
             Ok(sizes) => sizes,
             Err(diagnostic) => {
@@ -349,6 +372,7 @@ impl<'a> Planner<'a> {
             });
             inner.bindings.insert(l.variable.clone(), turn.value);
             inner.loop_host = turn.host.or(inner.loop_host);
+            inner.conditions.extend(step.when.clone());
             done.push(self.list(&l.steps, &inner, &entry));
         }
         done.concat()
@@ -376,6 +400,8 @@ impl<'a> Planner<'a> {
                     })
                     .collect())
             }
+            // What the items are read from may not be there, either.
+            LoopOver::Items(_) if self.is_skipped(step, place, &scope)? => Ok(Vec::new()),
             LoopOver::Items(e) => {
                 let value = expression::eval(e, &scope)
                     .map_err(|error| Diagnostic::error("RB0707", e.span, format!("cannot evaluate `items`: {error}")))?;
@@ -400,6 +426,15 @@ impl<'a> Planner<'a> {
                 }
             }
         }
+    }
+
+    fn is_skipped(&self, step: &Step, place: &Place, scope: &Scope) -> Result<bool, Diagnostic> {
+        for condition in place.conditions.iter().chain(&step.when) {
+            if matches!(judge::condition(condition, scope)?, Truth::False(_)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn batches(&self, l: &Loop, place: &Place, turns: usize) -> Result<Batches, Diagnostic> {
@@ -468,18 +503,25 @@ pub(super) fn planned_hosts(nodes: &[Node]) -> Vec<HostName> {
     touched.filter(|host| known.insert(*host)).cloned().collect()
 }
 
-/// Turns are told apart by name; a name that occurs again is numbered.
 fn item_turns(items: Vec<Value>) -> Vec<PlannedTurn> {
+    let keys = item_keys(&items);
+    let turn = |(key, value)| PlannedTurn { key, value, host: None };
+    keys.into_iter().zip(items).map(turn).collect()
+}
+
+/// Turns are told apart by name; a name that occurs again is numbered.
+#[must_use]
+pub fn item_keys(items: &[Value]) -> Vec<String> {
     let mut taken = BTreeSet::new();
-    let turn = |(i, value): (usize, Value)| {
-        let mut key = item_key(i, &value);
+    let key = |(i, value): (usize, &Value)| {
+        let mut key = item_key(i, value);
         if !taken.insert(key.clone()) {
             key = format!("{key}#{}", i + 1);
             taken.insert(key.clone());
         }
-        PlannedTurn { key, value, host: None }
+        key
     };
-    items.into_iter().enumerate().map(turn).collect()
+    items.iter().enumerate().map(key).collect()
 }
 
 fn item_key(position: usize, item: &Value) -> String {

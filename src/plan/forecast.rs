@@ -11,7 +11,7 @@ use crate::base::clock::friendly;
 use crate::base::id::{HostName, PoolName};
 use crate::base::value::Value;
 use crate::diagnostic::Diagnostic;
-use crate::lang::template;
+use crate::lang::{expression, template};
 use crate::model::action::{
     Action, Arguments, Change, Class, Context, Decision, Observation, PoolEffect, ResourceKey, RunsOn, Scope as Around, Signature, Undo,
 };
@@ -32,7 +32,7 @@ pub(super) struct Predicted {
 
 impl Predicted {
     /// What a later node would see in place of what is there now.
-    fn over(&self, seen: Observation) -> Observation {
+    pub(super) fn over(&self, seen: Observation) -> Observation {
         let facts = seen.0.into_iter().map(|(key, now)| {
             let value = match self.facts.get(&key) {
                 Some(predicted) => predicted.clone(),
@@ -45,7 +45,7 @@ impl Predicted {
     }
 
     /// Something on that host will have changed.
-    fn touches(&self, host: &HostName) -> bool {
+    pub(super) fn touches(&self, host: &HostName) -> bool {
         let around = Around::Host(host.clone());
         self.by_hand || self.tainted.contains(&around) || self.facts.keys().any(|key| key.scope == around)
     }
@@ -79,7 +79,7 @@ pub(super) struct Site<'s> {
     pub(super) scope: &'s Scope,
 }
 
-enum Look {
+pub(super) enum Look {
     Seen(Observation),
     Missing,
     Offline,
@@ -93,10 +93,10 @@ impl Planner<'_> {
     pub(super) fn forecast(&mut self, site: &Site<'_>, node: &mut Node) -> Result<Value, Diagnostic> {
         node.name = template::render_for_people(&site.step.name, site.scope);
         node.notes = site.step.verify.iter().map(|check| check_note(check, site.scope)).collect();
-        let certain = match site.step.when.as_ref().map(|w| judge::condition(w, site.scope)).transpose()? {
-            None | Some(Truth::True) => site.place.perhaps.is_empty(),
-            Some(Truth::Unknown) => false,
-            Some(Truth::False(why)) => {
+        let certain = match conditions(site.place, site.step, site.scope)? {
+            Truth::True => site.place.perhaps.is_empty(),
+            Truth::Unknown => false,
+            Truth::False(why) => {
                 node.forecast = Forecast::Skipped { why };
                 return Ok(Ending {
                     skipped: true,
@@ -147,13 +147,13 @@ impl Planner<'_> {
             Forecast::AtRunTime { .. } if node.class != Class::Probe => None,
             _ => Some(false),
         };
-        let mut result = Ending { changed, ..ending }.onto(fields);
-        // It may fail and the run go on: then only the run can tell which of the two it was.
-        let sure = matches!(node.forecast, Forecast::Reads { .. } | Forecast::NothingToDo { .. }) && site.step.that.is_none();
-        if let (Value::Map(map), true, false) = (&mut result, site.step.allow_failure.is_some(), sure) {
-            map.extend(["ok", "failed"].map(|name| (name.to_owned(), Value::Unknown)));
-        }
-        Ok(result)
+        let result = Ending { changed, ..ending }.onto(fields);
+        let unknown: &[&str] = match (certain, may_fail(site)) {
+            (false, _) => &["ok", "failed", "skipped"],
+            (true, true) => &["ok", "failed"],
+            (true, false) => &[],
+        };
+        Ok(with_unknown(result, unknown))
     }
 
     fn look_and_decide(&mut self, site: &Site<'_>, node: &mut Node, certain: bool) -> Result<Value, Diagnostic> {
@@ -188,7 +188,7 @@ impl Planner<'_> {
     }
 
     /// Looks through what was seen; asks for what is missing.
-    fn look(&mut self, action: &dyn Action) -> Look {
+    pub(super) fn look(&mut self, action: &dyn Action) -> Look {
         let operations = action.probe();
         if self.input.offline && !operations.is_empty() {
             return Look::Offline;
@@ -265,7 +265,7 @@ impl Planner<'_> {
                         summary: change.summary.clone(),
                     }
                 } else {
-                    let own = site.step.when.as_ref().map(|w| w.source.as_str());
+                    let own = site.place.conditions.iter().chain(&site.step.when).map(|w| w.source.as_str());
                     let conditions: Vec<&str> = site.place.perhaps.iter().map(String::as_str).chain(own).collect();
                     Forecast::AtRunTime {
                         why: format!("if {}: {}", conditions.join(" and "), change.summary),
@@ -480,6 +480,31 @@ impl Planner<'_> {
         }
         list
     }
+}
+
+/// Others go on whether it fails or not.
+fn may_fail(site: &Site<'_>) -> bool {
+    let rule = site.step.allow_failure.as_ref();
+    rule.is_some_and(|rule| !matches!(expression::eval(rule, site.scope), Ok(Value::Bool(false))))
+}
+
+fn with_unknown(result: Value, fields: &[&str]) -> Value {
+    let Value::Map(mut map) = result else { return result };
+    map.extend(fields.iter().map(|name| ((*name).to_owned(), Value::Unknown)));
+    Value::Map(map)
+}
+
+/// The conditions of the loops around a step, and its own.
+pub(super) fn conditions(place: &Place, step: &Step, scope: &Scope) -> Result<Truth, Diagnostic> {
+    let mut all = Truth::True;
+    for condition in place.conditions.iter().chain(&step.when) {
+        match judge::condition(condition, scope)? {
+            Truth::True => {}
+            Truth::Unknown => all = Truth::Unknown,
+            no @ Truth::False(_) => return Ok(no),
+        }
+    }
+    Ok(all)
 }
 
 fn status_action(planner: &Planner<'_>, pool: &Pool) -> Option<Box<dyn Action>> {

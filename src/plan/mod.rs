@@ -12,6 +12,7 @@ pub mod digest;
 mod expand;
 pub mod forecast;
 pub mod graph;
+pub mod invariants;
 pub mod judge;
 pub mod params;
 pub mod results;
@@ -19,6 +20,8 @@ pub mod returns;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
+
+pub use expand::item_keys;
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -136,7 +136,8 @@ impl Viewpoint {
     }
 
     /// What a step is called here; `None`: it stands in another runbook.
-    fn name_of<'s>(&self, step: &'s StepId) -> Option<&'s str> {
+    #[must_use]
+    pub fn name_of<'s>(&self, step: &'s StepId) -> Option<&'s str> {
         let name = match &self.call {
             None => step.as_str(),
             Some(call) => step.as_str().strip_prefix(call.as_str())?.strip_prefix('.')?,
@@ -154,10 +155,19 @@ fn together(entries: &[&Entry], host: Option<&HostName>) -> Value {
     let mut map = match own.map(|e| e.value.as_ref()) {
         Some(Value::Map(map)) => map.clone(),
         _ => {
-            let any = |name: &str| Value::Bool(entries.iter().any(|e| e.value.field(name) == Some(Value::Bool(true))));
-            let all_ok = entries.iter().all(|e| e.value.field("ok") == Some(Value::Bool(true)));
+            let of = |name: &str| entries.iter().map(|e| e.value.field(name)).collect::<Vec<_>>();
+            let any = |name: &str| match of(name) {
+                flags if flags.contains(&Some(Value::Bool(true))) => Value::Bool(true),
+                flags if flags.contains(&Some(Value::Unknown)) => Value::Unknown,
+                _ => Value::Bool(false),
+            };
+            let all_ok = match of("ok") {
+                flags if flags.iter().all(|f| *f == Some(Value::Bool(true))) => Value::Bool(true),
+                flags if flags.iter().all(|f| matches!(f, Some(Value::Bool(true) | Value::Unknown))) => Value::Unknown,
+                _ => Value::Bool(false),
+            };
             let pairs = [
-                ("ok", Value::Bool(all_ok)),
+                ("ok", all_ok),
                 ("failed", any("failed")),
                 ("skipped", any("skipped")),
                 ("changed", any("changed")),
@@ -177,12 +187,15 @@ fn together(entries: &[&Entry], host: Option<&HostName>) -> Value {
     Value::Map(map)
 }
 
-/// A turn is ok when all its steps are, failed or changed when any is.
+/// A turn is ok when all its steps are, or were not needed; failed or changed when any is.
 fn merge_turn(so_far: &Value, key: &str, step: &Value) -> Value {
     let flag = |v: &Value, name: &str, absent: bool| v.field(name).and_then(|f| f.as_bool()).unwrap_or(absent);
     Value::map([
         ("key", Value::text(key)),
-        ("ok", Value::Bool(flag(so_far, "ok", true) && flag(step, "ok", false))),
+        (
+            "ok",
+            Value::Bool(flag(so_far, "ok", true) && (flag(step, "ok", false) || flag(step, "skipped", false))),
+        ),
         ("failed", Value::Bool(flag(so_far, "failed", false) || flag(step, "failed", false))),
         (
             "changed",
@@ -206,6 +219,8 @@ pub struct RunFacts {
     pub now: Timestamp,
     /// Loops that have no turn: `steps.LOOP.all` is an empty list.
     pub empty_loops: Vec<StepId>,
+    /// Loops that may go on without some turns; while planning, which ones is not known.
+    pub forgiving_loops: Vec<StepId>,
     /// The run is still to come: its number, what it changes and why it fails are unknown.
     pub ahead: bool,
 }
@@ -223,10 +238,10 @@ pub fn scope(
     let mut scope = Scope::new();
     scope.set("params", params.clone());
     // With many hosts this is by far the largest; most texts ask only for a parameter or a loop variable.
-    let (results, loops) = (results.clone(), run.empty_loops.clone());
+    let (results, empty, forgiving) = (results.clone(), run.empty_loops.clone(), run.forgiving_loops.clone());
     scope.set_when_asked("steps", move || {
-        let loops = loops.iter().filter_map(|l| place.name_of(l));
-        with_empty_loops(results.visible(&place), loops)
+        let steps = with_empty_loops(results.visible(&place), empty.iter().filter_map(|l| place.name_of(l)));
+        with_unknown_turns(steps, forgiving.iter().filter_map(|l| place.name_of(l)))
     });
     scope.set(NOW, Value::Int(run.now.0.div_euclid(1000)));
     scope.set("groups", groups(inventory));
@@ -244,6 +259,23 @@ fn with_empty_loops<'l>(steps: Value, loops: impl Iterator<Item = &'l str>) -> V
     for name in loops {
         map.entry(name.to_owned())
             .or_insert_with(|| Value::map([("all", Value::List(Vec::new()))]));
+    }
+    Value::Map(map)
+}
+
+fn with_unknown_turns<'l>(steps: Value, loops: impl Iterator<Item = &'l str>) -> Value {
+    let Value::Map(mut map) = steps else { return steps };
+    for name in loops {
+        if let Some(Value::Map(fields)) = map.get_mut(name)
+            && let Some(Value::List(turns)) = fields.get_mut("all")
+        {
+            for turn in turns {
+                if let Value::Map(turn) = turn {
+                    turn.insert(String::from("ok"), Value::Unknown);
+                    turn.insert(String::from("failed"), Value::Unknown);
+                }
+            }
+        }
     }
     Value::Map(map)
 }

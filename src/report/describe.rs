@@ -8,7 +8,7 @@ use crate::base::sanitise::one_line;
 use crate::base::value::Value;
 use crate::model::action::Undo;
 use crate::model::event::{FailureKind, RunOutcome};
-use crate::model::plan::Capacity;
+use crate::model::plan::{Capacity, Watch};
 
 use super::style::Tint;
 
@@ -65,6 +65,16 @@ pub(super) fn capacity(capacity: &Capacity) -> String {
     )
 }
 
+/// `At least half takes traffic (from drain on): holds now and after each step`.
+pub(super) fn invariant(watch: &Watch) -> String {
+    let from = watch
+        .from
+        .as_ref()
+        .map(|step| format!(" (from {} on)", name(step)))
+        .unwrap_or_default();
+    sentence(&format!("{}{from}: {}", watch.name, watch.standing))
+}
+
 /// `undo: pool.member state=ready`; without the arguments that only say which thing is meant.
 pub(super) fn undo(undo: &Undo) -> String {
     match undo {
@@ -108,6 +118,7 @@ pub(super) fn failure(kind: FailureKind) -> &'static str {
         FailureKind::Denied => "permission denied",
         FailureKind::Timeout => "timed out",
         FailureKind::Refused => "refused",
+        FailureKind::Invariant => "invariant violated",
         FailureKind::NotApproved => "not approved",
         FailureKind::ByHand => "failed by hand",
         FailureKind::Cancelled => "cancelled",

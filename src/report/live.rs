@@ -10,7 +10,7 @@ use super::story::Story;
 use crate::base::clock::{Timestamp, friendly};
 use crate::base::id::NodeId;
 use crate::model::event::{Event, Record, SCHEMA_VERSION};
-use crate::model::plan::Plan;
+use crate::model::plan::{Plan, turn_path};
 
 /// Lines for people; remembers when attempts began, so that ends say how long they took.
 #[derive(Clone, Debug, Default)]
@@ -148,6 +148,8 @@ fn about_run(record: &Record) -> Option<String> {
         Event::RunCreated(created) => format!("run {run} created: {} by {}", name(&created.runbook), name(&created.by)),
         Event::RunStarted { controller } => format!("run {run} started by controller {}", name(controller)),
         Event::UnwindStarted { reason } => format!("run {run} unwinding: {}", sentence(reason)),
+        Event::TurnFailed { turns, why, .. } => format!("turn {} FAILED, taking it back: {}", name(turn_path(turns)), sentence(why)),
+        Event::TurnTakenBack { turns } => format!("turn {} taken back", name(turn_path(turns))),
         Event::CancelRequested { by } => format!("run {run} is asked to stop by {}", name(by)),
         Event::RunFinished { outcome, summary, .. } => format!("run {run} {}: {}", describe::outcome(*outcome, 0).0, sentence(summary)),
         _ => return None,

@@ -24,6 +24,7 @@ pub fn text(plan: &Plan, style: Style) -> String {
         text.push('\n');
         text.push_str(&pool_lines(plan, pool, style));
     }
+    text.push_str(&invariants(plan, style));
     text.push('\n');
     text.push_str(&steps(plan, style));
     for refusal in &plan.refusals {
@@ -142,6 +143,18 @@ fn pool_lines(plan: &Plan, pool: &PoolForecast, style: Style) -> String {
     }
     if left > 0 {
         let _ = writeln!(text, "         and {left} more, all in service or shown by `runbook status`");
+    }
+    text
+}
+
+/// What is judged before and after every change, a line each.
+fn invariants(plan: &Plan, style: Style) -> String {
+    if plan.invariants.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("\n{}\n", style.paint(Tint::Strong, "Invariants"));
+    for watch in &plan.invariants {
+        let _ = writeln!(text, "         {}", describe::invariant(watch));
     }
     text
 }
@@ -352,6 +365,34 @@ Plan digest  sha256:9c1eb07d4f0a52a3c1b2e97d61f0c4d2a9b8e7f6a5c4d3b2e1f0a9b8c7d6
 ";
         assert_eq!(shown, expected);
         assert!(shown.lines().all(|l| l.chars().count() <= WIDTH), "{shown}");
+    }
+
+    #[test]
+    fn invariants_are_a_line_each() {
+        let mut plan = sample::plan();
+        for (name, from, standing) in [
+            ("Half of the pool serves", None, "holds now and after each step"),
+            ("Never two primaries", Some("promote".into()), "known at run time: planned offline"),
+        ] {
+            plan.invariants.push(crate::model::plan::Watch {
+                id: "invariants.1".into(),
+                name: name.to_owned(),
+                from,
+                since: None,
+                standing: standing.to_owned(),
+            });
+        }
+        let lines = "\nInvariants\n         Half of the pool serves: holds now and after each step\n         \
+            Never two primaries (from promote on): known at run time: planned offline\n\n     step ";
+        let shown = text(&plan, Style::PLAIN);
+        assert!(shown.contains(lines), "{shown}");
+        let markdown = crate::report::plan_markdown::text(&plan);
+        assert!(
+            markdown.contains("Invariant: Half of the pool serves: holds now and after each step\n"),
+            "{markdown}"
+        );
+        let document = crate::report::plan_json::json(&plan);
+        assert_eq!(document["invariants"][1]["from"], "promote");
     }
 
     #[test]

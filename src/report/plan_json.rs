@@ -27,6 +27,7 @@ pub fn json(plan: &Plan) -> Json {
         "changed_hosts": plan.changed_hosts(),
         "nodes": plan.nodes.iter().map(node).collect::<Vec<_>>(),
         "pools": plan.pools.iter().map(pool).collect::<Vec<_>>(),
+        "invariants": plan.invariants,
         "refusals": plan.refusals,
         "warnings": plan.warnings,
     })

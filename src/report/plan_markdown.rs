@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::describe::{capacity, name, sentence};
+use super::describe::{capacity, invariant, name, sentence};
 use super::node::{does, if_it_fails, place};
 use super::plan::total;
 use crate::base::sanitise::for_terminal;
@@ -27,6 +27,9 @@ pub fn text(plan: &Plan) -> String {
     }
     for pool in &plan.pools {
         let _ = writeln!(text, "Pool now: {}\n", escape(&capacity(&pool.now)));
+    }
+    for watch in &plan.invariants {
+        let _ = writeln!(text, "Invariant: {}\n", escape(&invariant(watch)));
     }
     text.push_str("| step | on | what it does | if it fails | then |\n|---|---|---|---|---|\n");
     for node in &plan.nodes {

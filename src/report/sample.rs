@@ -196,6 +196,7 @@ pub(super) fn plan() -> Plan {
         }],
         refusals: Vec::new(),
         warnings: vec![String::from("no watcher: nobody is told if this machine dies")],
+        invariants: Vec::new(),
         empty_loops: Vec::new(),
     }
 }

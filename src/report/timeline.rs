@@ -8,7 +8,7 @@ use super::table::{Cell, Table};
 use crate::base::clock::Timestamp;
 use crate::base::id::NodeId;
 use crate::model::event::{Event, Record};
-use crate::model::plan::{Node, Plan};
+use crate::model::plan::{Node, Plan, turn_path};
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,6 +160,15 @@ fn about_run(record: &Record) -> Option<Entry> {
             format!("no new steps, what was done is taken back: {reason}"),
             "runbook",
         )),
+        Event::TurnFailed { turns, why, .. } => Some(Entry {
+            bad: true,
+            ..row(
+                record,
+                format!("turn {} FAILED and is taken back: {why}", turn_path(turns)),
+                "runbook",
+            )
+        }),
+        Event::TurnTakenBack { turns } => Some(row(record, format!("turn {} is taken back", turn_path(turns)), "runbook")),
         Event::RunFinished { outcome, summary, .. } => {
             let (word, tint) = describe::outcome(*outcome, 0);
             Some(Entry {

@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::checks::{self, Site};
+use super::invariants::{Guarded, Invariants};
 use super::on_journal::on_journal;
 use super::perform::{Identity, NEVER_STARTED, Performer, Recovery};
 use super::pools::Pools;
@@ -43,6 +44,8 @@ pub struct Shared {
     pub pools: Pools,
     /// Keeps outputs.
     pub journal: Arc<dyn Journal>,
+    /// What is known of the invariants.
+    pub invariants: Invariants,
 }
 
 impl Shared {
@@ -83,6 +86,8 @@ pub struct Attempt {
     pub leave: Option<oneshot::Receiver<()>>,
     /// It gives back on the way back, whatever the plan thought of it.
     pub pays_debt: bool,
+    /// What must hold before and after.
+    pub guarded: Guarded,
 }
 
 type Stopped = Result<Ending, Ending>;
@@ -143,7 +148,10 @@ impl Attempt {
         let action = bind::bind(shared.world(), step, call, &arguments, self.node.host.as_ref(), &self.scope).map_err(told)?;
         let done = self.change(step, action.as_ref()).await?;
         self.afterwards(step).await?;
-        let summary = done.summary.clone();
+        if done.changed {
+            self.guarded.after(&shared).await.map_err(Ending::Failed)?;
+        }
+        let summary = self.guarded.with_notes(done.summary.clone());
         let changed = self.counts_as_changed(step, &done)?;
         Ok(Ending::Succeeded {
             changed,
@@ -211,6 +219,7 @@ impl Attempt {
             Decision::Change(change) => {
                 self.as_planned(&change)?;
                 self.shared.pools.may_take(&self.shared, &self.node).await.map_err(Ending::Failed)?;
+                self.guarded.before(&self.shared).await.map_err(Ending::Failed)?;
                 self.intend(step, &before, &change).await?;
                 self.perform(action, &before, change, Recovery::None).await
             }
@@ -224,6 +233,13 @@ impl Attempt {
     fn as_planned(&self, change: &Change) -> Result<(), Ending> {
         if !self.node.section.is_work() || self.pays_debt {
             return Ok(());
+        }
+        if let Forecast::Skipped { why } = &self.node.forecast {
+            let message = format!(
+                "the plan said that this would be skipped ({why}), but now it would be: {}. Something else changed that; plan again",
+                change.summary
+            );
+            return Err(fail(FailureKind::Refused, message));
         }
         if matches!(self.node.forecast, Forecast::NothingToDo { .. }) {
             let message = format!(
@@ -269,11 +285,13 @@ impl Attempt {
             recovery,
         };
         let outputs = self.shared.performer.perform(&change.operations, &identity).await;
+        self.shared.invariants.changed();
         self.keep(&outputs).await;
         if let Some(Output::Failed(trouble)) = outputs.last() {
             return Err(unperformed(trouble, recovery));
         }
         let after = self.settle(action, before, &outputs).await?;
+        self.shared.invariants.changed();
         self.shared.pools.clear_taken(&self.shared, &self.node).await;
         let result = action.result(&after, &outputs);
         Ok(Done {
@@ -415,6 +433,8 @@ pub struct TakeBack {
     pub attempt: u32,
     /// Another process began it.
     pub recovering: bool,
+    /// What must hold before and after.
+    pub guarded: Guarded,
 }
 
 impl TakeBack {
@@ -422,16 +442,18 @@ impl TakeBack {
     ///
     /// # Errors
     /// Why the change could not be taken back.
-    pub async fn go(self) -> Result<String, Failure> {
-        match &self.undo {
-            Undo::Call { action, arguments } => self.call(action, arguments, 0).await,
-            Undo::Steps => self.steps().await,
-            Undo::Nothing | Undo::Keep | Undo::Impossible => Ok(String::from("nothing to take back")),
-        }
+    pub async fn go(mut self) -> Result<String, Failure> {
+        let summary = match self.undo.clone() {
+            Undo::Call { action, arguments } => self.call(&action, &arguments, 0).await?,
+            Undo::Steps => self.steps().await?,
+            Undo::Nothing | Undo::Keep | Undo::Impossible => String::from("nothing to take back"),
+        };
+        Ok(self.guarded.with_notes(summary))
     }
 
-    async fn steps(&self) -> Result<String, Failure> {
-        let UndoRule::Steps(steps) = &self.shared.step(&self.node).undo else {
+    async fn steps(&mut self) -> Result<String, Failure> {
+        let shared = self.shared.clone();
+        let UndoRule::Steps(steps) = &shared.step(&self.node).undo else {
             return Ok(String::from("nothing to take back"));
         };
         let mut done = Vec::new();
@@ -447,8 +469,8 @@ impl TakeBack {
         Ok(done.join("; "))
     }
 
-    async fn call(&self, action: &str, arguments: &Arguments, index: usize) -> Result<String, Failure> {
-        let shared = &self.shared;
+    async fn call(&mut self, action: &str, arguments: &Arguments, index: usize) -> Result<String, Failure> {
+        let shared = &self.shared.clone();
         let step = shared.step(&self.node);
         let call = Call {
             action: crate::diagnostic::Spanned::new(action.to_owned(), step.span),
@@ -476,9 +498,11 @@ impl TakeBack {
                     ..self.node.clone()
                 };
                 shared.pools.may_take(shared, &taking).await?;
+                self.guarded.before(shared).await?;
                 let recovery = if self.recovering { Recovery::Continue } else { Recovery::None };
                 let prefix = attempt_name(shared, &self.node.id, self.attempt, &format!("u{index}"));
                 let outputs = shared.performer.perform(&change.operations, &Identity { prefix, recovery }).await;
+                shared.invariants.changed();
                 if let Some(Output::Failed(trouble)) = outputs.last() {
                     return Err(Failure {
                         kind: trouble.kind.into(),
@@ -486,7 +510,9 @@ impl TakeBack {
                     });
                 }
                 settle(shared, bound.as_ref(), &before, &outputs).await?;
+                shared.invariants.changed();
                 shared.pools.clear_own(&self.node).await;
+                self.guarded.after(shared).await?;
                 Ok(change.summary)
             }
             Decision::Unknown(message) => Err(Failure {

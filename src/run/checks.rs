@@ -129,6 +129,28 @@ pub(super) async fn check(shared: &Shared, check: &Step, host: Option<&HostName>
 }
 
 async fn check_on(shared: &Shared, check: &Step, host: Option<&HostName>, on: Option<&[HostName]>, scope: &Scope) -> Result<(), Failure> {
+    let name = template::render_for_people(&check.name, scope);
+    unnamed(shared, check, host, on, scope).await.map_err(|f| Failure {
+        message: format!("check \"{name}\": {}", f.message),
+        ..f
+    })
+}
+
+/// Runs a check that belongs to no step; the caller names it.
+pub(super) async fn judged(shared: &Shared, check: &Step, scope: &Scope) -> Result<(), Failure> {
+    unnamed(shared, check, None, None, scope).await
+}
+
+async fn unnamed(shared: &Shared, check: &Step, host: Option<&HostName>, on: Option<&[HostName]>, scope: &Scope) -> Result<(), Failure> {
+    let asked = check
+        .when
+        .as_ref()
+        .map(|w| judge::condition(w, scope))
+        .transpose()
+        .map_err(unexpected)?;
+    if matches!(asked, Some(Truth::False(_))) {
+        return Ok(());
+    }
     let Body::Action(call) = &check.body else { return Ok(()) };
     let kind = bind::kind(shared.world(), call).map_err(unexpected)?;
     let arguments = bind::arguments(call, kind.signature(), scope).map_err(unexpected)?;
@@ -148,16 +170,11 @@ async fn check_on(shared: &Shared, check: &Step, host: Option<&HostName>, on: Op
         arguments: &arguments,
         scope,
     };
-    let name = template::render_for_people(&check.name, scope);
-    let named = |f: Failure| Failure {
-        message: format!("check \"{name}\": {}", f.message),
-        ..f
-    };
     if check.that.as_ref().is_some_and(|t| t.over_all) {
-        return poll(&site, &hosts).await.map(|_| ()).map_err(named);
+        return poll(&site, &hosts).await.map(|_| ());
     }
     for host in hosts {
-        poll(&site, &[host]).await.map_err(named)?;
+        poll(&site, &[host]).await?;
     }
     Ok(())
 }

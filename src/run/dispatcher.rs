@@ -9,11 +9,13 @@ use tokio::sync::{mpsc, oneshot};
 use super::attempt::{Attempt, Shared, TakeBack};
 use super::checks::Guard;
 use super::crash_point::{self, Side};
+use super::invariants::Guarded;
 use super::on_journal::{on_journal, poll_every};
 use crate::base::clock::Clock;
 use crate::base::id::NodeId;
 use crate::engine::decide::decide;
 use crate::engine::effects::{Effect, effects, wake_at};
+use crate::engine::invariants::{self, Doing};
 use crate::engine::run::{Phase, ReplayError, RunState};
 use crate::engine::schedule;
 use crate::engine::unwind;
@@ -260,7 +262,9 @@ impl Dispatcher {
         });
         let (send, leave) = oneshot::channel();
         let scope = schedule::scope(&self.state, &node);
+        let guarded = self.guarded(&node.id, Doing::Attempt);
         let attempt = Attempt {
+            guarded,
             shared: self.shared.clone(),
             node,
             attempt: key.1,
@@ -294,6 +298,7 @@ impl Dispatcher {
             return;
         };
         let take_back = TakeBack {
+            guarded: self.guarded(&node.id, Doing::Undo),
             shared: self.shared.clone(),
             scope: schedule::scope(&self.state, &node),
             node,
@@ -310,6 +315,19 @@ impl Dispatcher {
             let _ = inbox.send(Input::UndoEnded { node, result }).await;
         });
         self.tasks.insert(key, Task { leave: None });
+    }
+
+    fn guarded(&self, node: &NodeId, doing: Doing) -> Guarded {
+        let (shared, at) = self.now();
+        let now = Now {
+            knowledge: Knowledge {
+                runbook: &shared.runbook,
+                catalog: shared.catalog,
+            },
+            at,
+        };
+        let around = invariants::around(&self.state, now, node, doing);
+        Guarded::new(around, invariants::scope(&self.state))
     }
 
     /// The checks that say whether it is safe to give back: those of `owes: { guard }`, else what stands between taker and return.

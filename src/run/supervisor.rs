@@ -139,6 +139,7 @@ impl Supervisor {
             performer: Performer::new(observer, channels.clone()),
             pools: pools.clone(),
             journal: self.journal.clone(),
+            invariants: Default::default(),
         });
         let again = people::asked_still(&state);
         let (news, announced) = announce(news, channels, created.clone(), runbook, again);

@@ -18,6 +18,7 @@ mod floors;
 mod haproxy;
 mod history;
 mod hostile_texts;
+mod invariants;
 mod inventories;
 mod lab;
 mod packages;

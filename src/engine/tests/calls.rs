@@ -6,6 +6,7 @@ use super::lives::live;
 use super::sample::Sample;
 use super::scripted::{Script, lived, outcome, well, with};
 use crate::base::id::NodeId;
+use crate::engine::invariants::{Doing, around};
 use crate::model::event::{Event, FailureKind, RunOutcome};
 use crate::model::value::Value;
 use crate::plan::results::Viewpoint;
@@ -172,6 +173,69 @@ steps:
     let life = lived(&sample, with(&[("each[web-02].one.note", 1, FAILS)]));
     assert_eq!(undone(&life), ["each[web-02].one.note"]);
     assert!(life.world.out.is_empty());
+}
+
+const ROLL: &str = "
+params:
+  go: { type: bool, default: true }
+hosts: db-01
+steps:
+  - { id: see, hosts: db-01, facts: [memory] }
+  - id: each
+    when: params.go && steps.see.ok
+    for_each: { as: web, hosts: 'web-01:web-02:web-03', MANY }
+    steps:
+      - { id: one, call: { runbook: fix.yaml, params: { server: '{{web.name}}' } } }
+  - { id: last, file.write: { path: /etc/last, content: x } }
+";
+
+/// What the called runbook does at the end is no part of the turn, and runs for the turns that failed, too.
+#[test]
+fn a_turn_with_a_call_that_fails_goes_back_by_itself() {
+    let sample = sample(&ROLL.replace("MANY", "max_failures: 1"));
+    let script = Script {
+        watched: true,
+        ..with(&[("each[web-02].one.note", 1, FAILS)])
+    };
+    let life = lived(&sample, script);
+    assert_eq!((outcome(&life), undone(&life)), (RunOutcome::Failed, vec!["each[web-02].one.note"]));
+    assert!(life.world.out.is_empty());
+    let done = executed(&life);
+    for node in ["each[web-03].one.back", "last@db-01"] {
+        assert!(done.contains(&node), "{node}: {done:?}");
+    }
+    for name in ["one.sorry@db-01", "one.bye@db-01"] {
+        let of = |server: &str| done.iter().filter(|n| **n == format!("each[{server}].{name}")).count();
+        assert_eq!(["web-01", "web-02", "web-03"].map(of), [1, 1, 1], "{name}: {done:?}");
+    }
+}
+
+#[test]
+fn too_many_failed_turns_with_calls_stop_the_run() {
+    let sample = sample(&ROLL.replace("MANY", "max_failures: 1, undo: all"));
+    let life = lived(
+        &sample,
+        with(&[("each[web-02].one.note", 1, FAILS), ("each[web-03].one.note", 1, FAILS)]),
+    );
+    let undone = undone(&life);
+    assert_eq!(outcome(&life), RunOutcome::Failed);
+    assert!(
+        undone.contains(&"each[web-01].one.note"),
+        "with `undo: all` a finished turn goes back: {undone:?}"
+    );
+    assert!(!executed(&life).contains(&"last@db-01"));
+    assert!(life.world.out.is_empty());
+}
+
+#[test]
+fn an_invariant_of_the_caller_holds_around_the_called_steps() {
+    let invariant =
+        "invariants:\n  - { name: always, from: remedy, hosts: db-01, facts: [memory], that: result.memory.available_percent > 1 }\n";
+    let sample = sample(&format!("{STEPS}{invariant}"));
+    let life = lived(&sample, well());
+    let of = |node: &str| around(&life.state, life.now(), &node.into(), Doing::Attempt).invariants.len();
+    let nodes = ["note@db-01", "remedy", "remedy.drain", "remedy.note@web-01", "last@db-01"];
+    assert_eq!(nodes.map(of), [0, 0, 1, 1, 1]);
 }
 
 #[test]
@@ -347,7 +411,13 @@ outputs:
 fn called_runbooks_keep_every_rule_in_hundreds_of_lives() {
     let mut outcomes = std::collections::BTreeSet::new();
     for round in 0..60 {
-        let called = format!("runbook: fix\nlanguage: 1\ndescription: Called.\n{}", generate::runbook(round));
+        let text = generate::runbook(round);
+        // Those of a called runbook are refused; its caller's hold around its steps.
+        let (text, guarded) = match text.find("invariants:") {
+            Some(at) => (&text[..at], true),
+            None => (text.as_str(), false),
+        };
+        let called = format!("runbook: fix\nlanguage: 1\ndescription: Called.\n{text}");
         let call = ["mode: run", "mode: approve"][usize::from(round.is_multiple_of(3))];
         let steps = format!(
             "deadline: 2h\nsteps:\n  - {{ id: s0, hosts: db-01, file.write: {{ path: /etc/a, content: x }} }}\n  \
@@ -356,6 +426,9 @@ fn called_runbooks_keep_every_rule_in_hundreds_of_lives() {
              on_failure:\n  - {{ id: sorry, hosts: db-01, command: {{ argv: [sorry] }}, undo: keep }}\n\
              finally:\n  - {{ id: bye, hosts: db-01, command: {{ argv: [bye] }}, undo: keep }}\n"
         );
+        let always =
+            "invariants:\n  - { name: whole, hosts: db-01, facts: [memory], that: result.memory.available_percent > 1, from: s0 }\n";
+        let steps = if guarded { format!("{steps}{always}") } else { steps };
         let sample = Sample::among(&steps, &[("fix.yaml", &called)]).unwrap_or_else(|why| panic!("{why}"));
         let sample = if round.is_multiple_of(7) { sample.gated() } else { sample };
         for luck in 0..10 {

@@ -95,10 +95,22 @@ pub fn runbook(seed: u64) -> String {
     if dice.one_in(2) {
         text.push_str("on_failure:\n  - { id: sorry, hosts: db-01, command: { argv: [sorry] }, undo: keep }\n");
         text.push_str("  - { id: sorrier, hosts: db-01, facts: [memory] }\n");
+        if dice.one_in(2) {
+            text.push_str("  - { id: kick, hosts: webservers, service: { name: app, state: restarted } }\n");
+        }
     }
     if dice.one_in(2) {
         text.push_str("finally:\n  - { id: bye, hosts: webservers, file.write: { path: /tmp/bye, content: x } }\n");
         text.push_str("  - { id: gone, hosts: db-01, facts: [memory] }\n");
+    }
+    if dice.one_in(2) {
+        let from = match dice.below(ids.len() + 1) {
+            0 => String::new(),
+            n => format!(", from: {}", ids[n - 1]),
+        };
+        text.push_str(&format!(
+            "invariants:\n  - {{ name: whole, hosts: db-01, facts: [memory], that: result.memory.available_percent > 1{from} }}\n"
+        ));
     }
     text
 }
@@ -210,16 +222,30 @@ fn drained(text: &mut String, ids: &mut Vec<String>, dice: &mut Dice, free: &mut
 
 fn rolling(text: &mut String, ids: &mut Vec<String>, dice: &mut Dice, free: &mut Vec<&'static str>, group: usize) {
     free.clear();
-    let pace = ["max_unavailable: 1", "max_unavailable: 2", "max_unavailable: 1, pause: 30s"][dice.below(3)];
+    let pace = [
+        "max_unavailable: 1",
+        "max_unavailable: 2",
+        "max_unavailable: 1, pause: 30s",
+        "max_unavailable: [1, 50%]",
+        "max_parallel: 3",
+    ][dice.below(5)];
+    let failures = [
+        "",
+        ", max_failures: 1",
+        ", max_failures: 50%",
+        ", max_failures: 2, undo: all",
+        ", undo: all",
+    ][dice.below(5)];
+    let allowed = ["", "        allow_failure: true\n"][usize::from(dice.one_in(4))];
     let retry = if dice.one_in(3) {
         "        retry: { attempts: 2, delay: 5s }\n"
     } else {
         ""
     };
     text.push_str(&format!(
-        "  - id: roll{group}\n    for_each: {{ as: web, hosts: webservers, {pace} }}\n    steps:\n      - id: out{group}\n        \
+        "  - id: roll{group}\n    for_each: {{ as: web, hosts: webservers, {pace}{failures} }}\n    steps:\n      - id: out{group}\n        \
          pool.member: {{ pool: web, member: \"{{{{web.name}}}}\", state: drain }}\n        owes: in{group}\n      - id: edit{group}\n        \
-         file.write: {{ path: /etc/x, content: x }}\n{retry}      - id: in{group}\n        \
+         file.write: {{ path: /etc/x, content: x }}\n{retry}{allowed}      - id: in{group}\n        \
          pool.member: {{ pool: web, member: \"{{{{web.name}}}}\", state: ready }}\n"
     ));
     ids.push(format!("roll{group}"));
@@ -234,6 +260,7 @@ pub struct Luck {
     crashing: bool,
     /// The first step that looks is refused.
     refused: bool,
+    shaking: bool,
 }
 
 impl Luck {
@@ -244,6 +271,7 @@ impl Luck {
             cancel_at: dice.one_in(5).then(|| dice.below(30)),
             crashing: dice.one_in(3),
             refused: dice.one_in(12),
+            shaking: dice.one_in(3),
             dice,
         }
     }
@@ -278,6 +306,9 @@ impl Plot for Luck {
             1 | 2 => None,
             _ => Some(true),
         }
+    }
+    fn shakes(&mut self, _: usize) -> bool {
+        self.shaking && self.dice.one_in(12)
     }
     fn pick(&mut self, messages: usize) -> usize {
         self.dice.below(messages)

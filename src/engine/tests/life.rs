@@ -10,6 +10,7 @@ use crate::action::CATALOG;
 use crate::base::clock::Timestamp;
 use crate::base::id::{HostName, NodeId, RunId};
 use crate::engine::effects::{Effect, effects, wake_at};
+use crate::engine::invariants::{Around, Doing, around};
 use crate::engine::replay::replay;
 use crate::engine::run::{Phase, RunState};
 use crate::engine::{Ending, Input, Intent, Knowledge, Now, decide};
@@ -26,6 +27,9 @@ pub type Decide = fn(&RunState, Now<'_>, Input) -> Vec<Event>;
 
 /// The real one.
 pub const REAL: Decide = decide::decide;
+
+/// Which invariants are judged around a change; tests plant bugs here, too.
+pub type AroundOf = fn(&RunState, Now<'_>, &NodeId, Doing) -> Around;
 
 /// Turns after which a life counts as endless.
 const MOST_TURNS: usize = 3000;
@@ -60,6 +64,10 @@ pub trait Plot {
     fn answer(&mut self, _gate: &NodeId) -> Option<bool> {
         Some(true)
     }
+    /// Something that is not ours breaks what all invariants demand, or repairs it.
+    fn shakes(&mut self, _turn: usize) -> bool {
+        false
+    }
     /// As [`Plot::answer`], knowing who is asked by now.
     fn answer_to(&mut self, request: &ApprovalRequest) -> Option<bool> {
         self.answer(&request.gate)
@@ -79,6 +87,10 @@ pub trait Plot {
 /// What was really done.
 #[derive(Debug, Default)]
 pub struct World {
+    /// What all invariants demand is not so.
+    pub broken: bool,
+    /// Attempts that went on although it was not so when they looked.
+    pub went_on: BTreeSet<(NodeId, u32)>,
     /// Attempts that changed something, with the number of records there were at that moment.
     pub executed: Vec<(NodeId, u32, usize)>,
     /// Members that this run took out and nobody put back.
@@ -97,6 +109,7 @@ pub struct Life<'a> {
     pub marks: Vec<String>,
     watched: bool,
     decide: Decide,
+    around: AroundOf,
     at: Timestamp,
     tasks: BTreeMap<(NodeId, u32, bool), Fate>,
     messages: VecDeque<Input>,
@@ -105,6 +118,11 @@ pub struct Life<'a> {
 impl<'a> Life<'a> {
     /// Lives a run to its end. `Err`: it has none, or a record that cannot happen. Watching takes longer than living.
     pub fn live(sample: &'a Sample, plot: &mut dyn Plot, decide: Decide, watched: bool) -> Result<Life<'a>, String> {
+        Life::guarded(sample, plot, decide, around, watched)
+    }
+
+    /// As [`Life::live`], with another judgement of what is to be guarded.
+    pub fn guarded(sample: &'a Sample, plot: &mut dyn Plot, decide: Decide, around: AroundOf, watched: bool) -> Result<Life<'a>, String> {
         let created = Record {
             run: RunId(7),
             sequence: 1,
@@ -119,6 +137,7 @@ impl<'a> Life<'a> {
             marks: Vec::new(),
             watched,
             decide,
+            around,
             at: Timestamp(0),
             tasks: BTreeMap::new(),
             messages: VecDeque::new(),
@@ -130,6 +149,7 @@ impl<'a> Life<'a> {
             if matches!(life.state.phase, Phase::Finished(_)) {
                 return Ok(life);
             }
+            life.world.broken ^= plot.shakes(turn);
             life.start_effects(plot);
             if plot.crashes(turn) {
                 life.crash()?;
@@ -217,7 +237,10 @@ impl<'a> Life<'a> {
             return self.messages.remove(chosen).ok_or_else(|| String::from("the plot picks a message"));
         }
         let wake = wake_at(&self.state, self.now());
-        self.at = wake.ok_or_else(|| format!("nothing is under way, yet the run is {:?}", self.state.phase))?;
+        self.at = wake.ok_or_else(|| {
+            let told: Vec<String> = self.records.iter().skip(1).map(|r| format!("{:?}", r.event)).collect();
+            format!("nothing is under way, yet the run is {:?}\n{}", self.state.phase, told.join("\n"))
+        })?;
         Ok(Input::Tick)
     }
 
@@ -282,6 +305,16 @@ impl<'a> Life<'a> {
             _ if reads => Some(succeeded(false)),
             _ => None,
         };
+        let around = (self.around)(&self.state, self.now(), &node, Doing::Attempt);
+        let stops = around.strict && !around.invariants.is_empty();
+        let ending = match ending {
+            None if self.world.broken && stops => Some(Ending::Failed(failure(FailureKind::Invariant))),
+            None if self.world.broken => {
+                self.world.went_on.insert((node.clone(), attempt));
+                None
+            }
+            ending => ending,
+        };
         self.messages.push_back(match ending {
             Some(ending) => Input::Ended { node, attempt, ending },
             None => Input::Prepared {
@@ -331,8 +364,11 @@ impl<'a> Life<'a> {
                 };
             }
         }
+        let around = (self.around)(&self.state, self.now(), id, Doing::Attempt);
+        let held = !around.invariants.is_empty() && !self.world.went_on.contains(&(id.clone(), attempt));
         let ending = match fate {
             Fate::FailsAfter(kind) => Ending::Failed(failure(kind)),
+            Fate::Works if held && self.world.broken => Ending::Failed(failure(FailureKind::Invariant)),
             Fate::LostAfter | Fate::LostBefore => Ending::Lost(failure(FailureKind::Unreachable)),
             Fate::Works | Fate::AlreadySo | Fate::FailsBefore(_) => succeeded(true),
         };
@@ -374,7 +410,8 @@ pub fn fingerprint(state: &RunState) -> String {
                 &state.questions,
                 &state.leases,
                 &state.failure,
-                &state.failures
+                &state.failures,
+                &state.turns
             ),
             (&state.cancelled_by, &state.unwind_reason, effects(state)),
         )

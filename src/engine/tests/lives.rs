@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 
 use super::generate::{self, Luck};
-use super::life::{Decide, Life, REAL, fingerprint};
+use super::life::{AroundOf, Decide, Life, REAL, fingerprint};
 use super::rules;
 use super::sample::Sample;
-use crate::base::id::RunId;
+use crate::base::id::{NodeId, RunId};
 use crate::engine::decide::decide;
-use crate::engine::run::RunState;
+use crate::engine::invariants::{Around, Doing, around};
+use crate::engine::run::{Phase, RunState};
+use crate::engine::step::StepState;
 use crate::engine::{Input, Now, replay};
 use crate::model::event::{Event, Record, RunOutcome};
+use crate::model::plan::Node;
 
 const LIVES: u64 = 2500;
 /// Lives of one runbook: compiling takes longer than living.
@@ -42,8 +45,12 @@ pub fn every_prefix_replays(life: &Life<'_>) -> Result<(), String> {
 
 /// Lives one life and holds every rule against it.
 pub fn live(sample: &Sample, seed: u64, decide: Decide) -> Result<RunOutcome, String> {
+    guarded(sample, seed, decide, around)
+}
+
+fn guarded(sample: &Sample, seed: u64, decide: Decide, around: AroundOf) -> Result<RunOutcome, String> {
     let watched = seed.is_multiple_of(5);
-    let life = Life::live(sample, &mut Luck::new(seed), decide, watched)?;
+    let life = Life::guarded(sample, &mut Luck::new(seed), decide, around, watched)?;
     rules::check(&life).map_err(|why| format!("{why}\n{}", story(&life)))?;
     if watched {
         every_prefix_replays(&life)?;
@@ -140,22 +147,103 @@ fn intends_too_late(state: &RunState, now: Now<'_>, input: Input) -> Vec<Event> 
     events
 }
 
+/// When the run stops for its failed turns, one more turn begins.
+fn begins_one_more_turn(state: &RunState, now: Now<'_>, input: Input) -> Vec<Event> {
+    let mut events = decide(state, now, input);
+    let stops = events.iter().position(|e| matches!(e, Event::UnwindStarted { .. }));
+    if let Some(at) = stops.filter(|_| !state.turns.is_empty() && state.cancelled_by.is_none()) {
+        let blocked = |n: &&Node| !n.turns.is_empty() && *state.step(&n.id) == StepState::Blocked;
+        if let Some(next) = state.created.plan.nodes.iter().find(blocked) {
+            let (node, attempt) = (next.id.clone(), 1);
+            events.insert(at, Event::StepStarted { node, attempt });
+        }
+    }
+    events
+}
+
+/// The failed turn is not taken back, and the loop goes on.
+fn leaves_failed_turns(state: &RunState, now: Now<'_>, input: Input) -> Vec<Event> {
+    let mut events = decide(state, now, input);
+    for event in &mut events {
+        if let Event::StepStarted { node, .. } | Event::UndoStarted { node, .. } = event
+            && let Some(turns) = state
+                .turns
+                .keys()
+                .find(|t| state.node(node).is_some_and(|n| n.turns.starts_with(t)))
+            && state.phase == Phase::Running
+        {
+            *event = Event::TurnTakenBack { turns: turns.clone() };
+        }
+    }
+    events
+}
+
+/// Tolerated failures pass for success.
+fn forgets_failed_turns(state: &RunState, now: Now<'_>, input: Input) -> Vec<Event> {
+    let mut events = decide(state, now, input);
+    for event in &mut events {
+        if let Event::RunFinished { outcome, .. } = event
+            && !state.turns.is_empty()
+        {
+            *outcome = RunOutcome::Succeeded;
+        }
+    }
+    events
+}
+
+fn no_invariants_on_the_way_back(state: &RunState, now: Now<'_>, node: &NodeId, doing: Doing) -> Around {
+    match state.phase {
+        Phase::Unwinding => Around::default(),
+        _ => around(state, now, node, doing),
+    }
+}
+
+fn no_invariants_at_all(_: &RunState, _: Now<'_>, _: &NodeId, _: Doing) -> Around {
+    Around::default()
+}
+
+/// What gives back is treated like any other step.
+fn invariants_stop_returns(state: &RunState, now: Now<'_>, node: &NodeId, doing: Doing) -> Around {
+    let mut forgetful = state.clone();
+    forgetful.started_unwinding.clear();
+    around(&forgetful, now, node, doing)
+}
+
+#[test]
+fn invariants_that_are_ignored_or_stop_returns_are_caught() {
+    let bugs: [(AroundOf, &str); 3] = [
+        (no_invariants_at_all, "although an invariant did not hold"),
+        (no_invariants_on_the_way_back, "although an invariant did not hold"),
+        (invariants_stop_returns, "gives back, and an invariant stops it"),
+    ];
+    for (bug, words) in bugs {
+        let caught = (0..60).any(|round| {
+            let sample = sample(round);
+            (0..EACH).any(|luck| guarded(&sample, round * EACH + luck, REAL, bug).is_err_and(|why| why.contains(words)))
+        });
+        assert!(caught, "no life of 600 ends with `{words}`");
+    }
+}
+
 #[test]
 fn planted_bugs_are_caught() {
     // Each is caught by the rule that is about it, not by chance.
-    let bugs: [(Decide, &str); 6] = [
+    let bugs: [(Decide, &str); 9] = [
         (starts_too_early, "starts before"),
         (forgets_debts, "before its debt is on record"),
         (oldest_first, "is taken back before"),
         (calls_it_failed, "the outcome is Failed, not Stuck"),
         (hears_no_cancel, "starts although the run goes back"),
         (intends_too_late, "nothing is under way"),
+        (begins_one_more_turn, "too many failed turns"),
+        (leaves_failed_turns, "is back, and"),
+        (forgets_failed_turns, "the outcome is Succeeded, not"),
     ];
     for (bug, words) in bugs {
-        let caught = (0..40).any(|round| {
+        let caught = (0..80).any(|round| {
             let sample = sample(round);
             (0..EACH).any(|luck| live(&sample, round * EACH + luck, bug).is_err_and(|why| why.contains(words)))
         });
-        assert!(caught, "no life of 400 ends with `{words}`");
+        assert!(caught, "no life of 800 ends with `{words}`");
     }
 }

@@ -3,9 +3,11 @@
 mod calls;
 mod corners;
 mod generate;
+mod guarded;
 mod life;
 mod lives;
 mod people;
 mod rules;
 mod sample;
 mod scripted;
+mod turns;

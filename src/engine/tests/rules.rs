@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::life::Life;
 use crate::action::CATALOG;
 use crate::base::clock::Timestamp;
-use crate::base::id::NodeId;
+use crate::base::id::{HostName, NodeId, StepId};
 use crate::model::action::{Catalog, Class, Undo};
 use crate::model::event::{Event, FailureKind, RunOutcome};
+use crate::model::inventory::Share;
 use crate::model::obligation::{Obligation, ObligationId};
-use crate::model::plan::{EffectKind, Node, Section};
-use crate::model::runbook::Step;
+use crate::model::plan::{EffectKind, Node, NodeEffect, Section, Turn};
+use crate::model::runbook::{Body, Loop, Step};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Status {
@@ -40,6 +41,10 @@ struct Account<'l> {
     refused_by_people: bool,
     gate_open: bool,
     first_failure: Option<FailureKind>,
+    /// Failed turns, and whether they are back.
+    turns: BTreeMap<Vec<Turn>, bool>,
+    /// Members that this run ever took.
+    taken: BTreeSet<HostName>,
 }
 
 /// The first rule that a life breaks.
@@ -63,6 +68,8 @@ pub fn check(life: &Life<'_>) -> Result<(), String> {
         refused_by_people: false,
         gate_open: !life.sample.created.gate,
         first_failure: None,
+        turns: BTreeMap::new(),
+        taken: BTreeSet::new(),
     };
     for record in &life.records {
         account
@@ -91,17 +98,70 @@ impl<'l> Account<'l> {
         let pays = self.open.values().any(|o| o.return_node.as_ref() == Some(id));
         match self.status[id] {
             Status::Done => true,
-            Status::Failed(FailureKind::Refused | FailureKind::NotApproved) => false,
+            _ if self.left_behind(id) => true,
+            Status::Failed(FailureKind::Refused | FailureKind::NotApproved | FailureKind::Invariant) => false,
             Status::Failed(_) | Status::Lost => self.step(id).allow_failure.is_some() && !pays,
             _ => false,
         }
     }
 
+    /// The failed turn that the node belongs to.
+    fn failed_turn(&self, id: &NodeId) -> Option<&Vec<Turn>> {
+        let node = self.node(id);
+        self.turns
+            .keys()
+            .find(|turns| node.section.is_work() && node.turns.starts_with(turns))
+    }
+
+    fn left_behind(&self, id: &NodeId) -> bool {
+        self.failed_turn(id).is_some_and(|turns| self.turns[turns] && !self.too_many(turns))
+    }
+
+    /// More turns of this turn's loop have failed than it allows.
+    fn too_many(&self, turns: &[Turn]) -> bool {
+        let (own, outer) = turns.split_last().expect("a turn");
+        let of_loop = |other: &[Turn]| other.len() == turns.len() && other.starts_with(outer) && other[outer.len()].step == own.step;
+        let failed = self.turns.keys().filter(|t| of_loop(t)).count();
+        let nodes = self.life.sample.created.plan.nodes.iter().filter(|n| n.turns.len() >= turns.len());
+        let all: BTreeSet<&[Turn]> = nodes.map(|n| &n.turns[..turns.len()]).filter(|t| of_loop(t)).collect();
+        let most = match self.looped(turns).max_failures {
+            Share::Count(n) => n as usize,
+            Share::Percent(p) => (0..=all.len())
+                .rev()
+                .find(|n| *n as f64 * 100.0 <= p * all.len() as f64)
+                .unwrap_or(0),
+        };
+        failed > most
+    }
+
+    fn looped(&self, turns: &[Turn]) -> &'l Loop {
+        let step = self.life.sample.runbook.step(&turns.last().expect("a turn").step);
+        match step.map(|s| &s.body) {
+            Some(Body::Loop(l)) => l,
+            other => panic!("a turn of {other:?}"),
+        }
+    }
+
+    /// An invariant speaks of this node, and it changes something.
+    fn is_watched(&self, id: &NodeId) -> bool {
+        let nodes = &self.life.sample.created.plan.nodes;
+        let own = nodes.iter().position(|n| &n.id == id);
+        let begins = |from: &StepId| {
+            nodes
+                .iter()
+                .position(|n| &n.step == from || n.turns.iter().any(|t| &t.step == from))
+        };
+        let mut all = self.life.sample.runbook.invariants.iter();
+        let acts = self.node(id).class != Class::Probe && self.node(id).action != "approve";
+        acts && all.any(|i| i.from.as_ref().is_none_or(|from| begins(from) <= own))
+    }
+
     fn kept(&self, id: &NodeId) -> bool {
         let turns = &self.node(id).turns;
         let nodes = &self.life.sample.created.plan.nodes;
-        let work = nodes.iter().filter(|n| n.section.is_work() && n.turns.starts_with(turns));
-        !turns.is_empty() && work.into_iter().all(|n| self.done(&n.id))
+        let stays = !turns.is_empty() && !self.looped(turns).undo_finished;
+        let mut work = nodes.iter().filter(|n| n.section.is_work() && n.turns.starts_with(turns));
+        stays && work.all(|n| self.done(&n.id))
     }
 
     fn judge(&self, event: &Event, at: Timestamp) -> Result<(), String> {
@@ -118,6 +178,28 @@ impl<'l> Account<'l> {
                     format!("{node} is tried more than {} times", retry.attempts)
                 })
             }
+            Event::StepFailed { node, failure, .. } => {
+                let returning = self.on_the_way_back.contains(node) && self.open.values().any(|o| o.return_node.as_ref() == Some(node));
+                rule(!(returning && failure.kind == FailureKind::Invariant), || {
+                    format!("{node} gives back, and an invariant stops it")
+                })
+            }
+            // Nothing here takes so long; what waits for ever ends so.
+            Event::UnwindStarted { reason } => rule(!reason.contains("deadline"), || String::from("it waits until its deadline")),
+            Event::TurnFailed { turns, node, .. } => {
+                let kind = self.status[node];
+                let counts = matches!(kind, Status::Failed(k) if !matches!(k, FailureKind::Refused | FailureKind::NotApproved | FailureKind::Invariant));
+                // An inner loop that fails is a failure of the turn around it, whatever has become of its step.
+                let inner = self.turns.keys().any(|t| t.len() > turns.len() && t.starts_with(turns));
+                rule((counts || inner) && self.node(node).turns.starts_with(turns), || {
+                    format!("the turn of {node} failed, which is {kind:?}")
+                })
+            }
+            Event::TurnTakenBack { turns } => {
+                let within = |id: &NodeId| self.node(id).turns.starts_with(turns);
+                let owed = self.open.values().find(|o| o.return_node.is_some() && within(&o.taker));
+                rule(owed.is_none(), || format!("{turns:?} is back, and {owed:?} is open"))
+            }
             Event::RunFinished { outcome, .. } => {
                 let expected = self.outcome();
                 rule(*outcome == expected, || format!("the outcome is {outcome:?}, not {expected:?}"))
@@ -128,16 +210,26 @@ impl<'l> Account<'l> {
 
     fn start(&self, id: &NodeId, at: Timestamp) -> Result<(), String> {
         let node = self.node(id);
-        if let Some(debt) = self.open.values().find(|o| self.unwinding && o.return_node.as_ref() == Some(id)) {
+        let failed_turn = self.failed_turn(id).is_some();
+        let back = self.unwinding || failed_turn;
+        if let Some(debt) = self.open.values().find(|o| back && o.return_node.as_ref() == Some(id)) {
             return self.way_back(&debt.taker);
         }
+        rule(!failed_turn, || format!("{id} starts although its turn goes back"))?;
+        let fresh = |turns: &[Turn]| {
+            let mut nodes = self.life.sample.created.plan.nodes.iter().filter(|n| n.turns.starts_with(turns));
+            nodes.all(|n| self.status[&n.id] == Status::Fresh)
+        };
+        let barred = (1..=node.turns.len()).any(|k| self.too_many(&node.turns[..k]) && fresh(&node.turns[..k]));
+        rule(!barred, || format!("{id} starts although its loop has too many failed turns"))?;
         let stopped = self.unwinding || (self.cancelled && node.section.is_work());
         rule(!(stopped && node.section.is_work()), || {
             format!("{id} starts although the run goes back")
         })?;
-        rule(node.section != Section::OnFailure || self.unwinding, || {
-            format!("{id} starts without a failure")
-        })?;
+        rule(
+            node.section != Section::OnFailure || self.unwinding || !self.turns.is_empty(),
+            || format!("{id} starts without a failure"),
+        )?;
         let missing = node.needs.iter().find(|n| !self.done(n));
         rule(missing.is_none(), || format!("{id} starts before {missing:?} is done"))?;
         let early = self.not_before.get(id).is_some_and(|until| at < *until);
@@ -151,7 +243,7 @@ impl<'l> Account<'l> {
     }
 
     fn intent(&self, id: &NodeId) -> Result<(), String> {
-        let late = self.unwinding && !self.on_the_way_back.contains(id);
+        let late = (self.unwinding || self.failed_turn(id).is_some()) && !self.on_the_way_back.contains(id);
         rule(!late, || format!("{id} changes something although the run goes back"))?;
         rule(self.status[id] == Status::Running, || {
             format!("{id} changes something without an attempt")
@@ -164,12 +256,16 @@ impl<'l> Account<'l> {
 
     /// Newest first, nothing behind a point of no return, no finished turn.
     fn way_back(&self, id: &NodeId) -> Result<(), String> {
-        rule(self.unwinding, || format!("{id} is taken back while the run goes on"))?;
+        let turn = self.failed_turn(id).filter(|_| !self.unwinding);
+        rule(self.unwinding || turn.is_some(), || {
+            format!("{id} is taken back while the run goes on")
+        })?;
         rule(!self.kept(id), || format!("{id} is taken back although its turn is finished"))?;
         let last = |id: &NodeId| self.changes.iter().rposition(|(node, ..)| node == id);
         let own = last(id).ok_or_else(|| format!("{id} is taken back, but never changed anything"))?;
         for (place, (other, _, undo)) in self.changes.iter().enumerate() {
-            if place <= own || other == id || self.kept(other) {
+            let elsewhere = turn.is_some_and(|turn| !self.node(other).turns.starts_with(turn));
+            if place <= own || other == id || self.kept(other) || elsewhere {
                 continue;
             }
             let returned = self.node(other).owes.is_some() && self.node(other).pool_effects.iter().any(|e| e.kind == EffectKind::Takes);
@@ -184,13 +280,15 @@ impl<'l> Account<'l> {
     }
 
     fn note(&mut self, event: &Event) {
+        let back = |node: &NodeId| self.unwinding || self.failed_turn(node).is_some();
+        let goes_back = matches!(event, Event::StepStarted { node, .. } if back(node));
         let mut set = |node: &NodeId, status| {
             self.status.insert(node.clone(), status);
         };
         match event {
             Event::StepStarted { node, .. } => {
                 set(node, Status::Running);
-                if self.unwinding {
+                if goes_back {
                     self.on_the_way_back.insert(node.clone());
                 }
             }
@@ -212,6 +310,12 @@ impl<'l> Account<'l> {
             Event::StepCancelled { node, .. } => set(node, Status::Cancelled),
             Event::UndoSucceeded { node, .. } => set(node, Status::Undone),
             Event::UndoFailed { node, .. } => set(node, Status::UndoFailed),
+            Event::TurnFailed { turns, .. } => {
+                self.turns.insert(turns.clone(), false);
+            }
+            Event::TurnTakenBack { turns } => {
+                self.turns.insert(turns.clone(), true);
+            }
             Event::UnwindStarted { .. } => self.unwinding = true,
             Event::CancelRequested { .. } => self.cancelled = true,
             Event::ApprovalAnswered { gate, answer } => {
@@ -220,6 +324,7 @@ impl<'l> Account<'l> {
             }
             Event::ApprovalExpired { gate } => self.refused_by_people |= !self.is_task(gate),
             Event::ObligationOpened { obligation } => {
+                self.taken.extend(obligation.member.clone());
                 self.open.insert(obligation.id.clone(), obligation.clone());
             }
             Event::ObligationDischarged { id, .. } => {
@@ -239,7 +344,7 @@ impl<'l> Account<'l> {
         let any = |status| self.status.values().any(|s| *s == status);
         if !self.unwinding {
             let finally = self.life.sample.created.plan.nodes.iter().filter(|n| n.section == Section::Finally);
-            return match finally.into_iter().all(|n| self.done(&n.id)) {
+            return match finally.into_iter().all(|n| self.done(&n.id)) && self.turns.is_empty() {
                 true => RunOutcome::Succeeded,
                 false => RunOutcome::Failed,
             };
@@ -250,7 +355,7 @@ impl<'l> Account<'l> {
             () if self.open.values().any(|o| o.return_node.is_some()) || any(Status::UndoFailed) => RunOutcome::Stuck,
             () if self.cancelled => RunOutcome::Cancelled,
             () if self.refused_by_people => RunOutcome::Denied,
-            () if self.first_failure == Some(FailureKind::Refused) && !changed => RunOutcome::Refused,
+            () if matches!(self.first_failure, Some(FailureKind::Refused | FailureKind::Invariant)) && !changed => RunOutcome::Refused,
             () => RunOutcome::Failed,
         }
     }
@@ -266,8 +371,22 @@ impl<'l> Account<'l> {
                 .iter()
                 .any(|(other, number, _)| other == node && number == attempt);
             rule(!again, || format!("attempt {attempt} of {node} was executed twice"))?;
+            let went_on = self.life.world.went_on.contains(&(node.clone(), *attempt));
+            rule(!(went_on && self.is_watched(node) && !self.may_go_on(node)), || {
+                format!("{node} was executed although an invariant did not hold")
+            })?;
         }
         Ok(())
+    }
+
+    /// What gives back is never stopped by an invariant; what comes last only where it takes somebody else's member.
+    fn may_go_on(&self, id: &NodeId) -> bool {
+        let node = self.node(id);
+        if node.section.is_work() {
+            return self.on_the_way_back.contains(id);
+        }
+        let takes = |e: &NodeEffect| e.kind != EffectKind::Returns && !self.taken.contains(&e.member);
+        !node.pool_effects.iter().any(takes)
     }
 
     fn end(&self) -> Result<(), String> {
@@ -284,7 +403,7 @@ impl<'l> Account<'l> {
         }
         for node in &self.life.sample.created.plan.nodes {
             let last = match node.section {
-                Section::OnFailure => self.unwinding,
+                Section::OnFailure => self.unwinding || !self.turns.is_empty(),
                 section => section == Section::Finally,
             };
             let status = self.status[&node.id];

@@ -18,9 +18,9 @@ pub use eval::{EvalError, NOW, eval};
 pub(super) use functions::usages;
 pub use paths::paths;
 
-use crate::diagnostic::{Diagnostics, Span};
+use crate::diagnostic::{Diagnostics, SourceId, Span};
 use crate::lang::types::TypeEnv;
-use crate::model::text::Expression;
+use crate::model::text::{Expr, ExprKind, Expression};
 use crate::model::types::Type;
 
 /// Reads and checks an expression whose content stands at `at`.
@@ -50,6 +50,25 @@ pub fn compile(source: &str, at: Span, env: &TypeEnv, want: Option<&Type>) -> (O
         }
         _ => (None, problems),
     }
+}
+
+/// The conditions that a condition joins with `&&`, as written; one that cannot be read is one.
+pub(in crate::lang) fn conjuncts(source: &str) -> Vec<&str> {
+    fn collect<'s>(expr: &Expr, source: &'s str, all: &mut Vec<&'s str>) {
+        if let ExprKind::Binary("&&", a, b) = &expr.kind {
+            collect(a, source, all);
+            collect(b, source, all);
+        } else if let Some(part) = source.get(expr.span.start as usize..expr.span.end as usize) {
+            all.push(part.trim());
+        }
+    }
+    let at = Span::new(SourceId(0), 0, source.len());
+    let mut all = Vec::new();
+    match parse::parse(source, Place::new(source, at)) {
+        Ok(root) => collect(&root, source, &mut all),
+        Err(_) => all.push(source.trim()),
+    }
+    all
 }
 
 /// Where the content of a text stands in its file.

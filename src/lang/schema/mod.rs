@@ -16,7 +16,7 @@ use value::{choices, duration, kind, several, share, text, whole, word};
 pub fn schema(catalog: &dyn Catalog) -> Json {
     let mut definitions = Map::new();
     tables(&keys::RUNBOOK, &mut definitions);
-    for (table, only_probes) in [(&keys::STEP, false), (&keys::CHECK, true)] {
+    for (table, only_probes) in [(&keys::STEP, false), (&keys::CHECK, true), (&keys::INVARIANT, true)] {
         definitions.insert(table.definition.into(), with_action(table, catalog, only_probes));
     }
     for name in catalog.names() {

@@ -302,3 +302,15 @@ fn files_are_asked_for_until_none_is_missing() {
     sources.add("d.yaml", "steps: [");
     assert_eq!(missing_files(&sources), Vec::<String>::new());
 }
+
+/// Nobody would judge them during the call; refused rather than ignored.
+#[test]
+fn invariants_of_a_called_runbook_are_refused_at_the_call() {
+    let guarded = format!("{DRAIN}invariants:\n  - {{ name: Fine, facts: [memory], that: result.memory.available_percent > 0 }}\n");
+    let (_, problems) = calling(CALL, &[("runbooks/drain.yaml", &guarded)]);
+    assert_eq!(problems.len(), 1, "{problems:#?}");
+    assert!(
+        problems[0].starts_with("RB0111 6:22 `invariants` of a called runbook are not supported yet"),
+        "{problems:#?}"
+    );
+}

@@ -143,16 +143,11 @@ fn a_step_does_exactly_one_known_thing() {
 #[test]
 fn what_this_version_cannot_do_is_refused() {
     for (text, name) in [
-        ("invariants: []\n", "`invariants` in a runbook"),
         ("params:\n  p: { type: secret }\n", "type `secret`"),
         ("triggers:\n  - schedule: { every: 1h }\n", "`schedule` in a trigger"),
     ] {
         one_mistake(&format!("{text}{STEPS}"), &["RB0111", name, "not supported yet"]);
     }
-    one_mistake(
-        "steps:\n  - id: a\n    for_each: { as: web, hosts: webs, undo: all }\n    steps:\n      - { id: x, facts: [cpu] }\n",
-        &["RB0111", "`undo: all`"],
-    );
 }
 
 #[test]

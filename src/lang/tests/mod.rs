@@ -13,6 +13,8 @@ use crate::model::text::{Operand, Part};
 
 mod calls;
 mod control;
+mod invariants;
+mod loops;
 mod messages;
 mod obligations;
 mod pages;

@@ -33,6 +33,7 @@ fn every_code_has_a_page() {
         include_str!("../check.rs"),
         include_str!("../check_control.rs"),
         include_str!("../check_step.rs"),
+        include_str!("../invariants.rs"),
         include_str!("../link.rs"),
         include_str!("../mod.rs"),
         include_str!("../needs.rs"),

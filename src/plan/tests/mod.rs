@@ -4,6 +4,7 @@ mod calls;
 mod capacity;
 mod control;
 mod digest;
+mod invariants;
 mod order;
 mod pages;
 mod params;
@@ -16,7 +17,7 @@ use crate::base::clock::Timestamp;
 use crate::base::id::HostName;
 use crate::diagnostic::{Diagnostics, Sources};
 use crate::model::inventory::Inventory;
-use crate::model::operation::{Output, Trouble, TroubleKind};
+use crate::model::operation::{Operation, Output, Trouble, TroubleKind};
 use crate::model::plan::{Node, Plan};
 use crate::model::runbook::Runbook;
 use crate::{inventory, lang};
@@ -64,6 +65,25 @@ fn planned(text: &str, given: &[(&str, &str)], offline: bool) -> Result<Plan, Di
 
 /// As [`planned`], with files that the runbook calls.
 fn planned_with(text: &str, others: &[(&str, &str)], given: &[(&str, &str)], offline: bool) -> Result<Plan, Diagnostics> {
+    planned_on((text, others), given, offline, &|_| None)
+}
+
+/// As [`planned`], with answers to some looks.
+fn planned_seeing(
+    text: &str,
+    given: &[(&str, &str)],
+    offline: bool,
+    answer: &dyn Fn(&Operation) -> Option<Output>,
+) -> Result<Plan, Diagnostics> {
+    planned_on((text, &[]), given, offline, answer)
+}
+
+fn planned_on(
+    (text, others): (&str, &[(&str, &str)]),
+    given: &[(&str, &str)],
+    offline: bool,
+    answer: &dyn Fn(&Operation) -> Option<Output>,
+) -> Result<Plan, Diagnostics> {
     let (runbook, inventory) = (compiled(text, others), hosts());
     let mut all = Sources::new();
     all.add("example.yaml", text);
@@ -99,7 +119,8 @@ fn planned_with(text: &str, others: &[(&str, &str)], given: &[(&str, &str)], off
                         message: String::from("nobody answers"),
                         may_have_happened: false,
                     };
-                    seen.record(&operation, Output::Failed(unreachable));
+                    let output = answer(&operation).unwrap_or(Output::Failed(unreachable));
+                    seen.record(&operation, output);
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! Which node waits for which: the step above, `needs`, turns, batches, windows and pauses.
 
-use super::{names, node, offline};
-use crate::model::plan::Plan;
+use super::{HEAD, names, node, offline, planned};
+use crate::model::plan::{Forecast, Plan};
 
 fn needs<'p>(plan: &'p Plan, id: &str) -> Vec<&'p str> {
     node(plan, id).needs.iter().map(|n| n.as_str()).collect()
@@ -95,5 +95,58 @@ fn a_debt_is_linked_in_its_own_turn() {
         let out = node(&plan, &format!("roll[{host}].out"));
         assert_eq!(out.owes, Some(format!("roll[{host}].back").into()));
         assert_eq!(out.pool_effects[0].member.as_str(), host);
+    }
+}
+
+#[test]
+fn a_batch_may_be_a_parameter() {
+    let text = |default: &str| {
+        format!(
+            "{HEAD}params:\n  batch: {{ type: count_or_percent, default: {default} }}\nsteps:\n  - id: roll\n    for_each: {{ as: web, hosts: all_web, max_unavailable: [1, \"{{{{params.batch}}}}\"] }}\n    steps:\n      \
+             - {{ id: a, facts: [memory] }}\n      - {{ id: b, facts: [memory] }}\n"
+        )
+    };
+    let planned = |default: &str, given: &[(&str, &str)]| waits(&planned(&text(default), given, true).unwrap());
+    assert_eq!(planned("2", &[]), [vec![], vec![1], vec![1], vec![2, 3], vec![2, 3]]);
+    assert_eq!(planned("2", &[("batch", "80%")]), [vec![], vec![1], vec![1], vec![1], vec![1]]);
+}
+
+#[test]
+fn a_loop_under_a_false_condition_is_skipped_as_a_whole() {
+    let plan = offline(
+        "steps:\n  - id: roll\n    when: 1 == 2\n    for_each: { as: web, hosts: webservers }\n    steps:\n      - { id: a, facts: [memory] }\n  - id: each\n    when: 1 == 2\n    \
+         for_each: { as: n, items: '[1, 2]' }\n    steps:\n      - { id: b, hosts: web-01, facts: [memory] }\n",
+    );
+    let skipped = |id: &str| matches!(&node(&plan, id).forecast, Forecast::Skipped { why } if why.contains("1 == 2"));
+    assert!(skipped("roll[web-01].a") && skipped("roll[web-02].a"));
+    assert_eq!(
+        (plan.nodes.len(), plan.empty_loops.len()),
+        (2, 1),
+        "what the items are read from may not be there"
+    );
+}
+
+#[test]
+fn whether_something_that_may_fail_does_is_known_at_run_time() {
+    let steps = |when: &str| {
+        format!(
+            "hosts: webservers\nsteps:\n  - {{ id: try, allow_failure: true, facts: [memory] }}\n  - {{ id: firm, allow_failure: 1 == 2, facts: [memory] }}\n  \
+             - id: roll\n    for_each: {{ as: web, hosts: webservers, max_failures: 1 }}\n    steps:\n      - {{ id: a, facts: [memory] }}\n  \
+             - {{ id: then, hosts: web-01, when: \"{when}\", facts: [memory] }}\n"
+        )
+    };
+    for (when, skipped) in [
+        ("steps.try.failed", false),
+        ("!steps.try.ok", false),
+        ("steps.try.skipped", true),
+        ("steps.firm.failed", true),
+        ("steps.firm.ok", false),
+        ("steps.roll.all.exists(t, t.failed)", false),
+        ("steps.roll.all.size() == 2", false),
+    ] {
+        let plan = offline(&steps(when));
+        let forecast = &node(&plan, "then@web-01").forecast;
+        let as_expected = matches!(forecast, Forecast::Skipped { .. }) == skipped;
+        assert!(as_expected, "{when}: {forecast:?}");
     }
 }

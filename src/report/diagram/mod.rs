@@ -395,6 +395,7 @@ mod tests {
             over: LoopOver::Hosts(Text::literal("", Span::default())),
             pace: Pace::Parallel(1),
             max_failures: Share::Count(0),
+            undo_finished: false,
             pause: Duration::ZERO,
             steps: vec![step("one", &[], call("http")), step("two", &["one"], call("service"))],
         };
@@ -412,6 +413,7 @@ mod tests {
             lock: Vec::new(),
             deadline: Duration::from_secs(60),
             require: Vec::new(),
+            invariants: Vec::new(),
             steps: vec![
                 step("each", &[], Body::Loop(Box::new(inner))),
                 drain,
