@@ -28,3 +28,5 @@ pub const CHANNELS_PER_HOST: usize = 4;
 pub const CONNECT_TIMEOUT_S: u64 = 10;
 /// Levels of loops inside loops.
 pub const LOOP_DEPTH: usize = 2;
+/// Bytes of one secret; a private key has a tenth of that.
+pub const SECRET_BYTES: usize = 64 * 1024;

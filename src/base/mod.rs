@@ -4,5 +4,7 @@ pub mod bound;
 pub mod clock;
 pub mod id;
 pub mod quote;
+pub mod redact;
 pub mod sanitise;
+pub mod secret;
 pub mod value;

@@ -37,6 +37,7 @@ pub fn run(context: &Context, arguments: &ApplyArguments) -> Result<Exit, CliErr
     confirm(context, arguments, &made.plan)?;
     let supervisor = Supervisor {
         opened: Some(opened.connections()),
+        vault: Some(opened.vault()),
         ..context.supervisor()?
     };
     let run = supervisor.create(created(arguments, made))?;

@@ -176,6 +176,8 @@ impl Context {
             channels: Arc::new(people::channels(&self.config)?),
             ssh_options: self.config.ssh_options(),
             opened: None,
+            secret_sources: Arc::new(self.config.secret_sources.clone()),
+            vault: None,
         })
     }
 

@@ -17,6 +17,7 @@ pub use channel::{Channel, Secret, Template};
 pub use read::parse;
 
 use crate::diagnostic::Span;
+use crate::model::secret::SecretSource;
 
 /// The configuration; what no file says is absent or empty, and the one who uses it knows the default.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,6 +38,8 @@ pub struct Config {
     pub limits: Limits,
     /// How we connect.
     pub ssh: Ssh,
+    /// Where secrets are kept, by name.
+    pub secret_sources: BTreeMap<String, SecretSource>,
     /// Where each value was written, in the order read.
     pub origins: Vec<Origin>,
 }

@@ -125,6 +125,7 @@ pub(super) const PARAM_TYPES: &[&str] = &[
     "hosts",
     "pool",
     "choice",
+    "secret",
 ];
 
 const fn must(name: &'static str, shape: Shape, docs: &'static str) -> Key {
@@ -187,7 +188,7 @@ pub(super) static PARAM: Table = Table {
         must(
             "type",
             Shape::Word,
-            "string, int, float, bool, duration, size, percent, count_or_percent, path, url, host, hosts, pool, choice, or `list of T`.",
+            "string, int, float, bool, duration, size, percent, count_or_percent, path, url, host, hosts, pool, choice, secret, or `list of T`.",
         ),
         may(
             "default",
@@ -199,7 +200,11 @@ pub(super) static PARAM: Table = Table {
         may("pattern", Shape::Word, "Regular expression the text must match as a whole."),
         may("min", Shape::Any, "Least value."),
         may("max", Shape::Any, "Greatest value."),
-        may("from", Shape::Word, "Group (pattern) that a host must be in."),
+        may(
+            "from",
+            Shape::Word,
+            "Of a host: group (pattern) that it must be in. Of a secret: where it is kept, `env.NAME`, `file:/path`, `command:/program …` or `secret_sources.NAME`.",
+        ),
     ],
 };
 

@@ -85,11 +85,6 @@ fn param_type(kind: Written, d: &mut Diagnostics) -> Option<Written> {
     if PARAM_TYPES.contains(&inner) {
         return Some(kind);
     }
-    if inner == "secret" {
-        let message = "type `secret` is not supported yet";
-        d.push(Diagnostic::error("RB0111", kind.span, message).label("part of the language, but this version cannot keep secrets"));
-        return None;
-    }
     let message = format!("unknown type `{}` of a parameter", kind.value);
     let diagnostic = Diagnostic::error("RB0114", kind.span, message).label("not a type");
     d.push(match crate::diagnostic::nearest(inner, PARAM_TYPES.iter().copied()) {

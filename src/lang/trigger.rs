@@ -10,7 +10,7 @@ use super::scope::alert_names;
 use super::site::Site;
 use super::syntax::{Runbook, Trigger as Written};
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
-use crate::model::runbook::Trigger;
+use crate::model::runbook::{ParamKind, Trigger};
 
 /// Checks all triggers.
 pub(super) fn triggers(file: &Runbook, outline: &Outline<'_>, d: &mut Diagnostics) -> Vec<Trigger> {
@@ -26,7 +26,8 @@ fn trigger(written: &Written, file: &Runbook, outline: &Outline<'_>, d: &mut Dia
     }
     let params = parameters(written, file, d);
     let given: BTreeSet<&str> = written.params.iter().map(|(name, _)| name.value.as_str()).collect();
-    let missing = |p: &&super::syntax::Param| p.default.is_none() && !given.contains(p.name.value.as_str());
+    let secret = |p: &super::syntax::Param| params::kind(p) == Some(ParamKind::Secret);
+    let missing = |p: &&super::syntax::Param| p.default.is_none() && !secret(p) && !given.contains(p.name.value.as_str());
     for param in file.params.iter().filter(missing) {
         let message = format!(
             "the alert gives no value for parameter `{}`, which has no default",
@@ -67,8 +68,13 @@ fn parameters(written: &Written, file: &Runbook, d: &mut Diagnostics) -> BTreeMa
         if !known_parameter(name, file, d) {
             continue;
         }
-        let text = Site::new(alert_names(), d).text(value);
         let param = file.params.iter().find(|p| p.name.value == name.value);
+        if param.and_then(params::kind) == Some(ParamKind::Secret) {
+            let message = format!("secret `{}` comes from where its `from` says, never from an alert", name.value);
+            d.push(Diagnostic::error("RB0117", name.span, message).label("a secret").help("remove it"));
+            continue;
+        }
+        let text = Site::new(alert_names(), d).text(value);
         let fixed = text.as_ref().and_then(|t| t.as_literal());
         if let (Some(kind), Some(fixed)) = (param.and_then(params::kind), fixed)
             && let Err(message) = convert::param(&kind, fixed)

@@ -117,6 +117,8 @@ pub enum ParamKind {
     Pool,
     /// one of the choices
     Choice(Vec<String>),
+    /// a text that is never shown nor recorded
+    Secret,
     /// several of one type
     List(Box<ParamKind>),
 }

@@ -16,6 +16,7 @@ mod readme;
 mod rebalance;
 mod recover;
 mod refusal;
+mod secrets;
 mod site;
 mod source;
 mod systemd;

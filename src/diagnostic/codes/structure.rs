@@ -21,4 +21,5 @@ pub(super) const PAGES: &[Page] = &[
     ("RB0116", include_str!("structure/RB0116.md")),
     ("RB0117", include_str!("structure/RB0117.md")),
     ("RB0118", include_str!("structure/RB0118.md")),
+    ("RB0130", include_str!("structure/RB0130.md")),
 ];

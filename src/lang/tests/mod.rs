@@ -15,6 +15,7 @@ mod messages;
 mod obligations;
 mod pages;
 mod references;
+mod secrets;
 
 const SHIPPED: &[(&str, &str)] = &[
     ("recover-master", include_str!("../../../runbooks/recover-master.yaml")),
