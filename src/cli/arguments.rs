@@ -167,8 +167,17 @@ pub enum Command {
         /// The action's name
         name: Option<String>,
     },
-    /// Print the JSON Schema of runbooks (draft-07)
-    Schema,
+    /// Print the JSON Schema (draft-07) of runbooks, or of the configuration
+    Schema {
+        /// Of what
+        #[arg(default_value = "runbook")]
+        of: SchemaOf,
+    },
+    /// The configuration that counts
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
     /// Check this machine: ssh, journal, configuration, and every host of the inventory
     Doctor {
         #[arg(short, long, default_value = "text")]
@@ -295,6 +304,28 @@ pub enum InventoryCommand {
     Hosts {
         /// webservers:!web-01
         pattern: String,
+        #[arg(short, long, default_value = "text")]
+        output: Format,
+    },
+}
+
+/// What a schema describes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// Runbooks
+    Runbook,
+    /// The configuration
+    Config,
+}
+
+/// Parts of the configuration.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Every setting that counts; secrets are named, never shown
+    Show {
+        /// Also where each comes from: a flag, the environment, a file and its line, or the default
+        #[arg(long)]
+        origin: bool,
         #[arg(short, long, default_value = "text")]
         output: Format,
     },

@@ -11,7 +11,7 @@ use super::people;
 use crate::action::CATALOG;
 use crate::base::clock::Clock;
 use crate::config::{self, Config};
-use crate::diagnostic::{Diagnostic, SourceId, Sources};
+use crate::diagnostic::{Diagnostic, Diagnostics, SourceId, Sources};
 use crate::inventory;
 use crate::journal::{Journal, SqliteJournal};
 use crate::lang;
@@ -30,6 +30,10 @@ pub struct Context {
     pub colors: Colors,
     /// People, channels, limits.
     pub config: Config,
+    /// The files it came from.
+    pub config_sources: Sources,
+    /// What in them has no effect.
+    pub config_warnings: Diagnostics,
 }
 
 /// A compiled runbook and the texts it came from (the runbook is source 0).
@@ -55,7 +59,13 @@ impl Context {
         }
         let (config, diagnostics) = config::parse(&sources, &ids);
         match config {
-            Some(config) if !diagnostics.has_errors() => Ok(Context { global, colors, config }),
+            Some(config) if !diagnostics.has_errors() => Ok(Context {
+                global,
+                colors,
+                config,
+                config_sources: sources,
+                config_warnings: diagnostics,
+            }),
             _ => Err(CliError::Texts(diagnostics, Box::new(sources))),
         }
     }
@@ -75,7 +85,10 @@ impl Context {
             let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned());
             (read(&mut sources, &path)?, stem)
         };
-        let (runbook, diagnostics) = lang::compile(&sources, id, stem.as_deref(), &CATALOG);
+        let (runbook, mut diagnostics) = lang::compile(&sources, id, stem.as_deref(), &CATALOG);
+        if let Some(runbook) = &runbook {
+            diagnostics.extend(config::check_names(&self.config, runbook));
+        }
         match runbook {
             Some(runbook) if !diagnostics.has_errors() => {
                 if !diagnostics.is_empty() {

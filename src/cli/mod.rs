@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod approve;
 pub mod arguments;
+pub mod config;
 pub mod context;
 pub mod demo;
 pub mod doctor;
@@ -24,7 +25,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, SchemaOf};
 use context::Context;
 use exit::{CliError, Exit};
 use output::{Colors, err, out};
@@ -48,7 +49,7 @@ pub fn run() -> ExitCode {
     log(arguments.global.verbose, colors);
     let quiet = matches!(
         arguments.command,
-        Command::Lab(_) | Command::Completions { .. } | Command::Explain { .. } | Command::Schema
+        Command::Lab(_) | Command::Completions { .. } | Command::Explain { .. } | Command::Schema { .. } | Command::Config { .. }
     );
     let result = dispatch(arguments, quiet);
     match result {
@@ -73,8 +74,11 @@ fn dispatch(arguments: Arguments, quiet: bool) -> Result<Exit, CliError> {
             out(&String::from_utf8_lossy(&script));
             return Ok(Exit::Done);
         }
-        Command::Schema => {
-            output::json(&crate::lang::schema(&crate::action::CATALOG));
+        Command::Schema { of } => {
+            output::json(&match of {
+                SchemaOf::Runbook => crate::lang::schema(&crate::action::CATALOG),
+                SchemaOf::Config => crate::config::schema(),
+            });
             return Ok(Exit::Done);
         }
         Command::Explain { topic, name } => return explain::run(&topic, name.as_deref()),
@@ -106,8 +110,11 @@ fn with_context(context: &Context, command: Command) -> Result<Exit, CliError> {
         Command::Obligations { command, output } => obligations::run(context, command, output),
         Command::Inventory { command } => inventory::run(context, command),
         Command::Graph { runbook, params, output } => graph::run(context, &runbook, &params, output),
+        Command::Config { command } => config::run(context, command),
         Command::Doctor { output } => doctor::run(context, output),
-        Command::Lab(_) | Command::Completions { .. } | Command::Schema | Command::Explain { .. } | Command::Demo(_) => Ok(Exit::Done),
+        Command::Lab(_) | Command::Completions { .. } | Command::Schema { .. } | Command::Explain { .. } | Command::Demo(_) => {
+            Ok(Exit::Done)
+        }
     }
 }
 

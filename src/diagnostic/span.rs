@@ -91,6 +91,11 @@ impl Sources {
         self.list.get(id.0 as usize)
     }
 
+    /// All texts, in the order of their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = &Source> {
+        self.list.iter()
+    }
+
     /// Line and column (both from 1, column in characters) of the start of a span.
     #[must_use]
     pub fn position(&self, span: Span) -> Option<(usize, usize)> {

@@ -8,7 +8,7 @@ use super::outline::Outline;
 use super::scope::{View, names};
 use super::site::Site;
 use super::syntax::Runbook as Written;
-use super::{needs, owes, params, trigger};
+use super::{needs, owes, params, people, trigger};
 use crate::diagnostic::Diagnostics;
 use crate::model::action::Catalog;
 use crate::model::runbook::{NotifyRule, Runbook, Step};
@@ -45,6 +45,7 @@ pub(super) fn check(file: &Written, catalog: &dyn Catalog, d: &mut Diagnostics) 
     let notify = checker.notify(d);
     let triggers = trigger::triggers(file, &checker.outline, d);
     owes::obligations(&checker.outline, d);
+    let people = people::named(file, &checker.outline);
     Some(Runbook {
         name: file.name.value.clone(),
         description: file.description.clone(),
@@ -60,6 +61,7 @@ pub(super) fn check(file: &Written, catalog: &dyn Catalog, d: &mut Diagnostics) 
         finally: finally?,
         notify,
         triggers,
+        people,
     })
 }
 
@@ -82,7 +84,7 @@ impl<'a> Checker<'a> {
         let mentions = Mentions::in_text(written.message.as_ref().map_or("", |m| &m.value));
         let mut site = Site::new(names(&self.outline, &self.params, View::Over, &[], &mentions), d);
         Some(NotifyRule {
-            to: written.to.clone(),
+            to: written.to.value.clone(),
             events: written.events.clone(),
             message: written.message.as_ref().and_then(|m| site.message(m)),
         })

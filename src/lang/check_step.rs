@@ -362,13 +362,17 @@ fn run_as(written: &WrittenStep, owner: Option<&WrittenStep>, facts: Option<&Fac
 fn approval(written: &syntax::Approve, site: &mut Site<'_>) -> Option<Approve> {
     Some(Approve {
         ask: site.message(&written.ask)?,
-        from: written.from.clone(),
+        from: values(&written.from),
         quorum: written.quorum,
         show_plan: written.show_plan,
         within: written.within,
         escalate_on_timeout: written.escalate_on_timeout,
-        then_escalate_to: written.then_escalate_to.clone(),
+        then_escalate_to: values(&written.then_escalate_to),
     })
+}
+
+fn values(words: &[Written]) -> Vec<String> {
+    words.iter().map(|w| w.value.clone()).collect()
 }
 
 /// The type of a turn's item.

@@ -21,6 +21,7 @@ mod owes;
 mod params;
 mod parse;
 mod parse_step;
+mod people;
 mod place;
 mod reader;
 mod schema;

@@ -103,7 +103,7 @@ fn notify(map: &Map<'_>, d: &mut Diagnostics) -> Option<Notify> {
     let map = Map::read(map.get("notify")?, &keys::NOTIFY, d)?;
     let events = map.words("events", d).unwrap_or_default();
     Some(Notify {
-        to: map.word("to", d)?.value,
+        to: map.word("to", d)?,
         events: events
             .into_iter()
             .filter_map(|e| choice(e, EVENTS, d))

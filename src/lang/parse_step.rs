@@ -340,13 +340,12 @@ fn approval(node: &Node, d: &mut Diagnostics) -> Body {
     let Some(map) = Map::read(node, &keys::APPROVE, d) else {
         return Body::Broken;
     };
-    let strings = |words: Option<Vec<Written>>| words.unwrap_or_default().into_iter().map(|w| w.value).collect();
-    let from = strings(map.words("from", d));
+    let from = map.words("from", d).unwrap_or_default();
     let quorum = map.count("quorum", 1, d).unwrap_or(1);
     let show = map.choice("show", &["plan", "none"], d);
     let within = map.duration("within", d);
     let on_timeout = map.choice("on_timeout", &["deny", "escalate"], d);
-    let then = strings(map.words("then_escalate_to", d));
+    let then = map.words("then_escalate_to", d).unwrap_or_default();
     let Some(ask) = map.written("ask", d) else { return Body::Broken };
     Body::Approve(Approve {
         ask,

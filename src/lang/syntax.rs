@@ -153,17 +153,17 @@ pub(super) enum Undo {
 #[derive(Debug)]
 pub(super) struct Approve {
     pub ask: Written,
-    pub from: Vec<String>,
+    pub from: Vec<Written>,
     pub quorum: u32,
     pub show_plan: bool,
     pub within: Duration,
     pub escalate_on_timeout: bool,
-    pub then_escalate_to: Vec<String>,
+    pub then_escalate_to: Vec<Written>,
 }
 
 #[derive(Debug)]
 pub(super) struct Notify {
-    pub to: String,
+    pub to: Written,
     pub events: Vec<String>,
     pub message: Option<Written>,
 }

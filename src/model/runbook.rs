@@ -41,6 +41,26 @@ pub struct Runbook {
     pub notify: Option<NotifyRule>,
     /// Alerts that may start it; parsed and checked, used by the server.
     pub triggers: Vec<Trigger>,
+    /// People, groups and channels that the text names, in its order.
+    pub people: Vec<Named>,
+}
+
+/// Somebody of the configuration, as a runbook names him.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Named {
+    /// The name, at its place.
+    pub name: Spanned<String>,
+    /// What for.
+    pub duty: Duty,
+}
+
+/// What somebody is named for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duty {
+    /// Gets a message.
+    IsTold,
+    /// May answer a question.
+    Answers,
 }
 
 impl Runbook {

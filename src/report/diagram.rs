@@ -312,6 +312,7 @@ mod tests {
             finally: Vec::new(),
             notify: None,
             triggers: Vec::new(),
+            people: Vec::new(),
         };
         let shown = runbook_mermaid(&runbook);
         let edges: Vec<&str> = shown

@@ -3,6 +3,7 @@
 
 mod approvals;
 mod bad_input;
+mod config;
 mod controllers;
 mod crash;
 mod dry_run;

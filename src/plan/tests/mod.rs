@@ -2,6 +2,7 @@
 
 mod capacity;
 mod digest;
+mod names;
 mod order;
 mod pages;
 mod params;

@@ -4,7 +4,7 @@ use super::{compiled, planned};
 use crate::diagnostic::code::pages;
 
 /// Made outside of planning (`--limit`, files, the rounds of looking): their examples are command lines.
-const ELSEWHERE: [&str; 4] = ["RB0713", "RB0714", "RB0720", "RB0731"];
+const ELSEWHERE: [&str; 6] = ["RB0713", "RB0714", "RB0720", "RB0731", "RB0740", "RB0741"];
 
 fn block<'p>(page: &'p str, tag: &str) -> &'p str {
     let start = page
