@@ -336,6 +336,30 @@ fn undo(node: &Node, depth: usize, d: &mut Diagnostics) -> Option<Spanned<Undo>>
     Some(Spanned::new(rule, word.span))
 }
 
+/// A question that nobody answers goes on to somebody, or to nobody: not to somebody who is never asked.
+fn escalation(map: &Map<'_>, on_timeout: Option<&Spanned<&'static str>>, then: &[Written], d: &mut Diagnostics) {
+    let escalates = on_timeout.filter(|o| o.value == "escalate");
+    match (escalates, then) {
+        (Some(word), []) if !map.names().any(|n| n == "then_escalate_to") && map.misspelt.is_empty() => {
+            let message = "`on_timeout: escalate` does not say to whom";
+            d.push(
+                Diagnostic::error("RB0131", word.span, message)
+                    .label("to nobody")
+                    .help("add `then_escalate_to: [WHO]`, or say `on_timeout: deny`"),
+            );
+        }
+        (None, [first, ..]) if map.misspelt.is_empty() => {
+            let message = "`then_escalate_to` means nothing without `on_timeout: escalate`";
+            d.push(
+                Diagnostic::error("RB0131", first.span, message)
+                    .label("never asked")
+                    .help("add `on_timeout: escalate`, or remove it"),
+            );
+        }
+        _ => {}
+    }
+}
+
 fn approval(node: &Node, d: &mut Diagnostics) -> Body {
     let Some(map) = Map::read(node, &keys::APPROVE, d) else {
         return Body::Broken;
@@ -346,6 +370,7 @@ fn approval(node: &Node, d: &mut Diagnostics) -> Body {
     let within = map.duration("within", d);
     let on_timeout = map.choice("on_timeout", &["deny", "escalate"], d);
     let then = map.words("then_escalate_to", d).unwrap_or_default();
+    escalation(&map, on_timeout.as_ref(), &then, d);
     let Some(ask) = map.written("ask", d) else { return Body::Broken };
     Body::Approve(Approve {
         ask,

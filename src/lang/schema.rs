@@ -19,7 +19,10 @@ pub fn schema(catalog: &dyn Catalog) -> Json {
         &keys::APPROVE,
         &keys::NOTIFY,
         &keys::TRIGGER,
-        &keys::ALERTMANAGER,
+        &keys::ALERT,
+        &keys::PAGERDUTY,
+        &keys::WEBHOOK,
+        &keys::SCHEDULE,
         &keys::DEDUPE,
     ];
     for table in tables {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::diagnostic::{Span, Spanned};
 use crate::model::inventory::Share;
+use crate::model::schedule::Schedule;
 use crate::yaml::Node;
 
 /// A scalar's content and its place.
@@ -171,10 +172,20 @@ pub(super) struct Notify {
 #[derive(Debug)]
 pub(super) struct Trigger {
     pub span: Span,
-    pub labels: Vec<(Written, Written)>,
+    /// What starts it; refused already if there is none.
+    pub event: Option<Event>,
     pub params: Vec<(Written, Written)>,
     pub mode: Spanned<&'static str>,
     pub dedupe: Option<(Vec<Written>, Duration)>,
+}
+
+/// What starts a runbook.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// Something that is sent: its kind, and what must be in it.
+    Sent(&'static str, Vec<(Written, Written)>),
+    /// A time.
+    Due(Schedule),
 }
 
 impl Step {

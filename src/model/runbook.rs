@@ -8,6 +8,7 @@ use crate::base::value::Value;
 use crate::diagnostic::{Span, Spanned};
 use crate::model::action::Class;
 use crate::model::inventory::Share;
+use crate::model::schedule::Schedule;
 use crate::model::text::{Expression, Text};
 
 /// A runbook that compiled.
@@ -388,8 +389,10 @@ pub struct NotifyRule {
 pub struct Trigger {
     /// alertmanager, grafana, pagerduty, webhook, schedule
     pub source: String,
-    /// Labels that must be equal (or match, written `~regex`).
+    /// Labels (of a webhook and PagerDuty: paths) that must be equal (or match as a whole, written `~regex`).
     pub labels: BTreeMap<String, String>,
+    /// When, of a `schedule`.
+    pub schedule: Option<Schedule>,
     /// Parameters from the alert.
     pub params: BTreeMap<String, Text>,
     /// plan, approve, auto

@@ -22,4 +22,5 @@ pub(super) const PAGES: &[Page] = &[
     ("RB0117", include_str!("structure/RB0117.md")),
     ("RB0118", include_str!("structure/RB0118.md")),
     ("RB0130", include_str!("structure/RB0130.md")),
+    ("RB0131", include_str!("structure/RB0131.md")),
 ];

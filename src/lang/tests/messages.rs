@@ -145,7 +145,6 @@ fn what_this_version_cannot_do_is_refused() {
     for (text, name) in [
         ("invariants: []\n", "`invariants` in a runbook"),
         ("outputs: {}\n", "`outputs` in a runbook"),
-        ("triggers:\n  - schedule: { every: 1h }\n", "`schedule` in a trigger"),
     ] {
         one_mistake(&format!("{text}{STEPS}"), &["RB0111", name, "not supported yet"]);
     }

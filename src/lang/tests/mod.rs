@@ -16,6 +16,7 @@ mod obligations;
 mod pages;
 mod references;
 mod secrets;
+mod triggers;
 
 const SHIPPED: &[(&str, &str)] = &[
     ("recover-master", include_str!("../../../runbooks/recover-master.yaml")),
