@@ -271,6 +271,11 @@ fn unfitting_keys(written: &WrittenStep, d: &mut Diagnostics) {
         ("undo", written.undo.as_ref().map(|u| u.span)),
         ("pool_effect", written.pool_effect_none),
     ];
+    let failure = written
+        .allow_failure
+        .as_ref()
+        .filter(|_| matches!(written.body, WrittenBody::Approve(_)));
+    let given = given.into_iter().chain([("allow_failure", failure.map(|w| w.span))]);
     for (key, span) in given {
         if let Some(span) = span {
             let message = format!("`{key}` means nothing for {what}");

@@ -47,6 +47,10 @@ fn trigger(written: &Written, file: &Runbook, outline: &Outline<'_>, d: &mut Dia
         );
     }
     if let Some((by, _)) = &written.dedupe {
+        if by.is_empty() {
+            let message = "`dedupe` names no parameter: all alerts would count as one";
+            d.push(Diagnostic::error("RB0117", written.span, message).help("add `by: [NAME]`"));
+        }
         for name in by {
             known_parameter(name, file, d);
         }

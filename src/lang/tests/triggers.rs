@@ -117,6 +117,8 @@ fn what_a_trigger_gives_is_typed() {
         ) + STEPS
     };
     right(&dedupe("m"));
+    one_mistake(&dedupe(""), &["RB0117", "all alerts would count as one"]);
+    one_mistake(&dedupe("m").replace("30m", "0s"), &["RB0023", "longer than nothing"]);
     one_mistake(&dedupe("host"), &["RB0117", "no parameter `host`"]);
 }
 
@@ -180,4 +182,19 @@ fn an_escalation_names_somebody() {
         &["RB0131 6:56", "means nothing without `on_timeout: escalate`"],
     );
     right(&ask(", on_timeout: escalate, then_escalate_to: [y]"));
+    one_mistake(
+        &format!("{}    allow_failure: true\n", ask("")),
+        &["RB0118 7:20", "`allow_failure` means nothing for `approve`"],
+    );
+}
+
+#[test]
+fn a_time_limit_of_nothing_is_refused() {
+    let step =
+        |more: &str| format!("steps:\n  - id: a\n    hosts: web-01\n    facts: [memory]\n    that: result.memory.total_bytes > 1\n{more}");
+    for key in ["timeout", "within"] {
+        one_mistake(&step(&format!("    {key}: 0s\n")), &["RB0023", "longer than nothing, found `0s`"]);
+    }
+    one_mistake(&format!("deadline: 0s\n{}", step("")), &["RB0023"]);
+    right(&step("    retry: { attempts: 2, delay: 0s }\n"));
 }
