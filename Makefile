@@ -2,13 +2,14 @@
 
 CARGO ?= cargo
 
-.PHONY: help demo test check bench packages
+.PHONY: help demo test check bench fuzz packages
 
 help:
 	@echo "make demo      the incident and the recovery on a practice fleet of this machine (about a minute, once built)"
 	@echo "make test      everything that a change must pass: format, lints, all tests"
 	@echo "make check     format and lints only; needs nothing but Rust"
 	@echo "make bench     how fast, against plain ssh in the same run"
+	@echo "make fuzz      hostile texts by the million for an hour; kept out of make test"
 	@echo "make packages  install the system programs that the practice fleet and the tests need, if any is missing"
 
 demo: packages
@@ -51,3 +52,16 @@ packages:
 	if [ -d /run/systemd/system ]; then for package in $$missing; do \
 	  case "$$package" in haproxy) $$sudo systemctl disable --now haproxy.service;; openssh-server) $$sudo systemctl disable --now ssh.service;; esac; \
 	done; fi
+
+# Hostile texts by the million; about an hour. RUSTC_BOOTSTRAP: the coverage of libFuzzer is not stable in Rust. `make fuzz TARGETS=expression FUZZ_SECONDS=60` for a quick look. Findings stay in tests/fuzz/artifacts.
+FUZZ_SECONDS ?= 600
+TARGETS ?= runbook inventory pattern text expression
+
+fuzz:
+	@command -v cargo-fuzz >/dev/null 2>&1 || { echo "fuzz: will run: cargo install cargo-fuzz --locked"; $(CARGO) install cargo-fuzz --locked; }
+	@for target in $(TARGETS); do \
+	  mkdir -p tests/fuzz/corpus/$$target; \
+	  case $$target in runbook) cp runbooks/*.yaml tests/cases/*.yaml tests/fuzz/corpus/runbook/;; inventory) cp inventory/*.yaml tests/fuzz/corpus/inventory/;; esac; \
+	  RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir tests/fuzz --sanitizer none --release $$target -- \
+	    -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=5 -rss_limit_mb=1024 -print_final_stats=1 || exit 1; \
+	done

@@ -86,8 +86,8 @@ pub enum Command {
     Apply(ApplyArguments),
     /// Take up a run that was interrupted, or that still owes something
     Resume {
-        /// Run number
-        run: crate::base::id::RunId,
+        /// Run number; may be left out when just one run was interrupted
+        run: Option<crate::base::id::RunId>,
         /// Take it from a controller that seems to be alive
         #[arg(long)]
         force: bool,

@@ -19,7 +19,7 @@ use crate::model::inventory::Inventory;
 use crate::model::runbook::Runbook;
 use crate::run::supervisor::Supervisor;
 use crate::run::system::SystemClock;
-use crate::transport::Connector;
+use crate::transport::{Connector, Transport};
 use crate::yaml;
 
 /// One invocation.
@@ -184,13 +184,22 @@ impl Context {
         Ok(Supervisor {
             journal: self.journal()?,
             clock: self.clock(),
-            transport: Arc::new(Connector::new()),
+            transport: self.transport(),
             catalog: &CATALOG,
             channels: Arc::new(people::channels(&self.config)?),
             ssh_options: self.config.ssh_options(),
             opened: None,
             secret_sources: Arc::new(self.config.secret_sources.clone()),
             vault: None,
+        })
+    }
+
+    /// Opens connections, no more at once than the configuration allows.
+    #[must_use]
+    pub fn transport(&self) -> Arc<dyn Transport> {
+        Arc::new(match self.config.ssh.max_connects {
+            Some(most) => Connector::at_most(most),
+            None => Connector::new(),
         })
     }
 

@@ -12,7 +12,6 @@ use crate::base::sanitise;
 use crate::model::operation::{Act, Operation, Output, Target};
 use crate::run::connections::Connections;
 use crate::run::observe::Observer;
-use crate::transport::Connector;
 
 /// More than this between our clock and a host's confuses expiries and timelines.
 const MOST_SKEW_S: i64 = 5;
@@ -38,7 +37,7 @@ pub fn run(context: &Context, format: Format) -> Result<Exit, CliError> {
             ));
             let hosts: Vec<HostName> = inventory.order.clone();
             let connections = Arc::new(Connections::new(
-                Arc::new(Connector::new()),
+                context.transport(),
                 Arc::new(inventory),
                 context.config.ssh_options(),
             ));

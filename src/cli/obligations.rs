@@ -18,7 +18,6 @@ use crate::run::connections::Connections;
 use crate::run::observe::Observer;
 use crate::run::pools::Pools;
 use crate::run::system;
-use crate::transport::Connector;
 
 /// Lists, shows, discharges, waives.
 ///
@@ -56,7 +55,7 @@ pub fn run(context: &Context, command: Option<ObligationCommand>, format: Format
                 );
                 return Err(CliError::Usage(words));
             }
-            resume::run(context, one.run, false, format)
+            resume::run(context, Some(one.run), false, format)
         }
         ObligationCommand::Waive { id, reason } => waive(context, journal.as_ref(), &id, &reason),
     }
@@ -120,7 +119,7 @@ fn clear_mark(context: &Context, debt: &Obligation, created: &RunCreated) -> Res
     };
     let inventory = Arc::new(created.inventory.clone());
     let connections = Arc::new(Connections::new(
-        Arc::new(Connector::new()),
+        context.transport(),
         inventory.clone(),
         context.config.ssh_options(),
     ));
@@ -152,15 +151,9 @@ pub fn remind(context: &Context) {
     {
         err(&format!("{line}\n"));
     }
-    let interrupted = |r: &crate::model::run::RunSummary| {
-        let dead = r
-            .claim
-            .as_ref()
-            .is_none_or(|c| c.expires_at <= now || system::controller_is_dead(&c.controller));
-        r.outcome().is_none() && dead
-    };
     // The newest fifty: an interrupted run older than that has been seen by somebody.
-    for run in journal.runs(50).unwrap_or_default().iter().filter(|r| interrupted(r)) {
+    let runs = super::runs::with_dead_claims_removed(journal.runs(50).unwrap_or_default());
+    for run in runs.iter().filter(|r| r.is_interrupted(now)) {
         let RunId(number) = run.id;
         err(&format!(
             "run {} {} was interrupted: runbook resume {number}\n",

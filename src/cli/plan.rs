@@ -23,7 +23,6 @@ use crate::run::connections::Connections;
 use crate::run::observe::Observer;
 use crate::run::planning;
 use crate::secrets::Vault;
-use crate::transport::Connector;
 
 /// A plan and everything it was made from.
 #[derive(Debug)]
@@ -145,7 +144,7 @@ pub fn make_open(context: &Context, arguments: &PlanArguments) -> Result<(Made, 
         since: Instant::now(),
         runtime: super::runtime()?,
         connections: Arc::new(Connections::new(
-            Arc::new(Connector::new()),
+            context.transport(),
             Arc::new(inventory.clone()),
             context.config.ssh_options(),
         )),

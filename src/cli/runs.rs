@@ -7,14 +7,16 @@ use super::output::{json, out};
 use crate::base::id::RunId;
 use crate::base::sanitise;
 use crate::model::event::Event;
+use crate::model::run::RunSummary;
 use crate::report::{self, Story, Style};
+use crate::run::system;
 
 /// Lists runs.
 ///
 /// # Errors
 /// The journal.
 pub fn list(context: &Context, limit: usize, format: Format) -> Result<Exit, CliError> {
-    let runs = context.journal()?.runs(limit)?;
+    let runs = with_dead_claims_removed(context.journal()?.runs(limit)?);
     match format {
         Format::Text | Format::Github => out(&report::runs::text(
             &runs,
@@ -25,6 +27,14 @@ pub fn list(context: &Context, limit: usize, format: Format) -> Result<Exit, Cli
         Format::Ndjson => runs.iter().for_each(|r| out(&format!("{}\n", serde_json::json!(r)))),
     }
     Ok(Exit::Done)
+}
+
+/// A claim lasts for a while after its controller has died; here that can be seen at once.
+pub(super) fn with_dead_claims_removed(mut runs: Vec<RunSummary>) -> Vec<RunSummary> {
+    for run in &mut runs {
+        run.claim.take_if(|claim| system::controller_is_dead(&claim.controller));
+    }
+    runs
 }
 
 /// Shows a run.

@@ -14,7 +14,6 @@ use crate::report::status::PoolStatus;
 use crate::report::{self, Style};
 use crate::run::connections::Connections;
 use crate::run::observe::Observer;
-use crate::transport::Connector;
 
 /// Looks at the pools.
 ///
@@ -30,7 +29,7 @@ pub fn run(context: &Context, only: Option<&str>, format: Format) -> Result<Exit
         )));
     }
     let connections = Arc::new(Connections::new(
-        Arc::new(Connector::new()),
+        context.transport(),
         Arc::new(inventory.clone()),
         context.config.ssh_options(),
     ));

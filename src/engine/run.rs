@@ -177,11 +177,20 @@ impl RunState {
             empty_loops: self.created.plan.empty_loops.clone(),
             planned: hosts(&mut nodes.iter().filter(|n| n.section.is_work())),
             changed: hosts(&mut nodes.iter().filter(|n| self.changed.contains(&n.id))),
-            failure: self.failure.as_ref().map(|(id, failure)| {
-                let host = self.node(id).and_then(|n| n.host.clone()).map(|h| h.0).unwrap_or_default();
-                (id.0.clone(), host, failure.message.clone())
-            }),
+            failure: self.told_failure(),
+            ahead: false,
         }
+    }
+
+    /// Step, host and reason of the first failure, or why else the run turned back.
+    fn told_failure(&self) -> Option<(String, String, String)> {
+        let Some((id, failure)) = &self.failure else {
+            let gate = self.questions.values().find(|q| !q.open() && !q.granted());
+            let step = gate.map(|q| q.request.gate.0.clone()).unwrap_or_default();
+            return self.unwind_reason.clone().map(|why| (step, String::new(), why));
+        };
+        let host = self.node(id).and_then(|n| n.host.clone()).map(|h| h.0).unwrap_or_default();
+        Some((id.0.clone(), host, failure.message.clone()))
     }
 
     /// Applies one record. The only writer of the state.

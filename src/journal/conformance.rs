@@ -105,8 +105,8 @@ fn a_live_controller_keeps_its_run() {
         assert!(matches!(refused, Err(JournalError::Claimed { ref controller, until, .. }) if controller == "ops-1/10" && until == at(30)));
         let first = journal.renew(&first, at(29), lease).expect("ours");
         assert_eq!(first.expires_at, at(59));
-        assert!(!journal.run(run).expect("known").is_abandoned(at(58)));
-        assert!(journal.run(run).expect("known").is_abandoned(at(59)));
+        assert!(!journal.run(run).expect("known").is_interrupted(at(58)));
+        assert!(journal.run(run).expect("known").is_interrupted(at(59)));
         let second = journal.claim(run, "ops-2/20", at(59), lease, false).expect("run out");
         let lost = JournalError::ClaimLost {
             run,

@@ -74,7 +74,7 @@ impl RunSummary {
 
     /// Not ended, and nobody who is alive drives it: to be resumed.
     #[must_use]
-    pub fn is_abandoned(&self, now: Timestamp) -> bool {
+    pub fn is_interrupted(&self, now: Timestamp) -> bool {
         self.outcome().is_none() && self.claim.as_ref().is_none_or(|c| c.expires_at <= now)
     }
 }

@@ -198,6 +198,7 @@ impl<'a> Planner<'a> {
             planned: planned_hosts(&self.nodes),
             now: self.input.now,
             empty_loops: self.empty_loops.clone(),
+            ahead: true,
             ..RunFacts::default()
         };
         results::scope(
@@ -452,7 +453,7 @@ fn count(share: Share, turns: usize) -> usize {
     }
 }
 
-fn planned_hosts(nodes: &[Node]) -> Vec<HostName> {
+pub(super) fn planned_hosts(nodes: &[Node]) -> Vec<HostName> {
     let mut known = BTreeSet::new();
     let touched = nodes.iter().filter(|n| n.section.is_work()).flat_map(|n| &n.touches);
     touched.filter(|host| known.insert(*host)).cloned().collect()

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::bind;
 use super::capacity::{MemberNow, PoolNow};
-use super::expand::{Place, Planner};
+use super::expand::{self, Place, Planner};
 use super::judge::{self, Truth};
-use super::results::Ending;
+use super::results::{self, Ending};
 use crate::base::clock::friendly;
 use crate::base::id::{HostName, PoolName};
 use crate::base::value::Value;
@@ -101,6 +101,12 @@ impl Planner<'_> {
         let kind = bind::kind(self.world, site.call)?;
         let signature = kind.signature();
         node.arguments = bind::arguments(site.call, signature, site.scope)?;
+        // A message is sent whatever the run puts into it.
+        if signature.runs_on == RunsOn::Controller && node.arguments.has_unknown() {
+            let mut scope = site.scope.clone();
+            scope.set("run", results::run_in_a_preview(&expand::planned_hosts(&self.nodes)));
+            node.arguments = bind::arguments(site.call, signature, &scope)?;
+        }
         if signature.runs_on == RunsOn::Balancers {
             node.touches = self.pool_of(&node.arguments).map(|p| p.balancers.clone()).unwrap_or_default();
         }

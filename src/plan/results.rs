@@ -172,6 +172,8 @@ pub struct RunFacts {
     pub now: Timestamp,
     /// Loops that have no turn: `steps.LOOP.all` is an empty list.
     pub empty_loops: Vec<StepId>,
+    /// The run is still to come: its number, what it changes and why it fails are unknown.
+    pub ahead: bool,
 }
 
 /// Everything a node's texts and expressions can see, but for `result` and `results`.
@@ -225,17 +227,27 @@ fn groups(inventory: &Inventory) -> Value {
 }
 
 fn run_value(run: &RunFacts) -> Value {
+    let later = |value: Value| if run.ahead { Value::Unknown } else { value };
     let unchanged: Vec<HostName> = run.planned.iter().filter(|h| !run.changed.contains(h)).cloned().collect();
     let hosts = Value::map([
         ("planned", names(&run.planned)),
-        ("changed", names(&run.changed)),
-        ("unchanged", names(&unchanged)),
+        ("changed", later(names(&run.changed))),
+        ("unchanged", later(names(&unchanged))),
     ]);
     let (step, host, summary) = run.failure.clone().unwrap_or_default();
     let failure = Value::map([
-        ("step", Value::text(step)),
-        ("host", Value::text(host)),
-        ("summary", Value::text(summary)),
+        ("step", later(Value::text(step))),
+        ("host", later(Value::text(host))),
+        ("summary", later(Value::text(summary))),
     ]);
-    Value::map([("id", Value::text(run.id.clone())), ("hosts", hosts), ("failure", failure)])
+    Value::map([("id", later(Value::text(run.id.clone()))), ("hosts", hosts), ("failure", failure)])
+}
+
+/// `run` for a text that is only shown before the run: three dots stand for what the run will tell.
+#[must_use]
+pub fn run_in_a_preview(planned: &[HostName]) -> Value {
+    let dots = || Value::text("…");
+    let hosts = Value::map([("planned", names(planned)), ("changed", dots()), ("unchanged", dots())]);
+    let failure = Value::map([("step", dots()), ("host", dots()), ("summary", dots())]);
+    Value::map([("id", dots()), ("hosts", hosts), ("failure", failure)])
 }

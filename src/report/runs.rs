@@ -42,7 +42,7 @@ pub fn text(runs: &[RunSummary], now: Timestamp, style: Style) -> String {
     text
 }
 
-/// Where a run stands, in words: `RUNNING`, `WAITING for approve_restart`, `STUCK, 1 to do`, `ABANDONED: runbook resume 3`.
+/// Where a run stands, in words: `RUNNING`, `WAITING for approve_restart`, `STUCK, 1 to do`, `INTERRUPTED: runbook resume 3`.
 #[must_use]
 pub fn state_words(run: &RunSummary, now: Timestamp) -> String {
     state(run, now).0
@@ -52,8 +52,8 @@ fn state(run: &RunSummary, now: Timestamp) -> (String, Tint) {
     if let RunState::Finished { outcome } = run.state {
         return describe::outcome(outcome, run.open_obligations as usize);
     }
-    if run.is_abandoned(now) {
-        return (format!("ABANDONED, resume {}", describe::bare(run.id)), Tint::Bad);
+    if run.is_interrupted(now) {
+        return (format!("INTERRUPTED, resume {}", describe::bare(run.id)), Tint::Bad);
     }
     match (run.state, &run.waiting_for) {
         (RunState::WaitingApproval, Some(gate)) => (format!("WAITING for {}", name(gate)), Tint::Notice),
@@ -76,7 +76,7 @@ fn started(at: Timestamp, now: Timestamp) -> String {
 }
 
 fn needs_attention(run: &RunSummary, now: Timestamp) -> bool {
-    run.open_obligations > 0 && run.outcome().is_some() || run.is_abandoned(now) || run.state == RunState::WaitingApproval
+    run.open_obligations > 0 && run.outcome().is_some() || run.is_interrupted(now) || run.state == RunState::WaitingApproval
 }
 
 /// `2 changed 1 failed 3 planned`; what is zero is left out.
@@ -170,7 +170,7 @@ mod tests {
         let shown = text(&[abandoned, waiting, stuck, done], at(341_000), Style::PLAIN);
         assert_eq!(started(at(0), at(90_000_000)), "2026-11-21");
         let expected = r"RUN  RUNBOOK         STATE                        HOSTS                  STEP         STARTED               TOOK   BY
-#4   recover-master  ABANDONED, resume 4          1 changed 1 untouched  verify.1     03:14:07 (5m41s ago)  5m41s  mira
+#4   recover-master  INTERRUPTED, resume 4          1 changed 1 untouched  verify.1     03:14:07 (5m41s ago)  5m41s  mira
 #3   recover-master  WAITING for approve_restart  1 changed 1 untouched  verify.1     03:14:07 (5m41s ago)  5m41s  mira
 #2   recover-master  STUCK, 1 to do               1 changed 1 failed     free_memory  03:14:07 (5m41s ago)  41s    mira
 #1   recover-master  DONE                         1 changed 1 untouched  verify.1     03:14:07 (5m41s ago)  41s    mira

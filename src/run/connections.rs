@@ -16,6 +16,10 @@ use crate::transport::{ConnectError, ConnectErrorKind, Destination, Host, HostSp
 /// A host that refused is asked again after this: every step of a plan would otherwise wait for the same time-out.
 const FORGET_REFUSAL_AFTER: Duration = Duration::from_secs(5);
 
+/// A connection that nobody used for so long is asked whether it still answers: people may have thought for long before they said
+/// yes, and a firewall forgets.
+const TRUST: Duration = Duration::from_secs(30);
+
 /// Options for `ssh` that the configuration gives, already vetted.
 pub type SshOptions = Vec<(String, String)>;
 
@@ -31,7 +35,7 @@ pub struct Connections {
 enum Slot {
     #[default]
     Empty,
-    Open(Arc<dyn Host>),
+    Open(Arc<dyn Host>, Instant),
     Refused(Instant, Trouble),
 }
 
@@ -55,15 +59,20 @@ impl Connections {
         let slot = self.slots.lock().await.entry(target.clone()).or_default().clone();
         // One attempt at a time for each host; those who wait share its outcome.
         let mut slot = slot.lock().await;
-        match &*slot {
-            Slot::Open(host) => return Ok(host.clone()),
+        match &mut *slot {
+            Slot::Open(host, used) => {
+                if used.elapsed() < TRUST || host.alive().await {
+                    *used = Instant::now();
+                    return Ok(host.clone());
+                }
+            }
             Slot::Refused(at, trouble) if at.elapsed() < FORGET_REFUSAL_AFTER => return Err(trouble.clone()),
             Slot::Refused(..) | Slot::Empty => {}
         }
         let spec = self.spec(target)?;
         match self.transport.connect(&spec).await {
             Ok(host) => {
-                *slot = Slot::Open(host.clone());
+                *slot = Slot::Open(host.clone(), Instant::now());
                 Ok(host)
             }
             Err(error) => {
@@ -82,7 +91,7 @@ impl Connections {
         let slot = self.slots.lock().await.get(target).cloned();
         if let Some(slot) = slot {
             let mut slot = slot.lock().await;
-            if matches!(&*slot, Slot::Open(open) if Arc::ptr_eq(open, host)) {
+            if matches!(&*slot, Slot::Open(open, _) if Arc::ptr_eq(open, host)) {
                 *slot = Slot::Empty;
             }
         }
@@ -96,7 +105,7 @@ impl Connections {
             asked.spawn(async move {
                 let mut slot = slot.lock().await;
                 let answers = match &*slot {
-                    Slot::Open(host) => host.alive().await,
+                    Slot::Open(host, _) => host.alive().await,
                     Slot::Empty | Slot::Refused(..) => false,
                 };
                 if !answers {
@@ -114,7 +123,7 @@ impl Connections {
         let mut closing = JoinSet::new();
         for slot in slots {
             closing.spawn(async move {
-                if let Slot::Open(host) = std::mem::take(&mut *slot.lock().await) {
+                if let Slot::Open(host, _) = std::mem::take(&mut *slot.lock().await) {
                     host.close().await;
                 }
             });

@@ -231,19 +231,23 @@ impl Observer {
                 Err(_) => Err(StreamError::Target(String::from("no answer in time"))),
             };
         }
-        let host = self.connections.to(from).await.map_err(StreamError::Host)?;
-        match host.open_tcp(address, port, timeout).await {
-            Ok(stream) => Ok(stream),
-            Err(error @ TcpError::Link(_)) => {
-                self.connections.lost(from, &host).await;
-                Err(StreamError::Host(Trouble {
-                    kind: TroubleKind::Unreachable,
-                    message: error.to_string(),
-                    may_have_happened: false,
-                }))
+        let mut trouble = None;
+        for _ in 0..2 {
+            let host = self.connections.to(from).await.map_err(StreamError::Host)?;
+            match host.open_tcp(address, port, timeout).await {
+                Ok(stream) => return Ok(stream),
+                Err(error @ TcpError::Link(_)) => {
+                    self.connections.lost(from, &host).await;
+                    trouble = Some(error.to_string());
+                }
+                Err(error) => return Err(StreamError::Target(error.to_string())),
             }
-            Err(error) => Err(StreamError::Target(error.to_string())),
         }
+        Err(StreamError::Host(Trouble {
+            kind: TroubleKind::Unreachable,
+            message: trouble.unwrap_or_default(),
+            may_have_happened: false,
+        }))
     }
 
     async fn look(&self, host: &dyn Host, operation: &Operation) -> (Output, bool) {

@@ -136,37 +136,48 @@ impl Performer {
     }
 
     async fn start(&self, operation: &Operation, id: &AttemptId, exec: Exec) -> Output {
-        let host = match self.observer.connections.to(&operation.target).await {
-            Ok(host) => host,
-            Err(trouble) => return Output::Failed(trouble),
+        let output = self.started(operation, id, exec).await;
+        self.cleaned(operation, id, output).await
+    }
+
+    async fn started(&self, operation: &Operation, id: &AttemptId, exec: Exec) -> Output {
+        let run = Run {
+            id: id.clone(),
+            exec,
+            grace: GRACE,
         };
-        // The result holds the output; nobody watches the pieces.
-        let (sink, _) = tokio::sync::mpsc::channel(1);
-        let result = host
-            .run(
-                Run {
-                    id: id.clone(),
-                    exec,
-                    grace: GRACE,
-                },
-                sink,
-            )
-            .await;
-        let output = match &result {
-            Err(error) if error.certainty() != Certainty::NotStarted || error.kind == StartErrorKind::Duplicate => {
+        let mut output = failed(TroubleKind::Other, "nothing was started", false);
+        for last in [false, true] {
+            let host = match self.observer.connections.to(&operation.target).await {
+                Ok(host) => host,
+                Err(trouble) => return Output::Failed(trouble),
+            };
+            // The result holds the output; nobody watches the pieces.
+            let (sink, _) = tokio::sync::mpsc::channel(1);
+            let result = host.run(run.clone(), sink).await;
+            let Err(error) = &result else { return observe::exited(result) };
+            let started = error.certainty() != Certainty::NotStarted || error.kind == StartErrorKind::Duplicate;
+            // An old connection that turns out dead before anything was sent over it is opened again once.
+            let again = !started && error.is_transient() && !last;
+            if started || again {
                 self.observer.connections.lost(&operation.target, &host).await;
-                match self.follow(operation, id).await {
+            }
+            if started {
+                return match self.follow(operation, id).await {
                     Found::Never => failed(
                         TroubleKind::Unreachable,
                         &format!("the connection was lost before it started: {error}"),
                         false,
                     ),
                     Found::Ended(output) => *output,
-                }
+                };
             }
-            _ => observe::exited(result),
-        };
-        self.cleaned(operation, id, output).await
+            output = observe::exited(result);
+            if !again {
+                break;
+            }
+        }
+        output
     }
 
     /// A program that wrote a secret has left it on its host as well, where whoever attaches would find it.

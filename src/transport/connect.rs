@@ -33,6 +33,15 @@ impl Connector {
         Connector::with(RuntimeDir::open())
     }
 
+    /// As [`Connector::new`], with another bound on the connections that are opened at the same time.
+    #[must_use]
+    pub fn at_most(connects: usize) -> Connector {
+        Connector {
+            slots: Semaphore::new(connects.max(1)),
+            ..Connector::new()
+        }
+    }
+
     pub(super) fn with(runtime: Result<RuntimeDir, String>) -> Connector {
         // Half of a connect is waiting and half is the key exchange, which is bound by the processor: with four on each core it
         // is busy, and a few hosts that do not answer hold nobody else.

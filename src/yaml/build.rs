@@ -370,13 +370,16 @@ impl<'t> Builder<'t> {
         }
     }
 
-    /// A key without a colon: in `{ }` nearly always a text with a comma that YAML cut apart.
+    /// A key without a colon. `before`: what stands before it in `{ }`, where it is nearly
+    /// always a text with a comma that YAML cut apart.
     fn check_value(&mut self, key: &Spanned<String>, value: &Node, before: Option<&[Entry]>) {
         let left_out = value.span.start == value.span.end;
         let colon = self.text[key.span.end as usize..].trim_start().starts_with(':');
         if left_out && !colon {
-            let previous = before.and_then(|entries| entries.last());
-            self.say(syntax::cut(key, previous));
+            self.say(match before {
+                Some(entries) => syntax::cut(key, entries.last()),
+                None => syntax::no_colon(key),
+            });
         }
     }
 }

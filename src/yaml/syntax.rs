@@ -73,6 +73,14 @@ pub(super) fn cut(key: &Spanned<String>, previous: Option<&Entry>) -> Diagnostic
     }
 }
 
+/// A key without a colon on a line of its own: `? key`.
+pub(super) fn no_colon(key: &Spanned<String>) -> Diagnostic {
+    let name = one_line(&key.value, 60);
+    Diagnostic::error("RB0011", key.span, format!("key `{name}` has no value"))
+        .label("no `:` follows")
+        .help(format!("write `{name}: …`, without a question mark"))
+}
+
 /// The word from `start` to the next blank, at most to `end` if that is later than `start`.
 pub(super) fn word(text: &str, id: SourceId, start: usize, end: usize) -> Span {
     let rest = &text[start..];

@@ -35,6 +35,8 @@ fn a_yes_from_another_shell_about_this_plan_and_no_other() {
         .says(&digest[..12]);
     bert.run(&["approve", "2"]).exits(10);
     assert!(!run.is_over(), "`--yes` and a refused answer approve nothing");
+    // Thinking takes its time, and a network that forgets connections does not wait.
+    run.cut_connections();
     assert_eq!(before.differences(&site.fleet.fingerprint().unwrap()), Vec::<String>::new());
     bert.run(&["approve", "1", "--digest", &digest[..12]])
         .exits(0)
@@ -54,7 +56,12 @@ fn a_no_changes_nothing() {
     anna.colleague("bert")
         .run(&["deny", "1", "--reason", "not during the sale"])
         .exits(0);
-    run.finish().exits(7).says("not during the sale");
+    run.finish()
+        .exits(7)
+        .says("not during the sale")
+        // The people called by `on_failure` read why, too.
+        .says("recover-master failed on web-01: ")
+        .never_says("recover-master failed on web-01: \n");
     assert_eq!(before.differences(&site.fleet.fingerprint().unwrap()), Vec::<String>::new());
     assert_eq!((site.starts("web-01"), site.held()), (0, Vec::new()));
     anna.run(&["obligations"]).exits(0).says("no obligations");

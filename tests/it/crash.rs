@@ -69,6 +69,7 @@ fn everybody_is_told(anna: &Person, run: &serde_json::Value) {
         let told = anna.run(&[command]).exits(0);
         if run["ended_at"].is_null() {
             assert!(told.err.contains("resume 1"), "{}", told.all());
+            assert_eq!(told.out.contains("INTERRUPTED, resume 1"), command == "runs", "{}", told.all());
         }
         if open {
             assert!(told.err.contains("web-01 is out of pool web"), "{}", told.all());

@@ -362,6 +362,21 @@ impl Running {
         signal(self.pid(), name);
     }
 
+    /// Kills its `ssh` processes, as a network that forgets connections would.
+    pub fn cut_connections(&self) {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+        let lists = tasks.map(|t| read(&t.unwrap().path().join("children")));
+        let ids: Vec<u32> = lists
+            .flat_map(|l| l.split_whitespace().map(|id| id.parse().unwrap()).collect::<Vec<_>>())
+            .collect();
+        let ssh: Vec<u32> = ids
+            .into_iter()
+            .filter(|id| read(Path::new(&format!("/proc/{id}/comm"))).trim() == "ssh")
+            .collect();
+        assert!(!ssh.is_empty(), "no `ssh` under {}", self.pid());
+        ssh.into_iter().for_each(|id| signal(id, "KILL"));
+    }
+
     /// Everything it has said so far.
     pub fn so_far(&self) -> String {
         read(&self.out) + &read(&self.err)

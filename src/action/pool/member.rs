@@ -316,10 +316,7 @@ impl Bound {
     }
 
     fn notes(&self, after: &Pool, now: &Member, reloads: bool) -> Vec<String> {
-        let members = after.members();
-        let listed = self.target.pool.members.iter().filter_map(|m| members.get(m.host.as_str()));
-        let serving = listed.filter(|m| m.up && m.state == State::Ready && m.weight > 0).count();
-        let mut notes = vec![format!("leaves {serving} of {} in service", self.target.pool.members.len())];
+        let mut notes = Vec::new();
         if !self.wanted.persist && !reloads {
             notes.push(String::from("at run time only: lost when the balancer reloads"));
         }

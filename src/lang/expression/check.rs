@@ -37,6 +37,18 @@ pub(super) fn check(root: &Expr, env: &TypeEnv, want: Option<&Type>, problems: &
     })
 }
 
+/// The type of a subtree among variables of the comprehensions around it.
+#[cfg(test)]
+pub(super) fn kind_of(expr: &Expr, env: &TypeEnv, locals: &[(String, Type)]) -> Option<Type> {
+    let mut checker = Checker {
+        env,
+        locals: locals.to_vec(),
+        facts: Vec::new(),
+        problems: &mut Diagnostics::new(),
+    };
+    checker.kind(expr)
+}
+
 /// True when a value of type `found` can stand where `want` is needed.
 #[must_use]
 pub(in crate::lang) fn fits(found: &Type, want: &Type) -> bool {
