@@ -17,7 +17,7 @@ description: d
 notify: { to: her, events: [failure] }
 steps:
   - id: a
-    approve: { ask: \"?\", from: [mira, break_glas, \"*\"], then_escalate_to: [all] }
+    approve: { ask: \"?\", from: [mira, break_glas, \"*\"], on_timeout: escalate, then_escalate_to: [all] }
   - id: b
     notify: { to: nowhere, message: hi }
     needs: [a]
