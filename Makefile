@@ -28,7 +28,8 @@ bench: packages
 	$(CARGO) bench --locked --bench fleet
 
 # `make packages` touches nothing when all programs are there.
-# program:package pairs; the programs live in /usr/sbin on Debian, which is not in everybody's PATH
+# program:package pairs; the programs live in /usr/sbin on Debian, which is not in everybody's PATH. Python's `venv` has no program: the
+# tests install a real Ansible with it, below target/, to compare inventories with.
 NEEDED := sshd:openssh-server ssh:openssh-client ssh-keygen:openssh-client haproxy:haproxy runsvdir:runit sv:runit chpst:runit setsid:util-linux setpriv:util-linux unshare:util-linux nsenter:util-linux systemd-run:systemd service:init-system-helpers update-rc.d:init-system-helpers
 
 packages:
@@ -39,6 +40,7 @@ packages:
 	  case " $$missing " in *" $$package "*) ;; *) missing="$$missing $$package";; esac; \
 	  programs="$$programs $$program"; \
 	done; \
+	python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || { missing="$$missing python3-venv"; programs="$$programs python3 (with venv)"; }; \
 	if [ -z "$$missing" ]; then echo "packages: everything is here, nothing to install"; exit 0; fi; \
 	echo "packages: missing programs:$$programs"; \
 	if ! command -v apt-get >/dev/null 2>&1; then \

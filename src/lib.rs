@@ -16,7 +16,7 @@
 //! | 2 | [`model`] | what everything else talks about: runbook, inventory, pattern, action, operation, plan, event, obligation |
 //! | 2 | [`yaml`] | text to nodes with positions; refuses what makes YAML dangerous |
 //! | 3 | [`lang`] | the language: parse, check, templates, expressions, the JSON Schema |
-//! | 3 | [`inventory`] | hosts, groups and pools |
+//! | 3 | [`inventory`] | hosts, groups and pools; runbook's own YAML and Ansible's inventories |
 //! | 3 | [`config`] | people, channels, limits, ssh options |
 //! | 3 | [`action`] | one file or folder an action; `CATALOG` is the list that help, schema and planner read |
 //! | 4 | [`mod@plan`] | which node does what on which host, what that means for the pools, and why it must not run |
@@ -60,6 +60,8 @@
 //!   on floor 8 beside `lab`, which drives `run` as `cli` does.
 //! - No other journal than SQLite: one controller machine. Pools are protected between controllers all the same, since
 //!   the lease of a pool is kept on the pool's first balancer.
+//! - No Ansible: its inventories are read and mean what they mean there, its templates and vaults stay closed, its plugins are not loaded,
+//!   and nothing in an inventory can start a program here; tests compare with the real one.
 //! - No programming in YAML: expressions cannot loop for ever, call out, or see the environment.
 //! - No preludes, no folder of odds and ends, no global state.
 

@@ -40,6 +40,35 @@ pub fn approve() -> Option<bool> {
     }
 }
 
+/// Asks whether something is done or has failed. `None`: the person left without an answer.
+#[must_use]
+pub fn done() -> Option<bool> {
+    let choice = Select::new()
+        .with_prompt("When you are through")
+        .items(["done", "failed"])
+        .default(0)
+        .interact_opt();
+    choice.ok().flatten().map(|answer| answer == 0)
+}
+
+/// Asks for one of some words. `None`: the person left without an answer.
+#[must_use]
+pub fn choose(prompt: &str, words: &[String]) -> Option<String> {
+    let choice = Select::new().with_prompt(prompt).items(words).default(0).interact_opt();
+    words.get(choice.ok().flatten()?).cloned()
+}
+
+/// Asks for a text until it is right. `None`: the person left without an answer.
+#[must_use]
+pub fn checked(prompt: &str, default: Option<String>, check: impl Fn(&str) -> Result<(), String>) -> Option<String> {
+    let input = Input::<String>::new().with_prompt(prompt);
+    let input = match default {
+        Some(default) => input.default(default),
+        None => input,
+    };
+    input.validate_with(|text: &String| check(text)).interact_text().ok()
+}
+
 /// Asks yes or no; no is the default.
 ///
 /// # Errors

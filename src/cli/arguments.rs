@@ -98,6 +98,18 @@ pub enum Command {
     Approve(AnswerArguments),
     /// Say no to a run that asks
     Deny(AnswerArguments),
+    /// Say that what a run asked a person to do is done
+    Done(DoneArguments),
+    /// Say that what a run asked a person to do cannot be done, or has failed
+    Failed {
+        /// Run number
+        run: crate::base::id::RunId,
+        /// The step, if the run waits at several
+        step: Option<String>,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
     /// Ask a run to stop: it gives back what it has taken
     Cancel {
         /// Run number
@@ -263,6 +275,21 @@ pub struct AnswerArguments {
     pub reason: Option<String>,
 }
 
+/// What a person has done.
+#[derive(Clone, Debug, Args)]
+pub struct DoneArguments {
+    /// Run number
+    pub run: crate::base::id::RunId,
+    /// The step, if the run waits at several
+    pub step: Option<String>,
+    /// What you found out, by the fields that the step declares; may be repeated
+    #[arg(long = "field", value_name = "NAME=VALUE")]
+    pub fields: Vec<String>,
+    /// What else there is to say
+    #[arg(long)]
+    pub reason: Option<String>,
+}
+
 /// What to do about obligations.
 #[derive(Clone, Debug, Subcommand)]
 pub enum ObligationCommand {
@@ -297,6 +324,11 @@ pub enum ObligationCommand {
 pub enum InventoryCommand {
     /// Hosts, groups and pools
     List {
+        #[arg(short, long, default_value = "text")]
+        output: Format,
+    },
+    /// Groups as a tree
+    Graph {
         #[arg(short, long, default_value = "text")]
         output: Format,
     },

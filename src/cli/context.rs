@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::arguments::Global;
 use super::exit::CliError;
+use super::inventory_files;
 use super::output::Colors;
 use super::people;
 use crate::action::CATALOG;
@@ -105,44 +106,27 @@ impl Context {
     /// # Errors
     /// Files that are not there; mistakes in them.
     pub fn inventory(&self) -> Result<Inventory, CliError> {
-        let mut sources = Sources::new();
-        let mut files = Vec::new();
-        for path in self.inventory_files()? {
-            let folder = path.parent().map(Path::to_owned).unwrap_or_default();
-            let folder = folder.canonicalize().unwrap_or(folder);
-            files.push((read(&mut sources, &path)?, folder.to_string_lossy().into_owned()));
-        }
-        let (inventory, diagnostics) = inventory::parse(&sources, &files);
-        match inventory {
-            Some(inventory) if !diagnostics.has_errors() => Ok(inventory),
-            _ => Err(CliError::Texts(diagnostics, Box::new(sources))),
-        }
-    }
-
-    fn inventory_files(&self) -> Result<Vec<PathBuf>, CliError> {
         let configured = self.config.inventory.as_slice();
         let named: Vec<PathBuf> = match (self.global.inventory.as_slice(), configured) {
             ([], []) => vec![PathBuf::from("inventory")],
             ([], configured) => configured.iter().map(PathBuf::from).collect(),
             (flags, _) => flags.to_vec(),
         };
-        let mut files = Vec::new();
-        for path in named {
-            if path.is_dir() {
-                let mut inside: Vec<PathBuf> = std::fs::read_dir(&path)?
-                    .filter_map(|e| e.ok().map(|e| e.path()))
-                    .filter(|p| is_inventory(p))
-                    .collect();
-                inside.sort();
-                if inside.is_empty() {
-                    return Err(no_text("inventory", &path, "the folder holds no file that ends in .yaml or .yml"));
+        let (sources, texts) = inventory_files::read(&named, !self.global.inventory.is_empty())?;
+        let here = std::env::current_dir()
+            .map(|d| d.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        let (inventory, diagnostics) = inventory::read(&sources, &texts, &here);
+        let shown = inventory::masked(&sources);
+        match inventory {
+            Some(inventory) if !diagnostics.has_errors() => {
+                if !diagnostics.is_empty() {
+                    super::output::err(&crate::diagnostic::render::render(&diagnostics, &shown, self.colors.err));
                 }
-                files.extend(inside);
-            } else {
-                files.push(path);
+                Ok(inventory)
             }
+            _ => Err(CliError::Texts(diagnostics, Box::new(shown))),
         }
-        Ok(files)
     }
 
     /// The file the journal is in.
@@ -227,10 +211,6 @@ pub fn params(flags: &[String]) -> Result<BTreeMap<String, String>, CliError> {
     Ok(given)
 }
 
-fn is_inventory(path: &Path) -> bool {
-    path.is_file() && path.extension().is_some_and(|e| e == "yaml" || e == "yml")
-}
-
 /// The file of a runbook.
 fn find_runbook(name: &Path) -> Result<PathBuf, CliError> {
     let mut tried = vec![name.to_owned(), name.with_extension("yaml")];
@@ -245,7 +225,7 @@ fn find_runbook(name: &Path) -> Result<PathBuf, CliError> {
     })
 }
 
-fn no_text(what: &str, path: &Path, why: &str) -> CliError {
+pub(super) fn no_text(what: &str, path: &Path, why: &str) -> CliError {
     let d = Diagnostic::nowhere("RB0714", format!("there is no {what} `{}`", path.display())).help(why);
     CliError::Texts(d.into(), Box::default())
 }
@@ -256,7 +236,7 @@ fn read(sources: &mut Sources, path: &Path) -> Result<SourceId, CliError> {
     Ok(sources.add(path.display().to_string(), text))
 }
 
-fn decode(bytes: &[u8], path: &Path) -> Result<String, CliError> {
+pub(super) fn decode(bytes: &[u8], path: &Path) -> Result<String, CliError> {
     yaml::decode(bytes).map_err(|d| {
         let mut sources = Sources::new();
         sources.add(path.display().to_string(), String::new());

@@ -3,14 +3,18 @@
 pub mod apply;
 pub mod approve;
 pub mod arguments;
+mod asker;
 pub mod config;
 pub mod context;
 pub mod demo;
 pub mod doctor;
+pub mod done;
 pub mod exit;
 pub mod explain;
 pub mod graph;
 pub mod inventory;
+pub mod inventory_files;
+pub mod inventory_program;
 pub mod obligations;
 pub mod output;
 pub mod people;
@@ -102,6 +106,8 @@ fn with_context(context: &Context, command: Command) -> Result<Exit, CliError> {
         Command::Resume { run, force, output } => resume::run(context, run, force, output),
         Command::Approve(answer) => approve::run(context, &answer, true),
         Command::Deny(answer) => approve::run(context, &answer, false),
+        Command::Done(arguments) => done::done(context, &arguments),
+        Command::Failed { run, step, reason } => done::failed(context, run, step.as_deref(), reason),
         Command::Cancel { run } => approve::cancel(context, run),
         Command::Runs { limit, output } => runs::list(context, limit, output),
         Command::Show { run, output } => runs::show(context, run, output),

@@ -48,6 +48,13 @@ pub fn run(context: &Context, command: Option<ObligationCommand>, format: Format
             if !one.is_open() {
                 return Err(CliError::Usage(format!("obligation {id} is not open")));
             }
+            if !one.people.is_empty() {
+                let words = format!(
+                    "a person does it, no step of run {}: runbook done {} {}",
+                    one.run, one.run.0, one.taker
+                );
+                return Err(CliError::Usage(words));
+            }
             if one.return_node.is_none() {
                 let words = format!(
                     "nothing in run {} gives this back; return it with a runbook of its own, then: runbook obligations waive {id} --reason …",

@@ -1,7 +1,6 @@
 //! Drives a run before somebody's eyes: rows on a terminal, one line per change elsewhere, NDJSON for programs; asks for approvals;
 //! turns Ctrl-C into a wish.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -9,16 +8,16 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
 use super::arguments::Format;
+use super::asker::{self, Asker};
 use super::context::Context;
 use super::exit::{CliError, Exit};
 use super::output::{err, interactive, out};
-use crate::approval::terminal;
-use crate::base::id::RunId;
+use crate::base::id::{NodeId, RunId};
 use crate::base::sanitise;
 use crate::engine::Input;
-use crate::journal::Journal;
-use crate::model::approval::{ApprovalAnswer, ApprovalRequest};
+use crate::model::approval::ApprovalRequest;
 use crate::model::event::{Event, Record, RunCreated};
+use crate::report::approval::answer_with;
 use crate::report::{self, Story, Style};
 use crate::run::dispatcher::INBOX;
 use crate::run::supervisor::Supervisor;
@@ -63,6 +62,11 @@ async fn watch(context: &Context, supervisor: &Supervisor, run: RunId, options: 
     let (news, mut records) = mpsc::channel::<Record>(INBOX);
     let before = supervisor.journal.events(run)?;
     let mut screen = Screen::new(context, options, &before);
+    if options.format == Format::Text {
+        // What was asked before this process took the run up is asked again.
+        let waiting = supervisor.journal.approvals_waiting()?;
+        waiting.iter().filter(|r| r.run == run).for_each(|r| screen.ask(r));
+    }
     let (handle, wished) = tokio::sync::oneshot::channel();
     let driving = supervisor.drive(run, options.force, news, move |sender| {
         let _ = handle.send(sender);
@@ -84,7 +88,7 @@ async fn watch(context: &Context, supervisor: &Supervisor, run: RunId, options: 
                 // What is under way ends first: an attempt that is dropped in the middle would be lost.
                 if let Some(request) = asked.as_ref().filter(|_| screen.running.is_empty()) {
                     screen.clear();
-                    err(&format!("run {run} waits for approval: runbook approve {} {}; then: runbook resume {}\n", run.0, request.gate, run.0));
+                    err(&format!("run {run} waits: {}; then: runbook resume {}\n", answer_with(request), run.0));
                     return Ok(Exit::Waiting);
                 }
             }
@@ -135,20 +139,13 @@ struct Screen {
     bars: Option<Bars>,
     asker: Option<Asker>,
     approvers: crate::config::Config,
-    asking: bool,
+    /// Questions that wait, the one that is asked first.
+    waiting: Vec<ApprovalRequest>,
 }
 
 struct Bars {
     all: MultiProgress,
     rows: std::collections::BTreeMap<crate::base::id::NodeId, ProgressBar>,
-}
-
-/// Asks at the terminal, on a thread of its own: a blocked prompt must not hold the run.
-#[derive(Clone)]
-struct Asker {
-    journal: Arc<dyn Journal>,
-    /// The terminal as it was before any question.
-    before: terminal::Modes,
 }
 
 impl Screen {
@@ -167,11 +164,7 @@ impl Screen {
         if options.format == Format::Text {
             err(&format!("run {run} {}\n", created.map_or("", |c| c.runbook.as_str())));
         }
-        let asker = |journal| Asker {
-            journal,
-            before: terminal::Modes::now(),
-        };
-        let asker = people.then(|| context.journal().ok().map(asker)).flatten();
+        let asker = people.then(|| context.journal().ok().map(Asker::new)).flatten();
         Screen {
             run,
             format: options.format,
@@ -187,7 +180,7 @@ impl Screen {
             }),
             asker,
             approvers: context.config.clone(),
-            asking: false,
+            waiting: Vec::new(),
         }
     }
 
@@ -195,12 +188,6 @@ impl Screen {
     fn show(&mut self, record: &Record) -> Option<ApprovalRequest> {
         if self.format == Format::Ndjson {
             out(&format!("{}\n", report::live::record_line(record)));
-        }
-        if matches!(
-            record.event,
-            Event::ApprovalAnswered { .. } | Event::ApprovalExpired { .. } | Event::RunFinished { .. }
-        ) {
-            self.stop_asking();
         }
         let line = self
             .created
@@ -216,13 +203,41 @@ impl Screen {
             _ => {}
         }
         self.rows(record);
-        let Event::ApprovalRequested { request } = &record.event else {
-            return None;
-        };
-        if self.format == Format::Text {
+        match &record.event {
+            Event::ApprovalRequested { request } => {
+                if self.format == Format::Text {
+                    self.ask(request);
+                }
+                Some(request.clone())
+            }
+            Event::ApprovalEscalated { request, .. } if self.format == Format::Text => {
+                self.escalated(request);
+                None
+            }
+            // A question that several must answer is asked no second time here: one person is one answer.
+            Event::ApprovalAnswered { gate, .. } | Event::ApprovalExpired { gate } | Event::StepCancelled { node: gate, .. } => {
+                self.settled(gate);
+                None
+            }
+            Event::RunFinished { .. } => {
+                self.waiting.clear();
+                self.stop_asking();
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// A prompt that is open stays open; who could not answer before perhaps can now.
+    fn escalated(&mut self, request: &ApprovalRequest) {
+        let me = system::person();
+        let before = self
+            .waiting
+            .iter()
+            .any(|r| r.gate == request.gate && self.approvers.may_approve(&me, &r.from));
+        if !before {
             self.ask(request);
         }
-        Some(request.clone())
     }
 
     fn so_far(&self) -> String {
@@ -280,61 +295,60 @@ impl Screen {
 
     fn clear(&mut self) {
         self.stop_asking();
+        self.clear_rows();
+    }
+
+    fn clear_rows(&mut self) {
         if let Some(bars) = self.bars.take() {
             let _ = bars.all.clear();
         }
     }
 
     fn ask(&mut self, request: &ApprovalRequest) {
+        let style = Style { color: self.color };
         let text = self
             .created
             .as_ref()
-            .map(|c| report::approval::text(request, c, &self.so_far(), system_now(), Style { color: self.color }))
+            .map(|c| report::approval::text(request, c, &self.so_far(), asker::now(), style))
             .unwrap_or_default();
         self.note(text.trim_end());
+        self.waiting.retain(|r| r.gate != request.gate);
+        self.waiting.push(request.clone());
+        if self.waiting.len() == 1 {
+            self.ask_next();
+        } else {
+            self.note(&format!("waiting for an answer from another shell too: {}", answer_with(request)));
+        }
+    }
+
+    /// Asks the person here, or says how to answer from elsewhere.
+    fn ask_next(&mut self) {
+        let Some(request) = self.waiting.first().cloned() else { return };
         let allowed = self.approvers.may_approve(&system::person(), &request.from);
-        let Some(asker) = self.asker.clone().filter(|_| allowed) else {
-            self.note(&format!(
-                "waiting for an answer from another shell: runbook approve {} {}   (or: runbook deny …)",
-                request.run.0, request.gate
-            ));
-            return;
-        };
-        // A spinner would overwrite what the person types.
-        self.clear();
-        let request = request.clone();
-        self.asking = true;
-        std::thread::spawn(move || asker.ask(&request));
+        let inventory = self.created.as_ref().map(|c| c.inventory.clone()).unwrap_or_default();
+        let asker = self.asker.clone().filter(|_| allowed);
+        if asker.is_some() {
+            // A spinner would overwrite what the person types.
+            self.clear_rows();
+        }
+        if !asker.is_some_and(|asker| asker.ask(&request, &inventory)) {
+            self.note(&format!("waiting for an answer from another shell: {}", answer_with(&request)));
+        }
     }
 
-    /// Somebody else may have answered while the prompt still waits for a key with the terminal in its own mode.
+    /// A question is decided, or nobody's answer counts any more; the next one is asked.
+    fn settled(&mut self, gate: &NodeId) {
+        let first = self.waiting.first().is_some_and(|r| &r.gate == gate);
+        self.waiting.retain(|r| &r.gate != gate);
+        if first {
+            self.stop_asking();
+            self.ask_next();
+        }
+    }
+
     fn stop_asking(&mut self) {
-        if !std::mem::take(&mut self.asking) {
-            return;
-        }
         if let Some(asker) = &self.asker {
-            asker.before.restore();
+            asker.stop();
         }
     }
-}
-
-impl Asker {
-    fn ask(&self, request: &ApprovalRequest) {
-        let Some(granted) = terminal::approve() else { return };
-        let at = system_now();
-        let answer = ApprovalAnswer {
-            granted,
-            by: system::person(),
-            digest: request.digest.clone(),
-            at,
-            reason: None,
-        };
-        if let Err(error) = self.journal.answer(request.run, &request.gate, answer) {
-            err(&format!("the answer was not taken: {error}\n"));
-        }
-    }
-}
-
-fn system_now() -> crate::base::clock::Timestamp {
-    crate::base::clock::Clock::now(&system::SystemClock)
 }

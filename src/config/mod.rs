@@ -147,12 +147,12 @@ pub enum RecipientKind {
     Channel,
     /// A person.
     Person,
-    /// A group.
+    /// A group, or those who have a role.
     Group,
 }
 
 impl Config {
-    /// Whom `name` means: a channel, a person or a group; `None` if nobody.
+    /// Whom `name` means: a channel, a person, a group, or all who have that role; `None` if nobody.
     #[must_use]
     pub fn recipients(&self, name: &str) -> Option<Recipient<'_>> {
         let (kind, names): (_, Vec<&str>) = if let Some((name, _)) = self.channels.get_key_value(name) {
@@ -160,9 +160,15 @@ impl Config {
         } else if let Some(person) = self.people.get(name) {
             (RecipientKind::Person, person.notify.iter().map(String::as_str).collect())
         } else {
-            self.groups.get(name)?;
-            let members = self.members(name).into_iter().filter_map(|m| self.people.get(m));
-            let channels = members.flat_map(|p| p.notify.iter().map(String::as_str)).collect();
+            let members: Vec<&Person> = if self.groups.contains_key(name) {
+                self.members(name).into_iter().filter_map(|m| self.people.get(m)).collect()
+            } else {
+                self.people.values().filter(|p| p.approve.iter().any(|role| role == name)).collect()
+            };
+            if members.is_empty() && !self.groups.contains_key(name) {
+                return None;
+            }
+            let channels = members.iter().flat_map(|p| p.notify.iter().map(String::as_str)).collect();
             (RecipientKind::Group, channels)
         };
         let mut seen = BTreeSet::new();
@@ -237,6 +243,7 @@ impl Config {
             .keys()
             .chain(self.people.keys())
             .chain(self.groups.keys())
+            .chain(self.people.values().flat_map(|p| &p.approve))
             .map(String::as_str)
     }
 }

@@ -28,7 +28,7 @@ pub fn check_names(config: &Config, runbook: &Runbook) -> Diagnostics {
     for named in &runbook.people {
         let name = named.name.value.as_str();
         let (known, what): (Vec<&str>, _) = match named.duty {
-            Duty::IsTold => (config.recipient_names().collect(), "channel, person or group"),
+            Duty::IsTold => (config.recipient_names().collect(), "channel, person, group or role"),
             Duty::Answers => (
                 config
                     .people

@@ -89,6 +89,8 @@ fn a_recipient_is_a_channel_a_person_or_a_group() {
     assert_eq!(names("here"), Some((RecipientKind::Channel, vec!["here"])));
     assert_eq!(names("jo"), Some((RecipientKind::Person, vec!["ops_chat"])));
     assert_eq!(names("oncall"), Some((RecipientKind::Group, vec!["chat_mira", "ops_chat"])));
+    // Who may approve as `dba` is reached as `dba`.
+    assert_eq!(names("dba"), names("mira").map(|(_, channels)| (RecipientKind::Group, channels)));
     assert_eq!(names("nobody"), None);
     assert!(config.recipient_names().all(|n| config.recipients(n).is_some()));
 }

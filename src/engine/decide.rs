@@ -4,7 +4,7 @@ use super::run::{Phase, RunState};
 use super::schedule;
 use super::step::StepState;
 use super::unwind::{self, Turnback};
-use super::{Ending, Input, Intent, Now, obligations, start_gate};
+use super::{Ending, Input, Intent, Now, obligations, people, start_gate};
 use crate::base::id::NodeId;
 use crate::model::event::{Event, Failure, FailureKind, RunOutcome};
 use crate::model::plan::Section;
@@ -28,9 +28,7 @@ pub fn decide(state: &RunState, now: Now<'_>, input: Input) -> Vec<Event> {
         Input::ReturnRefused { id, node, why } if matches!(state.step(&node), StepState::Running { .. }) => {
             vec![Event::ReturnRefused { id, why }]
         }
-        Input::Answered { gate, answer } if state.questions.get(&gate).is_some_and(super::question::Question::open) => {
-            vec![Event::ApprovalAnswered { gate, answer }]
-        }
+        Input::Answered { gate, answer } => people::heard(state, gate, answer),
         Input::CancelRequested { by } if state.cancelled_by.is_none() && !matches!(state.phase, Phase::Finished(_)) => {
             vec![Event::CancelRequested { by }]
         }
@@ -294,6 +292,7 @@ fn outcome(state: &RunState) -> RunOutcome {
     let denied = state
         .questions
         .values()
+        .filter(|q| q.request.task.is_none())
         .any(|q| q.denied() || q.expired || (q.request.gate == start_gate() && q.open() && state.failure.is_none()));
     let refused = state.failure.as_ref().is_some_and(|(_, f)| f.kind == FailureKind::Refused);
     match () {

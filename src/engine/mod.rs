@@ -7,6 +7,7 @@
 pub mod decide;
 pub mod effects;
 pub mod obligations;
+mod people;
 pub mod question;
 pub mod replay;
 pub mod run;

@@ -6,9 +6,12 @@ use super::run::RunState;
 use super::{Intent, Now};
 use crate::base::id::NodeId;
 use crate::lang::template;
+use crate::model::action::Undo;
+use crate::model::approval::ApprovalRequest;
 use crate::model::event::Event;
 use crate::model::obligation::{Obligation, ObligationId, ObligationState};
 use crate::model::plan::{EffectKind, Node};
+use crate::plan::control;
 
 /// The debts that a change of this node makes; on disk before the change is sent.
 #[must_use]
@@ -46,8 +49,32 @@ fn debt(state: &RunState, now: Now<'_>, node: &Node, intent: &Intent) -> Event {
         reason,
         owner: state.created.by.clone(),
         previous: intent.undo.clone(),
+        people: Vec::new(),
         opened_at: now.at,
         deadline: now.at.after(deadline),
+        state: ObligationState::Open,
+    };
+    Event::ObligationOpened { obligation }
+}
+
+/// Something that a person is to do while the run goes on: theirs from now on.
+#[must_use]
+pub fn handed_over(state: &RunState, node: &Node, request: ApprovalRequest) -> Event {
+    let obligation = Obligation {
+        id: ObligationId(format!("{}.{}", state.id.0, state.obligations.len() + 1)),
+        run: state.id,
+        taker: node.id.clone(),
+        return_node: None,
+        resource: format!("step/{}", node.id),
+        pool: None,
+        member: None,
+        what: request.ask,
+        reason: node.name.clone(),
+        owner: control::people(&request.from),
+        previous: Undo::Nothing,
+        people: request.from,
+        opened_at: request.asked_at,
+        deadline: request.expires_at,
         state: ObligationState::Open,
     };
     Event::ObligationOpened { obligation }

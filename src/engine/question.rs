@@ -1,5 +1,7 @@
 //! A question to people, and what their answers so far mean.
 
+use std::time::Duration;
+
 use crate::base::clock::Timestamp;
 use crate::model::approval::{ApprovalAnswer, ApprovalRequest};
 
@@ -10,6 +12,8 @@ pub struct Question {
     pub request: ApprovalRequest,
     /// So far, at most one for each person.
     pub answers: Vec<ApprovalAnswer>,
+    /// How long each of those who are asked has.
+    pub within: Duration,
     /// Nobody's answer counts any more.
     pub expired: bool,
     /// Whose yes does not count: where several must agree, the one who started the run is not one of them.

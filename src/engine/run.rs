@@ -163,6 +163,15 @@ impl RunState {
         self.obligations.iter().filter(|o| o.is_open())
     }
 
+    /// Gates at which somebody's answer would mean something.
+    #[must_use]
+    pub fn listens_at(&self) -> Vec<NodeId> {
+        let questions = self.questions.iter().filter(|(_, q)| q.open()).map(|(gate, _)| gate);
+        let tasks = self.open_obligations().map(|o| &o.taker);
+        let tasks = tasks.filter(|taker| self.obligations.iter().any(|o| o.waits_for_people(taker)));
+        questions.chain(tasks).cloned().collect()
+    }
+
     /// What `run.*` shows to texts.
     #[must_use]
     pub fn facts(&self) -> RunFacts {
@@ -279,6 +288,7 @@ impl RunState {
                     Question {
                         request: request.clone(),
                         answers: Vec::new(),
+                        within: request.expires_at.since(request.asked_at),
                         expired: false,
                         not_counted: (request.quorum > 1).then(|| self.created.by.clone()),
                     },
@@ -288,6 +298,11 @@ impl RunState {
                 if let Some(question) = self.questions.get_mut(gate) {
                     question.answers.retain(|a| a.by != answer.by);
                     question.answers.push(answer.clone());
+                }
+            }
+            Event::ApprovalEscalated { request, .. } => {
+                if let Some(question) = self.questions.get_mut(&request.gate) {
+                    question.request = request.clone();
                 }
             }
             Event::ApprovalExpired { gate } => {

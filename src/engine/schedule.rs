@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use super::run::{Phase, RunState};
 use super::step::StepState;
-use super::{Now, START_GATE_WITHIN, start_gate};
+use super::{Now, people, start_gate};
 use crate::base::id::NodeId;
 use crate::base::value::Value;
-use crate::lang::{expression, template};
+use crate::lang::expression;
 use crate::model::action::Class;
-use crate::model::approval::ApprovalRequest;
 use crate::model::event::{Event, Failure, FailureKind};
 use crate::model::plan::{Forecast, Node, Section};
-use crate::model::runbook::{Approve, Body};
+use crate::model::runbook::{Body, Branch};
 use crate::model::text::Scope;
+use crate::plan::control::{self, Decided};
 use crate::plan::judge::{self, Truth};
 use crate::plan::results;
 
@@ -82,9 +82,9 @@ pub fn start_ready(state: &RunState, now: Now<'_>, sections: &[Section]) -> Vec<
     for node in state.created.plan.nodes.iter().filter(|n| sections.contains(&n.section)) {
         match state.step(&node.id) {
             StepState::Blocked if running < MOST_RUNNING && unblocked(state, now, node) => {
-                let event = begin(state, now, node);
-                running += usize::from(matches!(event, Some(Event::StepStarted { .. })));
-                events.extend(event);
+                let begun = begin(state, now, node);
+                running += begun.iter().filter(|e| matches!(e, Event::StepStarted { .. })).count();
+                events.extend(begun);
             }
             StepState::WaitingRetry { attempt, until } if *until <= now.at => {
                 events.push(Event::StepStarted {
@@ -92,7 +92,7 @@ pub fn start_ready(state: &RunState, now: Now<'_>, sections: &[Section]) -> Vec<
                     attempt: attempt + 1,
                 });
             }
-            StepState::AwaitingApproval => events.extend(answered(state, now, &node.id)),
+            StepState::AwaitingApproval => events.extend(people::judged(state, now, &node.id)),
             _ => {}
         }
     }
@@ -113,47 +113,65 @@ fn unblocked(state: &RunState, now: Now<'_>, node: &Node) -> bool {
     needs_done && pause_over
 }
 
-fn begin(state: &RunState, now: Now<'_>, node: &Node) -> Option<Event> {
+fn begin(state: &RunState, now: Now<'_>, node: &Node) -> Vec<Event> {
     let step = now.knowledge.step(node);
     let scope = scope(state, node);
     match step.when.as_ref().map(|w| judge::condition(w, &scope)) {
         None | Some(Ok(Truth::True)) => {}
         Some(Ok(Truth::False(why))) => {
-            return Some(Event::StepSkipped {
+            return vec![Event::StepSkipped {
                 node: node.id.clone(),
                 why,
-            });
+            }];
         }
         Some(Ok(Truth::Unknown)) => {
-            return Some(failed(
-                node,
-                FailureKind::Unexpected,
-                String::from("its condition depends on a value that no step has given"),
-            ));
+            let message = String::from("its condition depends on a value that no step has given");
+            return vec![failed(node, FailureKind::Unexpected, message)];
         }
-        Some(Err(d)) => return Some(failed(node, FailureKind::Unexpected, d.message)),
+        Some(Err(d)) => return vec![failed(node, FailureKind::Unexpected, d.message)],
     }
-    if let Body::Approve(approve) = &step.body {
-        return Some(Event::ApprovalRequested {
-            request: question(state, now, node, approve, &scope),
-        });
+    match &step.body {
+        Body::Approve(approve) => return vec![people::ask(state, now, node, approve, &scope)],
+        Body::Decide(branches) => return vec![decided(node, branches, &scope)],
+        Body::Manual(_) | Body::Action(_) | Body::Loop(_) => {}
     }
     if gated(state, node) {
-        let gate = start_gate();
-        return match state.questions.get(&gate) {
-            None => Some(Event::ApprovalRequested {
-                request: start_question(state, now),
-            }),
-            Some(_) => None,
+        return match state.questions.get(&start_gate()) {
+            None => vec![Event::ApprovalRequested {
+                request: people::ask_to_start(state, now),
+            }],
+            Some(_) => Vec::new(),
         };
     }
-    Some(Event::StepStarted {
+    if let Body::Manual(manual) = &step.body {
+        return people::assign(state, now, node, manual, &scope);
+    }
+    vec![Event::StepStarted {
         node: node.id.clone(),
         attempt: 1,
-    })
+    }]
 }
 
-fn failed(node: &Node, kind: FailureKind, message: String) -> Event {
+/// The branch that the results so far lead to.
+fn decided(node: &Node, branches: &[Branch], scope: &Scope) -> Event {
+    match control::decide(branches, scope) {
+        Ok(Decided::Is(is, why)) => Event::StepSucceeded {
+            node: node.id.clone(),
+            attempt: 0,
+            changed: false,
+            summary: format!("{is}: {why}"),
+            result: Value::map([("is", Value::Text(is))]),
+        },
+        Ok(Decided::AtRunTime(when)) => {
+            let message = format!("`{when}` depends on a value that no step has given");
+            failed(node, FailureKind::Unexpected, message)
+        }
+        Err(d) => failed(node, FailureKind::Unexpected, d.message),
+    }
+}
+
+/// It ends before it has begun.
+pub(super) fn failed(node: &Node, kind: FailureKind, message: String) -> Event {
     Event::StepFailed {
         node: node.id.clone(),
         attempt: 0,
@@ -165,73 +183,6 @@ fn failed(node: &Node, kind: FailureKind, message: String) -> Event {
 fn gated(state: &RunState, node: &Node) -> bool {
     let changes = node.class != Class::Probe && !matches!(node.forecast, Forecast::NothingToDo { .. });
     state.created.gate && changes && node.section.is_work() && !state.questions.get(&start_gate()).is_some_and(|q| q.granted())
-}
-
-fn question(state: &RunState, now: Now<'_>, node: &Node, approve: &Approve, scope: &Scope) -> ApprovalRequest {
-    ApprovalRequest {
-        run: state.id,
-        gate: node.id.clone(),
-        ask: template::render_for_people(&approve.ask, scope),
-        digest: state.created.plan.digest.clone(),
-        from: approve.from.clone(),
-        quorum: approve.quorum,
-        asked_at: now.at,
-        expires_at: now.at.after(approve.within),
-    }
-}
-
-fn start_question(state: &RunState, now: Now<'_>) -> ApprovalRequest {
-    let plan = &state.created.plan;
-    ApprovalRequest {
-        run: state.id,
-        gate: start_gate(),
-        ask: format!("Run {} ({} hosts to change)?", plan.runbook, plan.changed_hosts().len()),
-        digest: plan.digest.clone(),
-        from: vec![String::from("*")],
-        quorum: 1,
-        asked_at: now.at,
-        expires_at: now.at.after(START_GATE_WITHIN),
-    }
-}
-
-/// What follows from the answers to the question of an `approve` step.
-fn answered(state: &RunState, now: Now<'_>, gate: &NodeId) -> Vec<Event> {
-    let Some(question) = state.questions.get(gate) else {
-        return Vec::new();
-    };
-    let attempt = 0;
-    let node = gate.clone();
-    if question.granted() {
-        let by: Vec<&str> = question.answers.iter().map(|a| a.by.as_str()).collect();
-        let result = Value::map([("by", Value::text(by.join(", ")))]);
-        let summary = format!("approved by {}", by.join(", "));
-        return vec![Event::StepSucceeded {
-            node,
-            attempt,
-            changed: false,
-            result,
-            summary,
-        }];
-    }
-    let refusal = |message: String| Event::StepFailed {
-        node: node.clone(),
-        attempt,
-        failure: Failure {
-            kind: FailureKind::NotApproved,
-            message,
-        },
-    };
-    if let Some(no) = question.answers.iter().find(|a| !a.granted) {
-        let reason = no.reason.as_ref().map(|r| format!(": {r}")).unwrap_or_default();
-        return vec![refusal(format!("denied by {}{reason}", no.by))];
-    }
-    if question.request.expires_at <= now.at {
-        return vec![
-            Event::ApprovalExpired { gate: gate.clone() },
-            refusal(String::from("nobody answered in time")),
-        ];
-    }
-    Vec::new()
 }
 
 /// Every node of these sections has ended in a way that lets the run go on.

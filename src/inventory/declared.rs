@@ -12,7 +12,7 @@ use crate::yaml::fields::Fields;
 use crate::yaml::{Entry, Node};
 
 /// More hosts than this in one inventory are a mistake in a range.
-const MOST_HOSTS: usize = 20_000;
+pub(super) const MOST_HOSTS: usize = 20_000;
 
 /// Everything the files say.
 #[derive(Debug, Default)]
@@ -36,6 +36,8 @@ pub(super) enum Kind {
 pub(super) struct DeclaredHost {
     pub name: Spanned<String>,
     pub settings: Settings,
+    /// From an inventory of Ansible's: its groups have been taken into account.
+    pub ansible: bool,
 }
 
 #[derive(Debug)]
@@ -104,7 +106,11 @@ impl Declared {
                 return;
             }
             let settings = settings.clone();
-            self.hosts.push(DeclaredHost { name, settings });
+            self.hosts.push(DeclaredHost {
+                name,
+                settings,
+                ansible: false,
+            });
         }
     }
 
@@ -133,22 +139,28 @@ impl Declared {
         if !check_name(&name.value, what, name.span, diagnostics) {
             return false;
         }
+        if self.clashes(name, kind, diagnostics) {
+            return false;
+        }
+        self.names.insert(name.value.clone(), (kind, name.span));
+        true
+    }
+
+    /// Says if the name is taken.
+    pub fn clashes(&self, name: &Spanned<String>, kind: Kind, diagnostics: &mut Diagnostics) -> bool {
         match self.names.get(&name.value) {
-            None => {
-                self.names.insert(name.value.clone(), (kind, name.span));
-                true
-            }
+            None => return false,
             Some((other, first)) if *other == kind => {
+                let what = if kind == Kind::Host { "host" } else { "group" };
                 diagnostics.push(twice(what, name, *first));
-                false
             }
             Some((_, first)) => {
                 let message = format!("`{}` is both a host and a group", name.value);
                 let mistake = Diagnostic::error("RB0504", name.span, message).also(*first, "the other one");
                 diagnostics.push(mistake.help("a pattern could mean either: rename one of them"));
-                false
             }
         }
+        true
     }
 }
 

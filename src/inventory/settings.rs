@@ -80,10 +80,10 @@ fn refused_key(entry: &Entry) -> Option<Diagnostic> {
         return Some(Diagnostic::error("RB0515", key.span, message).help(help));
     }
     let ours = FOREIGN.iter().find(|(theirs, _)| *theirs == key.value)?.1;
-    let message = format!("`{}` is another tool's key and not supported here yet", key.value);
+    let message = format!("`{}` is Ansible's key and has another name here", key.value);
     Some(
         Diagnostic::error("RB0514", key.span, message)
-            .help(format!("write `{ours}`"))
+            .help(format!("write `{ours}`; in an inventory of Ansible's it can stay"))
             .replacement(ours),
     )
 }
@@ -132,7 +132,7 @@ fn text(text: Spanned<String>) -> Spanned<Value> {
 }
 
 /// Relative paths start from the inventory's folder; absolute ones and those from `~` stay.
-fn from_folder(folder: &str, path: &str) -> String {
+pub(super) fn from_folder(folder: &str, path: &str) -> String {
     let path = path.strip_prefix("./").unwrap_or(path);
     if path.starts_with('/') || path == "~" || path.starts_with("~/") || matches!(folder, "" | ".") {
         return path.to_owned();
@@ -205,7 +205,11 @@ pub(super) fn effective<'d>(
 ) -> BTreeMap<&'d str, &'d Value> {
     let mut nearest: BTreeMap<&str, (usize, &DeclaredGroup, &Spanned<Value>)> = BTreeMap::new();
     for (distance, group) in groups {
-        for (key, value) in group.settings.iter().filter(|(key, _)| !host.settings.contains_key(*key)) {
+        for (key, value) in &group.settings {
+            if let Some(own) = host.settings.get(key) {
+                contradicts(host, own, group, (key, value), reported, diagnostics);
+                continue;
+            }
             let Some((known, other, first)) = nearest.get(key.as_str()).copied() else {
                 nearest.insert(key, (distance, group, value));
                 continue;
@@ -226,6 +230,25 @@ pub(super) fn effective<'d>(
     let inherited = nearest.into_iter().map(|(key, (_, _, value))| (key, &value.value));
     let own = host.settings.iter().map(|(key, value)| (key.as_str(), &value.value));
     inherited.chain(own).collect()
+}
+
+/// A host of Ansible's has one value from all of Ansible's groups; what a group of ours says must not get lost behind it.
+fn contradicts(
+    host: &DeclaredHost,
+    own: &Spanned<Value>,
+    group: &DeclaredGroup,
+    (key, value): (&str, &Spanned<Value>),
+    reported: &mut BTreeSet<(Span, Span)>,
+    diagnostics: &mut Diagnostics,
+) {
+    if host.ansible && own.value != value.value && reported.insert((own.span, value.span)) {
+        let message = format!(
+            "group `{}` and Ansible's inventory disagree about `{key}` of host `{}`",
+            group.name.value, host.name.value
+        );
+        let mistake = Diagnostic::error("RB0512", value.span, message).also(own.span, "Ansible's inventory says this");
+        diagnostics.push(mistake.help("say it in one of them only"));
+    }
 }
 
 /// The host with its effective settings.
@@ -249,6 +272,8 @@ pub(super) fn host(name: &str, settings: BTreeMap<&str, &Value>) -> Host {
         known_hosts: text("known_hosts"),
         jump: text("jump"),
         login_is_enough: settings.contains_key("run_as"),
+        local: settings.contains_key("local"),
+        run_as: text("become"),
         service_manager: text("service_manager"),
         memory_from,
         maintenance: text("maintenance"),

@@ -1,5 +1,6 @@
 //! What every kind of journal must do, run on each of them; and that two kinds say the same.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::fold::Fold;
@@ -7,7 +8,10 @@ use super::sample::{self, at};
 use super::{Journal, JournalError, MemoryJournal, SqliteJournal, Stream};
 use crate::base::bound::OUTPUT_BYTES;
 use crate::base::id::RunId;
+use crate::base::value::Value;
+use crate::model::approval::ApprovalAnswer;
 use crate::model::event::{Event, RunOutcome};
+use crate::model::obligation::Obligation;
 use crate::model::run::RunState;
 
 /// A folder that goes away with the test.
@@ -207,6 +211,86 @@ fn answers_wait_for_the_controller() {
         assert_eq!(journal.run(run).expect("known").state, RunState::Running);
         let late = journal.answer(run, &gate, sample::answer("ann", true)).expect_err("decided");
         assert_eq!(late.to_string(), "`approve` is approved already");
+    });
+}
+
+#[test]
+fn who_is_asked_too_is_in_time_for_what_the_first_missed() {
+    each(|journal| {
+        let run = journal.create_run(sample::created("u1"), at(0)).expect("created");
+        let request = sample::task(run);
+        let gate = request.gate.clone();
+        let (to, escalated) = request.escalated(at(3601)).expect("somebody is next");
+        journal
+            .append(run, 1, &[Event::ApprovalRequested { request }], at(1))
+            .expect("appended");
+        let late = || ApprovalAnswer {
+            at: at(1900),
+            fields: BTreeMap::from([(String::from("finding"), Value::text("disk"))]),
+            ..sample::answer("mira", true)
+        };
+        let refused = journal.answer(run, &gate, late()).expect_err("late");
+        assert!(refused.to_string().contains("`look` has expired"), "{refused}");
+        let event = Event::ApprovalEscalated {
+            to,
+            request: escalated.clone(),
+        };
+        journal.append(run, 2, &[event], at(1801)).expect("appended");
+        assert_eq!(journal.approvals_waiting().expect("readable"), [escalated]);
+        assert_eq!(journal.run(run).expect("known").state, RunState::WaitingApproval);
+        journal.answer(run, &gate, late()).expect("in time for the second");
+        assert_eq!(journal.answers(run).expect("readable"), [(gate.clone(), late())]);
+        let answer = late();
+        journal
+            .append(
+                run,
+                3,
+                &[Event::ApprovalAnswered {
+                    gate: gate.clone(),
+                    answer,
+                }],
+                at(1901),
+            )
+            .expect("appended");
+        assert_eq!(journal.run(run).expect("known").state, RunState::Running);
+        let again = journal.answer(run, &gate, late()).expect_err("decided");
+        assert_eq!(again.to_string(), "`look` is done already");
+    });
+}
+
+#[test]
+fn what_the_run_did_not_wait_for_is_answered_however_late() {
+    each(|journal| {
+        let run = journal.create_run(sample::created("u1"), at(0)).expect("created");
+        let debt = Obligation {
+            taker: "rebuild".into(),
+            return_node: None,
+            pool: None,
+            people: vec![String::from("dba")],
+            ..sample::obligation(run, 1)
+        };
+        let (gate, id) = (debt.taker.clone(), debt.id.clone());
+        let overdue = || ApprovalAnswer {
+            at: debt.deadline.after(Duration::from_secs(9)),
+            ..sample::answer("mira", true)
+        };
+        journal.answer(run, &gate, overdue()).expect_err("nothing is to be done yet");
+        journal
+            .append(run, 1, &[Event::ObligationOpened { obligation: debt.clone() }], at(1))
+            .expect("appended");
+        assert_eq!(journal.run(run).expect("known").state, RunState::Created, "it waits for nobody");
+        let failed = journal
+            .answer(run, &gate, sample::answer("mira", false))
+            .expect_err("it stays to do");
+        assert!(failed.to_string().contains("waive 1.1"), "{failed}");
+        journal.answer(run, &gate, overdue()).expect("done");
+        assert_eq!(journal.answers(run).expect("readable"), [(gate.clone(), overdue())]);
+        journal.answer(run, &gate, overdue()).expect_err("done already");
+        let how = String::from("done by mira");
+        journal
+            .append(run, 2, &[Event::ObligationDischarged { id, how }], at(9000))
+            .expect("appended");
+        assert_eq!(journal.answers(run).expect("readable"), []);
     });
 }
 

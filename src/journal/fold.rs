@@ -25,7 +25,7 @@ pub(super) struct Fold {
 }
 
 /// A question and what came of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Question {
     /// As asked.
     pub request: ApprovalRequest,
@@ -83,9 +83,10 @@ impl Fold {
             Event::ObligationOpened { .. } | Event::ObligationDischarged { .. } | Event::ObligationWaived { .. } => {
                 self.apply_to_debts(record);
             }
-            Event::ApprovalRequested { .. } | Event::ApprovalAnswered { .. } | Event::ApprovalExpired { .. } => {
-                self.apply_to_questions(record);
-            }
+            Event::ApprovalRequested { .. }
+            | Event::ApprovalAnswered { .. }
+            | Event::ApprovalEscalated { .. }
+            | Event::ApprovalExpired { .. } => self.apply_to_questions(record),
             Event::RunCreated(_)
             | Event::LeaseTaken { .. }
             | Event::LeaseReleased { .. }
@@ -167,6 +168,11 @@ impl Fold {
             Event::ApprovalAnswered { gate, answer } => {
                 if let Some(question) = self.questions.get_mut(gate) {
                     question.take(answer);
+                }
+            }
+            Event::ApprovalEscalated { request, .. } => {
+                if let Some(question) = self.questions.get_mut(&request.gate) {
+                    question.request = request.clone();
                 }
             }
             Event::ApprovalExpired { gate } => {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::answer::Asked;
 use super::chain::{self, Line};
 use super::fold::{Fold, QuestionState};
 use super::output::{self, StoredOutput, Stream};
@@ -51,6 +52,11 @@ impl Kept {
         let mut head = Head::genesis();
         let all: Result<Vec<Record>, JournalError> = self.lines.iter().map(|l| chain::read(run, &mut head, l)).collect();
         Ok(all?.into_iter().filter(|r| r.sequence > sequence).collect())
+    }
+
+    fn asked(&self, gate: &NodeId) -> Asked {
+        let task = self.fold.obligations.values().find(|o| o.waits_for_people(gate));
+        Asked::of(self.fold.questions.get(gate).cloned(), task.cloned())
     }
 
     fn summary(&self) -> RunSummary {
@@ -217,7 +223,7 @@ impl Journal for MemoryJournal {
         let mut runs = self.lock();
         let kept = kept_mut(&mut runs, run)?;
         let earlier: Vec<ApprovalAnswer> = kept.mailbox.iter().filter(|(g, _)| g == gate).map(|(_, a)| a.clone()).collect();
-        answer::judge(kept.fold.questions.get(gate), &earlier, &given).map_err(JournalError::Refused)?;
+        answer::judge(&kept.asked(gate), &earlier, &given).map_err(JournalError::Refused)?;
         kept.mailbox.push((gate.clone(), given));
         Ok(())
     }
@@ -225,7 +231,7 @@ impl Journal for MemoryJournal {
     fn answers(&self, run: RunId) -> Result<Vec<(NodeId, ApprovalAnswer)>, JournalError> {
         let runs = self.lock();
         let kept = kept(&runs, run)?;
-        let new = |gate: &NodeId, given: &ApprovalAnswer| answer::is_new(kept.fold.questions.get(gate), given);
+        let new = |gate: &NodeId, given: &ApprovalAnswer| answer::is_new(&kept.asked(gate), given);
         Ok(kept.mailbox.iter().filter(|(g, a)| new(g, a)).cloned().collect())
     }
 

@@ -8,11 +8,12 @@ use crate::base::id::{NodeId, RunId};
 use crate::base::value::Value;
 use crate::diagnostic::Sources;
 use crate::model::action::{Arguments, Class, Undo};
-use crate::model::approval::{ApprovalAnswer, ApprovalRequest};
+use crate::model::approval::{ApprovalAnswer, ApprovalRequest, Task};
 use crate::model::event::{Event, Failure, FailureKind, RunCreated, RunOutcome};
 use crate::model::inventory::{Host, Inventory};
 use crate::model::obligation::{Obligation, ObligationId, ObligationState};
 use crate::model::plan::{Forecast, Node, Plan, Section};
+use crate::model::runbook::{Param, ParamKind};
 
 /// The moment everything begins.
 pub(super) const START: Timestamp = Timestamp(1_795_000_000_000);
@@ -98,6 +99,7 @@ pub(super) fn obligation(run: RunId, number: u32) -> Obligation {
             action: String::from("pool.member"),
             arguments: Arguments::from_pairs([("state", Value::text("ready")), ("weight", Value::Float(0.1))]),
         },
+        people: Vec::new(),
         opened_at: at(2),
         deadline: at(2702),
         state: ObligationState::Open,
@@ -115,6 +117,8 @@ pub(super) fn request(run: RunId, quorum: u32) -> ApprovalRequest {
         quorum,
         asked_at: at(1),
         expires_at: at(1801),
+        then: Vec::new(),
+        task: None,
     }
 }
 
@@ -126,6 +130,29 @@ pub(super) fn answer(by: &str, granted: bool) -> ApprovalAnswer {
         digest: String::from("9c1eb07"),
         at: at(60),
         reason: None,
+        fields: BTreeMap::new(),
+    }
+}
+
+/// Something for a person to do, who tells what was found.
+pub(super) fn task(run: RunId) -> ApprovalRequest {
+    let finding = Param {
+        name: String::from("finding"),
+        span: crate::diagnostic::Span::default(),
+        kind: ParamKind::Choice(vec![String::from("disk"), String::from("memory")]),
+        default: None,
+        description: String::from("What it was"),
+        pattern: None,
+        min: None,
+        max: None,
+        from: None,
+    };
+    ApprovalRequest {
+        gate: "look".into(),
+        ask: String::from("Look at it"),
+        then: vec![String::from("lead")],
+        task: Some(Task { fields: vec![finding] }),
+        ..request(run, 1)
     }
 }
 
@@ -222,6 +249,10 @@ pub(super) fn last_group() -> Vec<Event> {
             why: why(),
         },
         Event::ApprovalExpired { gate: "second".into() },
+        Event::ApprovalEscalated {
+            to: String::from("lead"),
+            request: task(RunId(1)).escalated(at(3601)).expect("the lead is next").1,
+        },
         Event::UndoStarted {
             node: free.clone(),
             attempt: 1,

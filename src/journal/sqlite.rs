@@ -286,8 +286,7 @@ impl Journal for SqliteJournal {
             rows::head(t, run)?;
             let left = rows::answers(t, run)?.into_iter().filter(|(g, _)| g == gate);
             let earlier: Vec<ApprovalAnswer> = left.map(|(_, a)| a).collect();
-            let question = rows::question(t, run, gate)?;
-            answer::judge(question.as_ref(), &earlier, &given).map_err(JournalError::Refused)?;
+            answer::judge(&rows::asked(t, run, gate)?, &earlier, &given).map_err(JournalError::Refused)?;
             rows::insert_answer(t, run, gate, &given)
         })
     }
@@ -297,7 +296,7 @@ impl Journal for SqliteJournal {
             rows::head(c, run)?;
             let mut list = Vec::new();
             for (gate, given) in rows::answers(c, run)? {
-                if answer::is_new(rows::question(c, run, &gate)?.as_ref(), &given) {
+                if answer::is_new(&rows::asked(c, run, &gate)?, &given) {
                     list.push((gate, given));
                 }
             }

@@ -12,11 +12,11 @@ use super::outline::At;
 use super::scope::{RESERVED, Variable, View, names};
 use super::site::Site;
 use super::syntax::{self, Body as WrittenBody, Over, Step as WrittenStep, Written};
-use super::{keys, place};
+use super::{check_control, keys, place};
 use crate::base::id::StepId;
 use crate::diagnostic::{Diagnostic, Diagnostics, Spanned, nearest};
 use crate::model::action::{Class, PoolEffect};
-use crate::model::runbook::{Approve, Batch, Body, Call, Leave, Loop, LoopOver, Owes, Pace, Place, Retry, Step, That, UndoRule};
+use crate::model::runbook::{Batch, Body, Call, Leave, Loop, LoopOver, Owes, Pace, Place, Retry, Step, That, UndoRule};
 use crate::model::text::{Expression, Part, Text};
 use crate::model::types::Type;
 
@@ -138,7 +138,10 @@ impl<'a> Checker<'a> {
             allow_empty: written.allow_empty,
             pool_effect_none: written.pool_effect_none.is_some(),
             changed,
-            class: facts.map_or(Class::Passing, |f| f.class),
+            class: match &written.body {
+                WrittenBody::Decide(_) => Class::Probe,
+                _ => facts.map_or(Class::Passing, |f| f.class),
+            },
         });
         (step, std::mem::take(&mut site.reads))
     }
@@ -178,7 +181,9 @@ impl<'a> Checker<'a> {
                     changed,
                 )
             }
-            WrittenBody::Approve(approve) => (approval(approve, site).map(|a| Body::Approve(Box::new(a))), None),
+            WrittenBody::Approve(approve) => (check_control::approve(approve, site), None),
+            WrittenBody::Manual(manual) => (check_control::manual(manual, site), None),
+            WrittenBody::Decide(decide) => (check_control::decide(decide, site), None),
             WrittenBody::Loop { for_each, .. } => {
                 let looped = at.and_then(|at| self.looped(for_each, at, around, site));
                 (looped.map(|l| Body::Loop(Box::new(l))), None)
@@ -250,11 +255,16 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// Keys that mean nothing for a loop or an approval.
+/// Keys that mean nothing for what is no action.
 fn unfitting_keys(written: &WrittenStep, d: &mut Diagnostics) {
     let (what, hosts_help) = match &written.body {
         WrittenBody::Loop { .. } => ("a loop", "say it at the steps inside; the hosts of the turns stand in `for_each`"),
         WrittenBody::Approve(_) => ("`approve`", "say it at the steps around; people are asked once, not on hosts"),
+        WrittenBody::Manual(_) => ("`manual`", "people do it in their own way; say how long in `manual: { within: … }`"),
+        WrittenBody::Decide(_) => (
+            "`decide`",
+            "it runs nowhere and changes nothing: it judges what earlier steps have found",
+        ),
         WrittenBody::Action { .. } | WrittenBody::Broken => return,
     };
     let given = [
@@ -362,22 +372,6 @@ fn retry(written: Option<&syntax::Retry>, facts: Option<&Facts>, site: &mut Site
 fn run_as(written: &WrittenStep, owner: Option<&WrittenStep>, facts: Option<&Facts>, site: &mut Site<'_>) -> Option<Text> {
     let inherited = owner.and_then(|o| o.run_as.as_ref()).filter(|_| place::has_identity(facts));
     site.text(written.run_as.as_ref().or(inherited)?)
-}
-
-fn approval(written: &syntax::Approve, site: &mut Site<'_>) -> Option<Approve> {
-    Some(Approve {
-        ask: site.message(&written.ask)?,
-        from: values(&written.from),
-        quorum: written.quorum,
-        show_plan: written.show_plan,
-        within: written.within,
-        escalate_on_timeout: written.escalate_on_timeout,
-        then_escalate_to: values(&written.then_escalate_to),
-    })
-}
-
-fn values(words: &[Written]) -> Vec<String> {
-    words.iter().map(|w| w.value.clone()).collect()
 }
 
 /// The type of a turn's item.

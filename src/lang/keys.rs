@@ -47,6 +47,8 @@ pub(super) enum Shape {
     Number,
     /// `90s`
     Duration,
+    /// `90s`, or a placeholder of a parameter of type duration.
+    Wait,
     /// Words; a single one may stand without brackets.
     Words,
     /// Texts; a single one may stand without brackets.
@@ -254,8 +256,12 @@ pub(super) static STEP: Table = Table {
         may("for_each", Shape::Map(&FOR_EACH), "Loop over hosts or items; goes with `steps`."),
         may("steps", Shape::Steps, "The steps of each turn of `for_each`."),
         may("approve", Shape::Map(&APPROVE), "Ask people before going on."),
-        later("manual", "A person does it and answers."),
-        later("decide", "The first true line wins."),
+        may("manual", Shape::Map(&MANUAL), "A person does it and says done or failed."),
+        may(
+            "decide",
+            Shape::List(&BRANCH),
+            "Name what it is: the first line whose `when` is true; the last line has none.",
+        ),
         later("call", "Another runbook."),
         later("template", "`off`: braces are ordinary characters."),
     ],
@@ -372,13 +378,57 @@ pub(super) static APPROVE: Table = Table {
             Shape::Choice(&["plan", "none"]),
             "What is shown with the question; default plan.",
         ),
-        may("within", Shape::Duration, "How long; default 15m. A timer never approves."),
+        may("within", Shape::Wait, "How long; default 15m. A timer never approves."),
         may(
             "on_timeout",
             Shape::Choice(&["deny", "escalate"]),
             "When nobody answers in time; default deny.",
         ),
-        may("then_escalate_to", Shape::Words, "Whom to ask next."),
+        may(
+            "then_escalate_to",
+            Shape::Words,
+            "With `on_timeout: escalate`: who is asked too, one after the other, each for `within`.",
+        ),
+    ],
+};
+
+/// `manual:`
+pub(super) static MANUAL: Table = Table {
+    of: "`manual`",
+    definition: "manual",
+    keys: &[
+        must("ask", Shape::Text, "What is to be done."),
+        must("to", Shape::Words, "Groups or people who may do it; empty means nobody."),
+        may(
+            "fields",
+            Shape::Named(&PARAM),
+            "What they find out, by name: typed as parameters are, read as `steps.ID.NAME`.",
+        ),
+        may("within", Shape::Wait, "How long; default 1h. A timer never counts as done."),
+        may(
+            "then_escalate_to",
+            Shape::Words,
+            "When nobody answers in time: who is asked too, one after the other, each for `within`.",
+        ),
+        may(
+            "blocking",
+            Shape::Bool,
+            "Default true. `false`: the run goes on, and what is to be done is an obligation of theirs.",
+        ),
+    ],
+};
+
+/// A line of `decide:`
+pub(super) static BRANCH: Table = Table {
+    of: "a line of `decide`",
+    definition: "branch",
+    keys: &[
+        must("is", Shape::Pattern(IDENTIFIER), "The word that `steps.ID.is` then has."),
+        may(
+            "when",
+            Shape::Expression,
+            "When it is so; the last line has none and holds for the rest.",
+        ),
     ],
 };
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::syntax::{Batch, Body, Over, Pace, Step};
+use super::syntax::{Batch, Body, Over, Pace, Step, Within};
 use crate::yaml::{Node, NodeKind};
 
 /// Ids that follow `steps`.
@@ -31,7 +31,18 @@ impl Mentions {
         match &step.body {
             Body::Broken => {}
             Body::Action { argument, .. } => mentions.node(argument),
-            Body::Approve(approve) => mentions.text(&approve.ask.value),
+            Body::Approve(approve) => {
+                mentions.text(&approve.ask.value);
+                mentions.wait(&approve.within);
+            }
+            Body::Manual(manual) => {
+                mentions.text(&manual.ask.value);
+                mentions.wait(&manual.within);
+            }
+            Body::Decide(decide) => {
+                let conditions = decide.branches.iter().filter_map(|b| b.when.as_ref());
+                conditions.for_each(|when| mentions.text(&when.value));
+            }
             Body::Loop { for_each, .. } => {
                 if let Over::Hosts(text) | Over::Items(text) = &for_each.over {
                     mentions.text(&text.value);
@@ -50,6 +61,12 @@ impl Mentions {
         let mut mentions = Mentions::default();
         mentions.text(text);
         mentions
+    }
+
+    fn wait(&mut self, within: &Within) {
+        if let Within::Text(text) = within {
+            self.text(&text.value);
+        }
     }
 
     fn node(&mut self, node: &Node) {

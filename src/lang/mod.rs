@@ -11,6 +11,7 @@ pub mod types;
 
 mod arguments;
 mod check;
+mod check_control;
 mod check_step;
 mod effects;
 mod keys;
@@ -20,6 +21,7 @@ mod outline;
 mod owes;
 mod params;
 mod parse;
+mod parse_control;
 mod parse_step;
 mod people;
 mod place;

@@ -16,8 +16,12 @@ pub(super) fn params(file: &Runbook, d: &mut Diagnostics) -> Vec<Param> {
 
 /// The type of `params`. A parameter whose declaration is wrong may be anything, so that its uses are not reported too.
 pub(super) fn types(file: &Runbook) -> Type {
-    let pair = |p: &Written| (p.name.value.clone(), kind(p).map_or(Type::Dynamic, |k| type_of(&k)));
-    Type::Record(file.params.iter().map(pair).collect())
+    Type::Record(file.params.iter().map(|p| (p.name.value.clone(), declared(p))).collect())
+}
+
+/// The type that a declaration gives its name.
+pub(super) fn declared(param: &Written) -> Type {
+    kind(param).map_or(Type::Dynamic, |k| type_of(&k))
 }
 
 /// The kind that a declaration names, if it is one.
@@ -71,7 +75,8 @@ fn one_kind(name: &str, param: &Written) -> Option<ParamKind> {
     })
 }
 
-fn param(written: &Written, d: &mut Diagnostics) -> Option<Param> {
+/// Checks one declaration.
+pub(super) fn param(written: &Written, d: &mut Diagnostics) -> Option<Param> {
     let name = &written.name.value;
     let type_name = written.kind.as_ref()?;
     let Some(kind) = kind(written) else {

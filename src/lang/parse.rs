@@ -23,7 +23,7 @@ pub(super) fn runbook(node: &Node, d: &mut Diagnostics) -> Option<Runbook> {
     Some(Runbook {
         name: name.unwrap_or_default(),
         description: map.word("description", d).map(|w| w.value).unwrap_or_default(),
-        params: params(&map, d),
+        params: map.get("params").map(|n| params(n, "params", d)).unwrap_or_default(),
         triggers: triggers(&map, d),
         hosts: map.written("hosts", d),
         run_as: map.written("run_as", d),
@@ -60,10 +60,10 @@ fn main_steps(map: &Map<'_>, d: &mut Diagnostics) -> Vec<super::syntax::Step> {
     steps(map.get("steps"), 0, d)
 }
 
-fn params(map: &Map<'_>, d: &mut Diagnostics) -> Vec<Param> {
-    let Some(node) = map.get("params") else { return Vec::new() };
+/// Reads declarations: `params` of a runbook, `fields` of `manual`.
+pub(super) fn params(node: &Node, key: &str, d: &mut Diagnostics) -> Vec<Param> {
     let NodeKind::Map(entries) = &node.kind else {
-        d.push(mismatch(node, "`params` holds parameters by name", "a map"));
+        d.push(mismatch(node, &format!("`{key}` holds declarations by name"), "a map"));
         return Vec::new();
     };
     let read = |e: &crate::yaml::Entry, d: &mut Diagnostics| {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::keys;
 use super::reader::{Map, choice, converted, identifier, mismatch, share, unknown_key, word, written};
-use super::syntax::{Approve, Batch, Body, ForEach, Leave, Over, Owes, Pace, Retry, Step, Undo, Written};
+use super::syntax::{Batch, Body, ForEach, Leave, Over, Owes, Pace, Retry, Step, Undo, Written};
+use super::{keys, parse_control};
 use crate::base::bound::LOOP_DEPTH;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, Spanned};
 use crate::model::inventory::Share;
@@ -128,33 +128,34 @@ fn first_key(map: &Map<'_>) -> Span {
     })
 }
 
-/// Exactly one of: an action, `for_each` with `steps`, `approve`.
+/// Keys that stand in the place of an action.
+const CONTROL: [&str; 4] = ["for_each", "approve", "manual", "decide"];
+
+/// Exactly one of: an action, `for_each` with `steps`, `approve`, `manual`, `decide`.
 fn step_body(map: &Map<'_>, depth: usize, d: &mut Diagnostics) -> Body {
-    let refused = map.refused;
-    let for_each = map.entry("for_each");
-    let approve = map.entry("approve");
     let actions: Vec<&Entry> = map.others.clone();
-    let count = actions.len() + usize::from(for_each.is_some()) + usize::from(approve.is_some());
-    if count == 0 {
-        if !refused {
-            let message = "a step needs something to do: one action, `for_each` with `steps`, or `approve`";
+    let control: Vec<&Entry> = CONTROL.iter().filter_map(|key| map.entry(key)).collect();
+    if actions.is_empty() && control.is_empty() {
+        if !map.refused {
+            let message = "a step needs something to do: one action, `for_each` with `steps`, `approve`, `manual`, or `decide`";
             d.push(Diagnostic::error("RB0110", first_key(map), message).label("nothing to do here"));
         }
         return Body::Broken;
     }
-    if let (Some(steps), None) = (map.entry("steps"), for_each) {
+    if let (Some(steps), None) = (map.entry("steps"), map.entry("for_each")) {
         let message = "`steps` in a step goes with `for_each`";
         d.push(Diagnostic::error("RB0110", steps.key.span, message).label("no `for_each` beside it"));
     }
-    match (for_each, approve) {
-        (None, None) => action(&actions, &keys::STEP, d),
-        (Some(loop_entry), None) if actions.is_empty() => looped(map, loop_entry, depth, d),
-        (None, Some(approve)) if actions.is_empty() => approval(&approve.value, d),
+    match control.as_slice() {
+        [] => action(&actions, &keys::STEP, d),
+        [one] if actions.is_empty() => match one.key.value.as_str() {
+            "for_each" => looped(map, one, depth, d),
+            "approve" => parse_control::approve(&one.value, d),
+            "manual" => parse_control::manual(&one.value, d),
+            _ => parse_control::decide(one, d),
+        },
         _ => {
-            let mut all: Vec<&Entry> = actions;
-            all.extend(for_each);
-            all.extend(approve);
-            several(&all, d);
+            several(&[actions, control].concat(), d);
             Body::Broken
         }
     }
@@ -334,51 +335,4 @@ fn undo(node: &Node, depth: usize, d: &mut Diagnostics) -> Option<Spanned<Undo>>
         _ => Undo::None,
     };
     Some(Spanned::new(rule, word.span))
-}
-
-/// A question that nobody answers goes on to somebody, or to nobody: not to somebody who is never asked.
-fn escalation(map: &Map<'_>, on_timeout: Option<&Spanned<&'static str>>, then: &[Written], d: &mut Diagnostics) {
-    let escalates = on_timeout.filter(|o| o.value == "escalate");
-    match (escalates, then) {
-        (Some(word), []) if !map.names().any(|n| n == "then_escalate_to") && map.misspelt.is_empty() => {
-            let message = "`on_timeout: escalate` does not say to whom";
-            d.push(
-                Diagnostic::error("RB0131", word.span, message)
-                    .label("to nobody")
-                    .help("add `then_escalate_to: [WHO]`, or say `on_timeout: deny`"),
-            );
-        }
-        (None, [first, ..]) if map.misspelt.is_empty() => {
-            let message = "`then_escalate_to` means nothing without `on_timeout: escalate`";
-            d.push(
-                Diagnostic::error("RB0131", first.span, message)
-                    .label("never asked")
-                    .help("add `on_timeout: escalate`, or remove it"),
-            );
-        }
-        _ => {}
-    }
-}
-
-fn approval(node: &Node, d: &mut Diagnostics) -> Body {
-    let Some(map) = Map::read(node, &keys::APPROVE, d) else {
-        return Body::Broken;
-    };
-    let from = map.words("from", d).unwrap_or_default();
-    let quorum = map.count("quorum", 1, d).unwrap_or(1);
-    let show = map.choice("show", &["plan", "none"], d);
-    let within = map.duration("within", d);
-    let on_timeout = map.choice("on_timeout", &["deny", "escalate"], d);
-    let then = map.words("then_escalate_to", d).unwrap_or_default();
-    escalation(&map, on_timeout.as_ref(), &then, d);
-    let Some(ask) = map.written("ask", d) else { return Body::Broken };
-    Body::Approve(Approve {
-        ask,
-        from,
-        quorum,
-        show_plan: show.is_none_or(|s| s.value == "plan"),
-        within: within.map_or(Duration::from_secs(900), |s| s.value),
-        escalate_on_timeout: on_timeout.is_some_and(|s| s.value == "escalate"),
-        then_escalate_to: then,
-    })
 }

@@ -17,14 +17,11 @@ pub(super) fn named(file: &Runbook, outline: &Outline<'_>) -> Vec<Named> {
     for entry in entries {
         match &entry.step.body {
             Body::Approve(approve) => {
-                names.extend(approve.from.iter().filter(|n| n.value != "*").map(|name| Named {
-                    name: name.clone(),
-                    duty: Duty::Answers,
-                }));
-                names.extend(approve.then_escalate_to.iter().map(recipient));
+                names.extend(approve.from.iter().chain(&approve.then_escalate_to).filter_map(answerer));
             }
+            Body::Manual(manual) => names.extend(manual.to.iter().chain(&manual.then_escalate_to).filter_map(answerer)),
             Body::Action { .. } => names.extend(told(entry.step, entry.facts.as_ref())),
-            Body::Loop { .. } | Body::Broken => {}
+            _ => {}
         }
     }
     names.sort_by_key(|n| n.name.span.start);
@@ -39,6 +36,14 @@ fn told(step: &Step, facts: Option<&super::effects::Facts>) -> Option<Named> {
     let (_, node) = given.into_iter().find(|(name, _)| name.value == "to")?;
     let text = node.as_scalar().map(|s| s.text.clone()).filter(|t| !t.contains("{{"))?;
     Some(recipient(&Spanned::new(text, node.content_span())))
+}
+
+fn answerer(name: &Spanned<String>) -> Option<Named> {
+    // `*` is anybody.
+    (name.value != "*").then(|| Named {
+        name: name.clone(),
+        duty: Duty::Answers,
+    })
 }
 
 fn recipient(name: &Spanned<String>) -> Named {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::check_control;
 use super::mentions::Mentions;
 use super::outline::{At, Outline, Section};
 use super::syntax::Body;
@@ -136,7 +137,9 @@ fn result_type(outline: &Outline<'_>, at: At) -> Type {
     let entry = outline.entry(at);
     let mut fields = match (&entry.facts, &entry.step.body) {
         (_, Body::Loop { .. }) => return Type::record([("all", Type::list(turn_type()))]),
-        (_, Body::Approve(_)) => BTreeMap::new(),
+        (_, Body::Approve(_)) => BTreeMap::from([(String::from("by"), Type::Text)]),
+        (_, Body::Manual(manual)) => check_control::manual_fields(manual),
+        (_, Body::Decide(decide)) => BTreeMap::from([(String::from("is"), check_control::words(decide))]),
         (Some(facts), _) => match (facts.signature.results)() {
             Type::Record(fields) => fields,
             _ => BTreeMap::new(),

@@ -90,6 +90,8 @@ pub(super) enum Body {
         steps: Vec<Step>,
     },
     Approve(Approve),
+    Manual(Box<Manual>),
+    Decide(Decide),
     /// Refused already; nothing more is to be said about it.
     Broken,
 }
@@ -157,9 +159,42 @@ pub(super) struct Approve {
     pub from: Vec<Written>,
     pub quorum: u32,
     pub show_plan: bool,
-    pub within: Duration,
-    pub escalate_on_timeout: bool,
+    pub within: Within,
+    /// The word at `on_timeout: escalate`.
+    pub escalate_on_timeout: Option<Span>,
     pub then_escalate_to: Vec<Written>,
+}
+
+#[derive(Debug)]
+pub(super) struct Manual {
+    pub ask: Written,
+    pub to: Vec<Written>,
+    pub fields: Vec<Param>,
+    pub within: Within,
+    pub then_escalate_to: Vec<Written>,
+    pub blocking: bool,
+}
+
+/// How long people are waited for.
+#[derive(Debug)]
+pub(super) enum Within {
+    Fixed(Duration),
+    Text(Written),
+}
+
+#[derive(Debug)]
+pub(super) struct Decide {
+    /// The word `decide`.
+    pub span: Span,
+    pub branches: Vec<Branch>,
+    /// A line was refused, so their order says nothing.
+    pub broken: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Branch {
+    pub is: Written,
+    pub when: Option<Written>,
 }
 
 #[derive(Debug)]

@@ -311,6 +311,12 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn run_as_on(&self, host: &HostName) -> Identity {
         match self.inventory.hosts.get(host) {
+            // Nobody was named: whoever works on that host by default.
+            Some(Host {
+                run_as: Some(user),
+                login_is_enough: false,
+                ..
+            }) if *self.run_as == Identity::Login => Identity::User(user.clone()),
             Some(h) if h.login_is_enough || matches!(self.run_as, Identity::User(user) if h.user.as_ref() == Some(user)) => Identity::Login,
             _ => self.run_as.clone(),
         }

@@ -166,6 +166,13 @@ pub enum Event {
         /// The answer.
         answer: ApprovalAnswer,
     },
+    /// Nobody answered in time: somebody else is asked too. Only a person's answer counts.
+    ApprovalEscalated {
+        /// A group or a name.
+        to: String,
+        /// The question as it stands now: they may answer too, and have until then.
+        request: ApprovalRequest,
+    },
     /// Nobody answered in time.
     ApprovalExpired {
         /// The gate.
@@ -270,6 +277,8 @@ pub enum FailureKind {
     Refused,
     /// A person said no, or nobody answered.
     NotApproved,
+    /// Who was to do it said that it failed.
+    ByHand,
     /// Stopped by a person.
     Cancelled,
     /// The world is not as the plan assumed, or an answer made no sense.

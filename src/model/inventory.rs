@@ -17,6 +17,9 @@ pub struct Inventory {
     pub order: Vec<HostName>,
     /// Groups with their hosts resolved (members of child groups included), each in the order written.
     pub groups: BTreeMap<GroupName, Vec<HostName>>,
+    /// Of groups that hold groups: those, in the order written.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inside: BTreeMap<GroupName, Vec<GroupName>>,
     /// Pools.
     pub pools: BTreeMap<PoolName, Pool>,
 }
@@ -40,6 +43,12 @@ pub struct Host {
     pub jump: Option<String>,
     /// `run_as: login`: the login user is privileged enough; `run_as: root` of a step means the login user here.
     pub login_is_enough: bool,
+    /// It is this machine: nothing goes through ssh.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub local: bool,
+    /// As whom steps work here that name nobody, where that is not the login user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_as: Option<String>,
     /// `systemd`, `sysv`, `runit`; `None`: detected.
     pub service_manager: Option<String>,
     /// What "available memory" means here.

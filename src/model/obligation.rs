@@ -42,6 +42,9 @@ pub struct Obligation {
     pub owner: String,
     /// How to restore what was observed before.
     pub previous: Undo,
+    /// Of something that a person is to do: who may say that it is done. Empty: a step gives it back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub people: Vec<String>,
     /// When it was opened.
     pub opened_at: Timestamp,
     /// When it should have been given back.
@@ -79,5 +82,11 @@ impl Obligation {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.state == ObligationState::Open
+    }
+
+    /// Open, and a person's word at this gate ends it.
+    #[must_use]
+    pub fn waits_for_people(&self, gate: &NodeId) -> bool {
+        self.is_open() && !self.people.is_empty() && &self.taker == gate
     }
 }

@@ -59,10 +59,11 @@ impl Plan {
         hosts
     }
 
-    /// True when nothing will or may change.
+    /// True when nothing will or may change, and nobody is given anything to do.
     #[must_use]
     pub fn nothing_to_do(&self) -> bool {
-        !self.nodes.iter().any(|n| n.section.is_work() && n.may_change())
+        let by_hand = |n: &Node| n.is_task() && matches!(n.forecast, Forecast::Asks { .. });
+        !self.nodes.iter().any(|n| n.section.is_work() && (n.may_change() || by_hand(n)))
     }
 }
 
@@ -87,7 +88,7 @@ pub struct Node {
     pub needs: Vec<NodeId>,
     /// For people.
     pub name: String,
-    /// The action's name; `approve` for a question.
+    /// The action's name; `approve`, `manual` or `decide` where there is none.
     pub action: String,
     /// Its arguments, rendered; what only the run can tell is unknown.
     #[serde(default, skip_serializing_if = "Arguments::is_empty")]
@@ -114,13 +115,23 @@ pub struct Node {
 }
 
 impl Node {
+    /// True for something that a person does.
+    #[must_use]
+    pub fn is_task(&self) -> bool {
+        self.action == "manual"
+    }
+
     /// True when it will or may change something.
     #[must_use]
     pub fn may_change(&self) -> bool {
         match &self.forecast {
             Forecast::WillChange { .. } => true,
             Forecast::AtRunTime { .. } => self.class != Class::Probe,
-            Forecast::Reads { .. } | Forecast::NothingToDo { .. } | Forecast::Skipped { .. } | Forecast::Asks { .. } => false,
+            Forecast::Reads { .. }
+            | Forecast::NothingToDo { .. }
+            | Forecast::Skipped { .. }
+            | Forecast::Asks { .. }
+            | Forecast::Decides { .. } => false,
         }
     }
 }
@@ -191,6 +202,13 @@ pub enum Forecast {
     Asks {
         /// Whom and what.
         summary: String,
+    },
+    /// Chooses a branch.
+    Decides {
+        /// Its word.
+        is: String,
+        /// What it was judged on.
+        why: String,
     },
 }
 

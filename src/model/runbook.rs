@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::base::id::StepId;
 use crate::base::value::Value;
 use crate::diagnostic::{Span, Spanned};
@@ -84,12 +86,13 @@ impl Runbook {
     }
 }
 
-/// A declared parameter of a runbook.
-#[derive(Clone, Debug, PartialEq)]
+/// A declared parameter of a runbook, or a field that a person fills in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Param {
     /// Its name.
     pub name: String,
     /// Where it is declared.
+    #[serde(skip)]
     pub span: Span,
     /// What it may be.
     pub kind: ParamKind,
@@ -108,7 +111,8 @@ pub struct Param {
 }
 
 /// Types of runbook parameters.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ParamKind {
     /// text
     Text,
@@ -215,6 +219,10 @@ pub enum Body {
     Loop(Box<Loop>),
     /// Ask a person.
     Approve(Box<Approve>),
+    /// A person does it.
+    Manual(Box<Manual>),
+    /// The first branch that is true; the last one has no condition.
+    Decide(Vec<Branch>),
 }
 
 /// An action with its arguments, as written.
@@ -366,11 +374,44 @@ pub struct Approve {
     /// Show the plan with the question.
     pub show_plan: bool,
     /// How long.
-    pub within: Duration,
-    /// Escalate when nobody answers in time, else deny.
-    pub escalate_on_timeout: bool,
-    /// To whom.
+    pub within: Within,
+    /// Who is asked too when nobody answers in time, one after the other; empty: it is a no then.
     pub then_escalate_to: Vec<String>,
+}
+
+/// What a person does.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Manual {
+    /// What is to be done.
+    pub ask: Text,
+    /// Groups or names that may do it; empty means nobody.
+    pub to: Vec<String>,
+    /// What they say beside done.
+    pub fields: Vec<Param>,
+    /// How long.
+    pub within: Within,
+    /// Who is asked too when nobody answers in time, one after the other.
+    pub then_escalate_to: Vec<String>,
+    /// The run waits for it; else it is an obligation of theirs.
+    pub blocking: bool,
+}
+
+/// How long people are waited for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Within {
+    /// As written.
+    Fixed(Duration),
+    /// A placeholder of a duration.
+    Text(Text),
+}
+
+/// A line of `decide`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Branch {
+    /// The word that it decides for.
+    pub is: String,
+    /// When; `None`: in any other case.
+    pub when: Option<Expression>,
 }
 
 /// `notify:` of a runbook.

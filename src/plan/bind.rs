@@ -180,11 +180,59 @@ pub fn bind(
 
 /// Whose rights a step needs on a host: its `run_as`, unless the login user is that user or is enough there.
 fn identity(world: World<'_>, step: &Step, host: Option<&HostName>, scope: &Scope) -> Result<Identity, Diagnostic> {
-    let Some(text) = step.run_as.as_ref().or(world.runbook.run_as.as_ref()) else {
-        return Ok(Identity::Login);
-    };
-    let user = render_now(text, scope)?;
     let host = host.and_then(|h| world.inventory.hosts.get(h));
+    let user = match step.run_as.as_ref().or(world.runbook.run_as.as_ref()) {
+        Some(text) => render_now(text, scope)?,
+        None => match host.and_then(|h| h.run_as.clone()) {
+            Some(user) => user,
+            None => return Ok(Identity::Login),
+        },
+    };
     let login = host.is_some_and(|h| h.login_is_enough || h.user.as_deref() == Some(user.as_str()));
     Ok(if login { Identity::Login } else { Identity::User(user) })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::action::CATALOG;
+    use crate::diagnostic::Sources;
+
+    const HEAD: &str = "runbook: x\nlanguage: 1\ndescription: An example\n";
+
+    /// Whose rights the first step gets on `host`.
+    fn rights(steps: &str, host: &str) -> Identity {
+        let mut sources = Sources::new();
+        let text = "[web]\nroot ansible_become=true\napp ansible_become=1 ansible_become_user=app ansible_user=app\nenough ansible_become=no\nplain\n";
+        let hosts = sources.add("hosts", text);
+        let (inventory, mistakes) = crate::inventory::parse(&sources, &[(hosts, String::new())]);
+        let inventory = inventory.unwrap_or_else(|| panic!("{mistakes:#?}"));
+        let id = sources.add("x.yaml", format!("{HEAD}{steps}"));
+        let (runbook, mistakes) = crate::lang::compile(&sources, id, None, &CATALOG);
+        let runbook = runbook.unwrap_or_else(|| panic!("{mistakes:#?}"));
+        let world = World {
+            runbook: &runbook,
+            inventory: &inventory,
+            catalog: &CATALOG,
+        };
+        identity(world, &runbook.steps[0], Some(&HostName::from(host)), &Scope::default()).unwrap()
+    }
+
+    #[test]
+    fn a_host_says_as_whom_steps_work_that_name_nobody() {
+        let nobody = "steps:\n  - { id: look, hosts: web, facts: [memory] }\n";
+        let named = "steps:\n  - { id: look, hosts: web, run_as: www, facts: [memory] }\n";
+        let user = |name: &str| Identity::User(name.to_owned());
+        assert_eq!(rights(nobody, "root"), user("root"));
+        // The login user is that user.
+        assert_eq!(rights(nobody, "app"), Identity::Login);
+        assert_eq!(rights(nobody, "enough"), Identity::Login);
+        assert_eq!(rights(nobody, "plain"), Identity::Login);
+        // What the runbook says counts before it.
+        assert_eq!(rights(named, "root"), user("www"));
+        assert_eq!(rights(named, "plain"), user("www"));
+        assert_eq!(rights(named, "enough"), Identity::Login);
+    }
 }

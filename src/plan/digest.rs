@@ -37,7 +37,10 @@ fn node(node: &Node) -> Json {
         // A probe's words change from second to second; that it is a probe does not.
         Forecast::Reads { .. } => json!(["reads"]),
         Forecast::Skipped { why } => json!(["skipped", why]),
+        // What is told to who does it may hold numbers that change from second to second; the text itself is in the runbook's.
+        Forecast::Asks { .. } if node.is_task() => json!(["asks"]),
         Forecast::Asks { summary } => json!(["asks", summary]),
+        Forecast::Decides { is, .. } => json!(["decides", is]),
     };
     // What a probe was told, e.g. a rendered message with a measured number, is not part of what will be done.
     let arguments = if matches!(node.forecast, Forecast::Reads { .. }) {

@@ -17,7 +17,7 @@ use crate::model::convert;
 use crate::model::inventory::Share;
 use crate::model::operation::Operation;
 use crate::model::plan::{Forecast, Node, Plan, Refusal, Section, Turn};
-use crate::model::runbook::{Approve, Batch, Body, Call, Loop, LoopOver, Pace, Step};
+use crate::model::runbook::{Batch, Body, Call, Loop, LoopOver, Pace, Step};
 use crate::model::text::Scope;
 
 pub(super) struct Planner<'a> {
@@ -32,7 +32,7 @@ pub(super) struct Planner<'a> {
     pub(super) refusals: Vec<Refusal>,
     pub(super) warnings: BTreeSet<String>,
     empty_loops: Vec<StepId>,
-    diagnostics: Diagnostics,
+    pub(super) diagnostics: Diagnostics,
 }
 
 /// Where in the runbook we are.
@@ -46,7 +46,7 @@ pub(super) struct Place {
 
 /// What must have ended before the first nodes of a list start.
 #[derive(Clone, Default)]
-struct Entry {
+pub(super) struct Entry {
     needs: Vec<NodeId>,
     pause: Option<Duration>,
 }
@@ -165,7 +165,7 @@ impl<'a> Planner<'a> {
             let nodes = match &step.body {
                 Body::Loop(l) => self.turns(step, l, place, &before),
                 Body::Action(call) => self.action(step, call, place, &before),
-                Body::Approve(approve) => vec![self.approve(step, approve, place, &before)],
+                Body::Approve(_) | Body::Manual(_) | Body::Decide(_) => vec![self.control(step, place, &before)],
             };
             all.extend(nodes.iter().cloned());
             // A step that means no host at all passes its own predecessors on.
@@ -257,6 +257,17 @@ impl<'a> Planner<'a> {
         ids
     }
 
+    /// Rights that come from the inventory stand nowhere in the runbook.
+    fn say_who_works(&mut self, step: &Step, host: &HostName) {
+        let named = step.run_as.is_some() || self.input.runbook.run_as.is_some();
+        let default = self.input.inventory.hosts.get(host).and_then(|h| h.run_as.as_ref());
+        if let Some(user) = default.filter(|_| !named) {
+            self.warnings.insert(format!(
+                "{host}: steps without `run_as` work as `{user}` there, as the inventory says"
+            ));
+        }
+    }
+
     /// Leaves out hosts under maintenance and those beyond `--limit`.
     fn limited(&mut self, step: &Step, hosts: Vec<HostName>) -> Vec<HostName> {
         let wanted = hosts.len();
@@ -266,6 +277,7 @@ impl<'a> Planner<'a> {
             if let Some(reason) = maintenance {
                 self.warnings.insert(format!("{host} is left out: under maintenance ({reason})"));
             } else if self.input.limit.is_none_or(|limit| limit.contains(&host)) {
+                self.say_who_works(step, &host);
                 kept.push(host);
             }
         }
@@ -278,32 +290,6 @@ impl<'a> Planner<'a> {
             });
         }
         kept
-    }
-
-    fn approve(&mut self, step: &Step, approve: &Approve, place: &Place, before: &Entry) -> NodeId {
-        let scope = self.scope(place, None);
-        let mut node = new_node(step, place, None, before);
-        node.action = String::from("approve");
-        let from = if approve.from.is_empty() {
-            String::from("nobody")
-        } else {
-            approve.from.join(", ")
-        };
-        let ask = crate::lang::template::render_for_people(&approve.ask, &scope);
-        node.forecast = Forecast::Asks {
-            summary: format!("asks {from}: {ask}"),
-        };
-        node.name = crate::lang::template::render_for_people(&step.name, &scope);
-        let ending = results::Ending {
-            ok: true,
-            changed: Some(false),
-            attempts: 1,
-            ..results::Ending::default()
-        };
-        self.results.set(&node, ending.onto(Value::Null));
-        let id = node.id.clone();
-        self.nodes.push(node);
-        id
     }
 
     fn turns(&mut self, step: &Step, l: &Loop, place: &Place, before: &Entry) -> Vec<NodeId> {
@@ -496,7 +482,7 @@ fn in_order(steps: &[Step]) -> Vec<&Step> {
     ordered
 }
 
-fn new_node(step: &Step, place: &Place, host: Option<HostName>, before: &Entry) -> Node {
+pub(super) fn new_node(step: &Step, place: &Place, host: Option<HostName>, before: &Entry) -> Node {
     Node {
         id: node_id(&step.id, &place.turns, host.as_ref()),
         step: step.id.clone(),

@@ -26,6 +26,8 @@ use crate::model::text::Scope;
 pub(super) struct Predicted {
     facts: BTreeMap<ResourceKey, Value>,
     tainted: BTreeSet<Around>,
+    /// A person will have done something: it may be anything, anywhere.
+    by_hand: bool,
 }
 
 impl Predicted {
@@ -34,7 +36,7 @@ impl Predicted {
         let facts = seen.0.into_iter().map(|(key, now)| {
             let value = match self.facts.get(&key) {
                 Some(predicted) => predicted.clone(),
-                None if self.tainted.contains(&key.scope) => Value::Unknown,
+                None if self.by_hand || self.tainted.contains(&key.scope) => Value::Unknown,
                 None => now,
             };
             (key, value)
@@ -45,7 +47,13 @@ impl Predicted {
     /// Something on that host will have changed.
     fn touches(&self, host: &HostName) -> bool {
         let around = Around::Host(host.clone());
-        self.tainted.contains(&around) || self.facts.keys().any(|key| key.scope == around)
+        self.by_hand || self.tainted.contains(&around) || self.facts.keys().any(|key| key.scope == around)
+    }
+
+    /// From here on nothing that was seen need be so.
+    pub(super) fn taint_all(&mut self) {
+        self.facts.clear();
+        self.by_hand = true;
     }
 
     fn taint(&mut self, scopes: Vec<Around>) {

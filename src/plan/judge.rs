@@ -41,6 +41,16 @@ pub fn condition(e: &Expression, scope: &Scope) -> Result<Truth, Diagnostic> {
 
 /// `result.status == 200` is false: `result.status` is 500
 fn found(e: &Expression, scope: &Scope) -> String {
+    worded(e, scope, "false")
+}
+
+/// A condition that holds, with the values that it was judged on: `` `steps.f.load > 3.0` is true: `steps.f.load` is 4.2 ``
+#[must_use]
+pub fn held(e: &Expression, scope: &Scope) -> String {
+    worded(e, scope, "true")
+}
+
+fn worded(e: &Expression, scope: &Scope, truth: &str) -> String {
     let mut seen = Vec::new();
     for path in expression::paths(&e.root) {
         let value = path
@@ -63,8 +73,8 @@ fn found(e: &Expression, scope: &Scope) -> String {
     }
     let source = sanitise::one_line(&e.source, 120);
     if seen.is_empty() {
-        format!("`{source}` is false")
+        format!("`{source}` is {truth}")
     } else {
-        format!("`{source}` is false: {}", seen.join(", "))
+        format!("`{source}` is {truth}: {}", seen.join(", "))
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod bind;
 pub mod capacity;
+pub mod control;
 pub mod digest;
 mod expand;
 pub mod forecast;

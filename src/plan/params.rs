@@ -65,6 +65,14 @@ fn given_secret(param: &Param) -> Diagnostic {
         .help("what stands on a command line is seen by every user of this machine and kept by the shell")
 }
 
+/// A text as a value of this declaration, its limits kept.
+///
+/// # Errors
+/// What was expected and what was found.
+pub fn value(param: &Param, inventory: &Inventory, text: &str) -> Result<Value, String> {
+    typed(&param.kind, Value::text(text), param, inventory).and_then(|v| within_limits(param, v))
+}
+
 fn missing(param: &Param) -> Diagnostic {
     Diagnostic::error(
         "RB0711",

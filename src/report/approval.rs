@@ -11,6 +11,7 @@ use crate::base::clock::Timestamp;
 use crate::base::sanitise::one_line;
 use crate::model::approval::ApprovalRequest;
 use crate::model::event::RunCreated;
+use crate::model::runbook::Param;
 
 /// Width of the box, borders included.
 const WIDTH: usize = 92;
@@ -22,9 +23,14 @@ const CHANGES: usize = 8;
 pub fn text(request: &ApprovalRequest, created: &RunCreated, so_far: &str, now: Timestamp, style: Style) -> String {
     let plan = &created.plan;
     let title = format!("run {} needs you: {}", request.run, name(&request.gate));
+    let then = match (request.then.first(), &request.task) {
+        (Some(next), _) => name(next),
+        (None, None) => String::from("no"),
+        (None, Some(_)) => String::from("failed"),
+    };
     let expiry = if request.expires_at > now {
         format!(
-            "expires {} ({}), then: no",
+            "expires {} ({}), then: {then}",
             request.expires_at.time_of_day(),
             until(request.expires_at, now)
         )
@@ -37,8 +43,19 @@ pub fn text(request: &ApprovalRequest, created: &RunCreated, so_far: &str, now: 
             lines.push(format!("{:<10} {part}", if i == 0 { label } else { "" }));
         }
     };
-    line("Question", &sentence(&request.ask));
+    line(if request.task.is_some() { "To do" } else { "Question" }, &sentence(&request.ask));
     line("Runbook", &sentence(&format!("{}: {}", plan.runbook, plan.description)));
+    if let Some(task) = &request.task {
+        for (i, field) in task.fields.iter().enumerate() {
+            line(if i == 0 { "Tell" } else { "" }, &tell(field));
+        }
+        asker(created, so_far, &mut line);
+        line("Who may", &sentence(&people(request)));
+        line("When done", &answer_with(request));
+        let (run, gate) = (describe::bare(request.run), name(&request.gate));
+        line("If not", &format!("runbook failed {run} {gate} --reason …"));
+        return boxed(&title, &expiry, &lines, style);
+    }
     let changes: Vec<_> = plan.nodes.iter().filter(|n| n.section.is_work() && n.may_change()).collect();
     for (i, node) in changes.iter().take(CHANGES).enumerate() {
         let step = format!("{}  {}", name(&node.id), does(node));
@@ -59,30 +76,56 @@ pub fn text(request: &ApprovalRequest, created: &RunCreated, so_far: &str, now: 
             ),
         );
     }
-    let because = created.reason.as_deref().map_or_else(String::new, |r| format!(", because {r}"));
-    line("Asked by", &sentence(&format!("{}{because}", created.by)));
-    if !so_far.is_empty() {
-        line("So far", &sentence(so_far));
-    }
-    let people = if request.from.is_empty() {
-        String::from("nobody")
-    } else {
-        request
-            .from
-            .iter()
-            .map(|who| if who == "*" { "anybody" } else { who.as_str() })
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
+    asker(created, so_far, &mut line);
     line(
         "Who may",
-        &sentence(&format!("{people} ({} needed)", count(request.quorum as usize, "yes"))),
+        &sentence(&format!("{} ({} needed)", people(request), count(request.quorum as usize, "yes"))),
     );
     line("Digest", &format!("sha256:{}", one_line(&request.digest, 64)));
     let run = describe::bare(request.run);
     let gate = name(&request.gate);
     line("Answer", &format!("runbook approve {run} {gate}   or   runbook deny {run} {gate}"));
     boxed(&title, &expiry, &lines, style)
+}
+
+/// The command that answers: `runbook approve 3 ask`, `runbook done 3 look --field finding=…`.
+#[must_use]
+pub fn answer_with(request: &ApprovalRequest) -> String {
+    let (run, gate) = (describe::bare(request.run), name(&request.gate));
+    match &request.task {
+        None => format!("runbook approve {run} {gate}"),
+        Some(task) => {
+            let fields: String = task.fields.iter().map(|f| format!(" --field {}=…", name(&f.name))).collect();
+            format!("runbook done {run} {gate}{fields}")
+        }
+    }
+}
+
+fn asker(created: &RunCreated, so_far: &str, line: &mut dyn FnMut(&str, &str)) {
+    let because = created.reason.as_deref().map_or_else(String::new, |r| format!(", because {r}"));
+    line("Asked by", &sentence(&format!("{}{because}", created.by)));
+    if !so_far.is_empty() {
+        line("So far", &sentence(so_far));
+    }
+}
+
+/// `finding: what you found (string)`
+fn tell(field: &Param) -> String {
+    let wanted = crate::lang::convert::param_words(&field.kind);
+    let words = match field.description.as_str() {
+        "" => wanted,
+        description => format!("{description} ({wanted})"),
+    };
+    let default = field.default.as_ref().map_or_else(String::new, |v| format!(", by default {v}"));
+    sentence(&format!("{}: {words}{default}", field.name))
+}
+
+fn people(request: &ApprovalRequest) -> String {
+    if request.from.is_empty() {
+        return String::from("nobody");
+    }
+    let who = |who: &String| if who == "*" { "anybody".to_owned() } else { who.clone() };
+    request.from.iter().map(who).collect::<Vec<_>>().join(", ")
 }
 
 fn boxed(title: &str, right: &str, lines: &[String], style: Style) -> String {
@@ -100,6 +143,7 @@ fn boxed(title: &str, right: &str, lines: &[String], style: Style) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::approval::Task;
     use crate::report::sample::{self, at};
 
     #[test]
@@ -127,5 +171,37 @@ mod tests {
 └──────────────────────────────────────────────────────────────────────────────────────────┘
 ";
         assert_eq!(shown, expected);
+    }
+    #[test]
+    fn something_to_do_says_what_to_tell_and_who_is_next() {
+        let finding = Param {
+            name: String::from("finding"),
+            span: Default::default(),
+            kind: crate::model::runbook::ParamKind::Text,
+            default: None,
+            description: String::from("What it was"),
+            pattern: None,
+            min: None,
+            max: None,
+            from: None,
+        };
+        let mut request = sample::request();
+        request.then = vec![String::from("lead")];
+        request.task = Some(Task::of(&[finding]));
+        let shown = text(&request, &sample::created(), "", at(61_000), Style::PLAIN);
+        let expected = r"┌ run #3 needs you: approve_restart ─────────────── expires 03:44:08 (in 29m), then: lead ─┐
+│ To do      Restart app on web-01?                                                        │
+│ Runbook    recover-master: Take the overloaded web server out of the pool, free its      │
+│            memory, put it back, share load.                                              │
+│ Tell       finding: What it was (a text)                                                 │
+│ Asked by   mira, because HostOutOfMemory                                                 │
+│ Who may    web_owners                                                                    │
+│ When done  runbook done 3 approve_restart --field finding=…                              │
+│ If not     runbook failed 3 approve_restart --reason …                                   │
+└──────────────────────────────────────────────────────────────────────────────────────────┘
+";
+        assert_eq!(shown, expected);
+        request.then.clear();
+        assert!(text(&request, &sample::created(), "", at(61_000), Style::PLAIN).contains("then: failed"));
     }
 }

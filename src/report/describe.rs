@@ -109,6 +109,7 @@ pub(super) fn failure(kind: FailureKind) -> &'static str {
         FailureKind::Timeout => "timed out",
         FailureKind::Refused => "refused",
         FailureKind::NotApproved => "not approved",
+        FailureKind::ByHand => "failed by hand",
         FailureKind::Cancelled => "cancelled",
         FailureKind::Unexpected => "unexpected",
     }

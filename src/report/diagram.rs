@@ -7,7 +7,7 @@ use super::describe::{name, sentence};
 use super::node::{Sign, place, sign};
 use crate::base::id::NodeId;
 use crate::model::plan::Plan;
-use crate::model::runbook::{Body, Runbook, Step};
+use crate::model::runbook::{Body, Branch, Runbook, Step};
 
 /// What is drawn.
 struct Graph {
@@ -19,8 +19,20 @@ struct Graph {
 
 struct Drawn {
     lines: Vec<String>,
-    changes: bool,
-    asks: bool,
+    look: Look,
+}
+
+/// Which shape.
+#[derive(Clone, Copy)]
+enum Look {
+    Changes,
+    Reads,
+    /// People say yes or no.
+    Asks,
+    /// A person does it.
+    ByHand,
+    /// A branch is chosen.
+    Decides,
 }
 
 /// The plan for Graphviz.
@@ -58,8 +70,13 @@ fn of_plan(plan: &Plan) -> Graph {
     }
     let drawn = |node: &crate::model::plan::Node| Drawn {
         lines: vec![name(node.id.as_str().split('@').next().unwrap_or_default()), place(node)],
-        changes: node.may_change(),
-        asks: sign(node) == Sign::Asks,
+        look: match () {
+            () if node.is_task() => Look::ByHand,
+            () if node.action == "decide" => Look::Decides,
+            () if sign(node) == Sign::Asks => Look::Asks,
+            () if node.may_change() => Look::Changes,
+            () => Look::Reads,
+        },
     };
     Graph {
         title: sentence(&plan.runbook),
@@ -101,15 +118,20 @@ fn add_list(graph: &mut Graph, steps: &[Step], before: &[usize]) -> Vec<usize> {
         let from = if needed.is_empty() { before.to_vec() } else { needed };
         ends.retain(|end| !from.contains(end));
         let at = graph.nodes.len();
-        let (what, inner) = match &step.body {
-            Body::Action(call) => (name(&call.action.value), None),
-            Body::Approve(_) => (String::from("approve"), None),
-            Body::Loop(l) => (format!("for each {}", name(&l.variable)), Some(&l.steps)),
+        let plain = match step.class {
+            crate::model::action::Class::Probe => Look::Reads,
+            _ => Look::Changes,
+        };
+        let (what, inner, look) = match &step.body {
+            Body::Action(call) => (name(&call.action.value), None, plain),
+            Body::Approve(_) => (String::from("approve"), None, Look::Asks),
+            Body::Manual(_) => (String::from("manual"), None, Look::ByHand),
+            Body::Decide(branches) => (words(branches), None, Look::Decides),
+            Body::Loop(l) => (format!("for each {}", name(&l.variable)), Some(&l.steps), plain),
         };
         graph.nodes.push(Drawn {
             lines: vec![name(&step.id), what],
-            changes: step.class != crate::model::action::Class::Probe,
-            asks: matches!(step.body, Body::Approve(_)),
+            look,
         });
         graph.edges.extend(from.into_iter().map(|f| (f, at, None)));
         first.insert(step.id.as_str(), at);
@@ -127,6 +149,12 @@ fn add_list(graph: &mut Graph, steps: &[Step], before: &[usize]) -> Vec<usize> {
     ends
 }
 
+/// `decide memory, cpu, unknown`
+fn words(branches: &[Branch]) -> String {
+    let words: Vec<&str> = branches.iter().map(|b| b.is.as_str()).collect();
+    sentence(&format!("decide {}", words.join(", ")))
+}
+
 fn dot(graph: &Graph) -> String {
     let escape = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
     let mut text = format!(
@@ -135,10 +163,12 @@ fn dot(graph: &Graph) -> String {
     );
     for (i, node) in graph.nodes.iter().enumerate() {
         let label = node.lines.iter().map(|l| escape(l)).collect::<Vec<_>>().join("\\n");
-        let look = match (node.asks, node.changes) {
-            (true, _) => ", shape=diamond",
-            (_, true) => ", style=bold",
-            _ => ", style=rounded",
+        let look = match node.look {
+            Look::Asks => ", shape=diamond",
+            Look::ByHand => ", shape=invtrapezium",
+            Look::Decides => ", shape=hexagon",
+            Look::Changes => ", style=bold",
+            Look::Reads => ", style=rounded",
         };
         let _ = writeln!(text, "  n{i} [label=\"{label}\"{look}];");
     }
@@ -154,10 +184,12 @@ fn mermaid(graph: &Graph) -> String {
     let mut text = String::from("flowchart LR\n");
     for (i, node) in graph.nodes.iter().enumerate() {
         let label = node.lines.iter().map(|l| entities(l)).collect::<Vec<_>>().join("<br/>");
-        let _ = match (node.asks, node.changes) {
-            (true, _) => writeln!(text, "  n{i}{{\"{label}\"}}"),
-            (_, true) => writeln!(text, "  n{i}[\"{label}\"]"),
-            _ => writeln!(text, "  n{i}(\"{label}\")"),
+        let _ = match node.look {
+            Look::Asks => writeln!(text, "  n{i}{{\"{label}\"}}"),
+            Look::ByHand => writeln!(text, "  n{i}[\\\"{label}\"/]"),
+            Look::Decides => writeln!(text, "  n{i}{{{{\"{label}\"}}}}"),
+            Look::Changes => writeln!(text, "  n{i}[\"{label}\"]"),
+            Look::Reads => writeln!(text, "  n{i}(\"{label}\")"),
         };
     }
     for (from, to, word) in &graph.edges {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::approval::answer_with;
 use super::describe::{self, NAME, bare, coarse, count, name, sentence};
 use super::story::{NodeEnd, NodeStory, Story};
 use super::style::{Style, Tint};
@@ -219,6 +220,10 @@ fn obligations(story: &Story<'_>) -> Vec<String> {
 /// The commands that end a debt.
 pub(super) fn close(debt: &Obligation) -> String {
     let id = name(&debt.id);
+    if !debt.people.is_empty() {
+        let (run, step) = (bare(debt.run), name(&debt.taker));
+        return format!("runbook done {run} {step}   (or: runbook obligations waive {id})");
+    }
     format!("runbook obligations discharge {id}   (or: waive {id})")
 }
 
@@ -244,6 +249,10 @@ fn next(story: &Story<'_>) -> Vec<String> {
     let logs = format!("runbook logs {run} --failed");
     match story.outcome {
         Some((RunOutcome::Succeeded | RunOutcome::Refused | RunOutcome::Denied, _)) => vec![look],
+        None if !story.waiting.is_empty() => {
+            let answers = story.waiting.values().map(|request| sentence(&answer_with(request)));
+            answers.chain([look]).collect()
+        }
         Some((RunOutcome::Lost, _)) | None => vec![format!("runbook resume {run}"), look],
         Some((RunOutcome::Failed | RunOutcome::Stuck | RunOutcome::Cancelled, _)) => vec![logs, look],
     }

@@ -53,6 +53,7 @@ pub fn line(record: &Record, plan: &Plan) -> Option<String> {
 fn write(record: &Record, plan: &Plan, took: Option<Duration>) -> Option<String> {
     let text = about_steps(record, plan, took)
         .or_else(|| about_debts(record))
+        .or_else(|| about_people(record, plan))
         .or_else(|| about_run(record))?;
     Some(format!("{} {text}", record.at.time_of_day()))
 }
@@ -102,11 +103,17 @@ fn about_debts(record: &Record) -> Option<String> {
     })
 }
 
-fn about_run(record: &Record) -> Option<String> {
-    let run = record.run;
+fn about_people(record: &Record, plan: &Plan) -> Option<String> {
+    let is_task = |gate: &NodeId| plan.node(gate).is_some_and(crate::model::plan::Node::is_task);
+    let kind = |gate: &NodeId| if is_task(gate) { "task" } else { "approval" };
     Some(match &record.event {
-        Event::RunCreated(created) => format!("run {run} created: {} by {}", name(&created.runbook), name(&created.by)),
-        Event::RunStarted { controller } => format!("run {run} started by controller {}", name(controller)),
+        Event::ApprovalRequested { request } if request.task.is_some() => format!(
+            "task {} given to {}: {} (until {})",
+            name(&request.gate),
+            sentence(&request.from.join(", ")),
+            sentence(&request.ask),
+            request.expires_at
+        ),
         Event::ApprovalRequested { request } => format!(
             "approval {} asked: {} (expires {})",
             name(&request.gate),
@@ -114,11 +121,32 @@ fn about_run(record: &Record) -> Option<String> {
             request.expires_at
         ),
         Event::ApprovalAnswered { gate, answer } => {
-            let word = if answer.granted { "granted" } else { "DENIED" };
-            let reason = answer.reason.as_deref().map_or_else(String::new, |r| format!(": {}", sentence(r)));
-            format!("approval {} {word} by {}{reason}", name(gate), name(&answer.by))
+            let word = match (is_task(gate), answer.granted) {
+                (false, true) => "granted",
+                (false, false) => "DENIED",
+                (true, true) => "done",
+                (true, false) => "FAILED",
+            };
+            let reason = answer.told().map_or_else(String::new, |t| format!(": {}", sentence(&t)));
+            format!("{} {} {word} by {}{reason}", kind(gate), name(gate), name(&answer.by))
         }
-        Event::ApprovalExpired { gate } => format!("approval {} EXPIRED", name(gate)),
+        Event::ApprovalEscalated { to, request } => format!(
+            "{} {} ESCALATED to {}: nobody answered in time (until {})",
+            kind(&request.gate),
+            name(&request.gate),
+            name(to),
+            request.expires_at
+        ),
+        Event::ApprovalExpired { gate } => format!("{} {} EXPIRED", kind(gate), name(gate)),
+        _ => return None,
+    })
+}
+
+fn about_run(record: &Record) -> Option<String> {
+    let run = record.run;
+    Some(match &record.event {
+        Event::RunCreated(created) => format!("run {run} created: {} by {}", name(&created.runbook), name(&created.by)),
+        Event::RunStarted { controller } => format!("run {run} started by controller {}", name(controller)),
         Event::UnwindStarted { reason } => format!("run {run} unwinding: {}", sentence(reason)),
         Event::CancelRequested { by } => format!("run {run} is asked to stop by {}", name(by)),
         Event::RunFinished { outcome, summary } => format!("run {run} {}: {}", describe::outcome(*outcome, 0).0, sentence(summary)),
@@ -211,6 +239,50 @@ mod tests {
 03:16:05 run #3 STUCK: web-01 is still out of pool web
 ";
         assert_eq!(shown.join("\n") + "\n", expected);
+    }
+
+    #[test]
+    fn what_people_do_is_a_line_each() {
+        let task = crate::model::plan::Node {
+            action: String::from("manual"),
+            ..sample::node("look", crate::model::plan::Section::Steps, None)
+        };
+        let mut plan = sample::plan();
+        plan.nodes.push(task);
+        let (gate, mut request) = (NodeId::from("look"), sample::request());
+        request.gate = gate.clone();
+        request.then = vec![String::from("lead")];
+        request.task = Some(Default::default());
+        let (to, later) = request
+            .escalated(sample::at(3_601_000))
+            .unwrap_or_else(|| unreachable!("the lead is next"));
+        let answer = |granted| crate::model::approval::ApprovalAnswer {
+            granted,
+            by: String::from("noor"),
+            digest: String::new(),
+            at: sample::at(0),
+            reason: Some(String::from("a \u{1b}[31mleak")),
+            fields: BTreeMap::from([(String::from("disks"), crate::base::value::Value::Int(2))]),
+        };
+        let answered = |granted| Event::ApprovalAnswered {
+            gate: gate.clone(),
+            answer: answer(granted),
+        };
+        let events = [
+            Event::ApprovalRequested { request },
+            Event::ApprovalEscalated { to, request: later },
+            answered(true),
+            answered(false),
+            Event::ApprovalExpired { gate: gate.clone() },
+        ];
+        let records = sample::records(events.into_iter().map(|e| (0, e)).collect());
+        let shown: Vec<String> = records.iter().filter_map(|r| line(r, &plan)).collect();
+        let expected = r"03:14:07 task look given to web_owners: Restart app on web-01? (until 2026-11-21T03:44:08Z)
+03:14:07 task look ESCALATED to lead: nobody answered in time (until 2026-11-21T04:14:08Z)
+03:14:07 task look done by noor: disks=2; a \u{1b}[31mleak
+03:14:07 task look FAILED by noor: disks=2; a \u{1b}[31mleak
+03:14:07 task look EXPIRED";
+        assert_eq!(shown.join("\n"), expected);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 pub mod approval;
 pub mod diagram;
 pub mod end;
+pub mod inventory;
 pub mod live;
 pub mod obligations;
 pub mod plan;

@@ -42,7 +42,7 @@ impl Sign {
 pub(super) fn sign(node: &Node) -> Sign {
     match &node.forecast {
         Forecast::Asks { .. } => Sign::Asks,
-        Forecast::Reads { .. } => Sign::Looks,
+        Forecast::Reads { .. } | Forecast::Decides { .. } => Sign::Looks,
         Forecast::NothingToDo { .. } => Sign::Nothing,
         Forecast::Skipped { .. } => Sign::WillNotRun,
         Forecast::AtRunTime { .. } if node.class == Class::Probe => Sign::Looks,
@@ -65,10 +65,12 @@ pub(super) fn does(node: &Node) -> String {
         Forecast::Reads { summary } => format!("looks: {check}{summary}"),
         Forecast::WillChange { summary } => format!("will change{final_word}: {summary}"),
         Forecast::NothingToDo { summary } => format!("nothing to do: {summary}"),
+        Forecast::AtRunTime { why } if node.action == "decide" => format!("known at run time: {why}"),
         Forecast::AtRunTime { why } if node.class == Class::Probe => format!("looks at run time: {check}{why}"),
         Forecast::AtRunTime { why } => format!("might change{final_word}, known at run time: {why}"),
         Forecast::Skipped { why } => format!("will not run: {why}"),
-        Forecast::Asks { summary } => format!("asks: {summary}"),
+        Forecast::Asks { summary } => format!("asks {summary}"),
+        Forecast::Decides { is, why } => format!("decides: {is}, for {why}"),
     };
     sentence(&text)
 }

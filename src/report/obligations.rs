@@ -66,10 +66,17 @@ pub fn show(debt: &Obligation, now: Timestamp, style: Style) -> String {
     line("what", sentence(&debt.what));
     line("resource", sentence(&debt.resource));
     line("why", sentence(&debt.reason));
-    line("run", format!("{} by {}, step {}", debt.run, name(&debt.owner), name(&debt.taker)));
+    if debt.people.is_empty() {
+        line("run", format!("{} by {}, step {}", debt.run, name(&debt.owner), name(&debt.taker)));
+    } else {
+        line("run", format!("{}, step {}", debt.run, name(&debt.taker)));
+        line("owner", sentence(&debt.owner));
+    }
     line("since", ago(debt.opened_at, now));
     line("due", format!("{} ({})", debt.deadline, until(debt.deadline, now)));
-    line("restores", describe::undo(&debt.previous));
+    if debt.people.is_empty() {
+        line("restores", describe::undo(&debt.previous));
+    }
     match &debt.state {
         ObligationState::Open => line("close", super::end::close(debt)),
         ObligationState::Discharged { at, how } => line("closed", format!("{at}: {}", sentence(how))),

@@ -57,13 +57,18 @@ pub fn total(plan: &Plan) -> String {
     }
     let number = |test: &dyn Fn(&Node) -> bool| work.iter().filter(|n| test(n)).count();
     let irreversible = number(&|n| sign(n) == Sign::NoWayBack);
-    let questions = number(&|n| matches!(n.forecast, Forecast::Asks { .. }));
+    let asks = |n: &Node| matches!(n.forecast, Forecast::Asks { .. });
+    let questions = number(&|n| asks(n) && !n.is_task());
+    let tasks = number(&|n| asks(n) && n.is_task());
     let open = number(&|n| matches!(n.forecast, Forecast::AtRunTime { .. }));
     if irreversible > 0 {
         parts.push(count(irreversible, "irreversible step"));
     }
     if questions > 0 {
         parts.push(count(questions, "approval"));
+    }
+    if tasks > 0 {
+        parts.push(count(tasks, "manual step"));
     }
     if open > 0 {
         parts.push(format!("{open} known at run time"));

@@ -170,7 +170,7 @@ mod tests {
         let shown = text(&[abandoned, waiting, stuck, done], at(341_000), Style::PLAIN);
         assert_eq!(started(at(0), at(90_000_000)), "2026-11-21");
         let expected = r"RUN  RUNBOOK         STATE                        HOSTS                  STEP         STARTED               TOOK   BY
-#4   recover-master  INTERRUPTED, resume 4          1 changed 1 untouched  verify.1     03:14:07 (5m41s ago)  5m41s  mira
+#4   recover-master  INTERRUPTED, resume 4        1 changed 1 untouched  verify.1     03:14:07 (5m41s ago)  5m41s  mira
 #3   recover-master  WAITING for approve_restart  1 changed 1 untouched  verify.1     03:14:07 (5m41s ago)  5m41s  mira
 #2   recover-master  STUCK, 1 to do               1 changed 1 failed     free_memory  03:14:07 (5m41s ago)  41s    mira
 #1   recover-master  DONE                         1 changed 1 untouched  verify.1     03:14:07 (5m41s ago)  41s    mira

@@ -226,6 +226,7 @@ pub(super) fn obligation() -> Obligation {
         reason: String::from("recover-master"),
         owner: String::from("mira"),
         previous: Undo::Keep,
+        people: Vec::new(),
         opened_at: at(2_000),
         deadline: at(2_702_000),
         state: ObligationState::Open,
@@ -242,6 +243,8 @@ pub(super) fn request() -> ApprovalRequest {
         quorum: 1,
         asked_at: at(1_000),
         expires_at: at(1_801_000),
+        then: Vec::new(),
+        task: None,
     }
 }
 
@@ -346,6 +349,7 @@ pub(super) fn stuck() -> Vec<Record> {
         digest: DIGEST.to_owned(),
         at: at(9_030),
         reason: None,
+        fields: BTreeMap::new(),
     };
     events.extend([
         (

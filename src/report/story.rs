@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::base::clock::Timestamp;
 use crate::base::id::{HostName, NodeId, RunId};
 use crate::model::action::Undo;
+use crate::model::approval::ApprovalRequest;
 use crate::model::event::{Event, Failure, Record, RunCreated, RunOutcome};
 use crate::model::obligation::{Obligation, ObligationId, ObligationState};
 use crate::model::plan::Plan;
@@ -33,6 +34,8 @@ pub struct Story<'a> {
     pub obligations: BTreeMap<ObligationId, Obligation>,
     /// Why a debt could not be given back, the last reason.
     pub refusals: BTreeMap<ObligationId, &'a str>,
+    /// What people have not answered yet, by gate, the last one that was asked there.
+    pub waiting: BTreeMap<&'a NodeId, &'a ApprovalRequest>,
     /// Who asked it to stop.
     pub cancelled_by: Option<&'a str>,
 }
@@ -94,6 +97,7 @@ impl<'a> Story<'a> {
             first_failure: None,
             obligations: BTreeMap::new(),
             refusals: BTreeMap::new(),
+            waiting: BTreeMap::new(),
             cancelled_by: None,
         };
         for record in records {
@@ -101,6 +105,7 @@ impl<'a> Story<'a> {
             story.take_run(record);
             story.take_step(record);
             story.take_debt(record);
+            story.take_question(record);
         }
         Some(story)
     }
@@ -189,6 +194,24 @@ impl<'a> Story<'a> {
         }
         let entry = self.entry(node);
         (entry.ended, entry.end) = (Some(at), end);
+    }
+
+    fn take_question(&mut self, record: &'a Record) {
+        match &record.event {
+            Event::ApprovalRequested { request } | Event::ApprovalEscalated { request, .. } => {
+                self.waiting.insert(&request.gate, request);
+            }
+            Event::ApprovalAnswered { gate, answer } => {
+                // Of several who must agree, the others are still waited for.
+                self.waiting
+                    .retain(|open, request| *open != gate || (answer.granted && request.quorum > 1));
+            }
+            Event::ApprovalExpired { gate } | Event::StepSucceeded { node: gate, .. } | Event::StepCancelled { node: gate, .. } => {
+                self.waiting.remove(gate);
+            }
+            Event::RunFinished { .. } => self.waiting.clear(),
+            _ => {}
+        }
     }
 
     fn take_debt(&mut self, record: &'a Record) {

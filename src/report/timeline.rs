@@ -6,8 +6,9 @@ use super::story::Story;
 use super::style::{Style, Tint};
 use super::table::{Cell, Table};
 use crate::base::clock::Timestamp;
+use crate::base::id::NodeId;
 use crate::model::event::{Event, Record};
-use crate::model::plan::Plan;
+use crate::model::plan::{Node, Plan};
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +64,7 @@ pub fn markdown(records: &[Record]) -> String {
 
 fn entry(record: &Record, plan: &Plan) -> Option<Entry> {
     about_steps(record, plan)
-        .or_else(|| about_people(record))
+        .or_else(|| about_people(record, plan))
         .or_else(|| about_run(record))
 }
 
@@ -86,6 +87,9 @@ fn about_steps(record: &Record, plan: &Plan) -> Option<Entry> {
             summary,
             ..
         } => (node, format!("changed: {summary}"), false),
+        Event::StepSucceeded { node, summary, .. } if plan.node(node).is_some_and(|n| n.action == "decide") => {
+            (node, format!("is decided: {summary}"), false)
+        }
         Event::StepFailed { node, failure, .. } => (
             node,
             format!("FAILED, {}: {}", describe::failure(failure.kind), failure.message),
@@ -107,14 +111,25 @@ fn about_steps(record: &Record, plan: &Plan) -> Option<Entry> {
     })
 }
 
-fn about_people(record: &Record) -> Option<Entry> {
+fn about_people(record: &Record, plan: &Plan) -> Option<Entry> {
+    let is_task = |gate: &NodeId| plan.node(gate).is_some_and(Node::is_task);
     let (what, who, bad) = match &record.event {
         Event::ApprovalRequested { request } => (format!("{} asks: {}", request.gate, request.ask), "runbook", false),
         Event::ApprovalAnswered { gate, answer } => {
-            let word = if answer.granted { "approved" } else { "DENIED" };
-            let reason = answer.reason.as_deref().map_or_else(String::new, |r| format!(": {r}"));
+            let word = match (is_task(gate), answer.granted) {
+                (false, true) => "approved",
+                (false, false) => "DENIED",
+                (true, true) => "done by hand",
+                (true, false) => "FAILED",
+            };
+            let reason = answer.told().map_or_else(String::new, |t| format!(": {t}"));
             (format!("{gate} {word}{reason}"), answer.by.as_str(), !answer.granted)
         }
+        Event::ApprovalEscalated { to, request } => (
+            format!("{}: nobody answered in time, {to} is asked too", request.gate),
+            "runbook",
+            true,
+        ),
         Event::ApprovalExpired { gate } => (format!("{gate} EXPIRED: nobody answered"), "runbook", true),
         Event::CancelRequested { by } => (String::from("asked to stop"), by.as_str(), false),
         Event::ObligationOpened { obligation } => (format!("obligation {}: {}", obligation.id, obligation.what), "runbook", false),

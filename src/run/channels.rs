@@ -37,6 +37,11 @@ impl Channels {
         }
     }
 
+    /// True when a message to that name reaches somebody through a channel.
+    pub(super) fn reach(&self, name: &str) -> bool {
+        self.by_name.get(name).is_some_and(|channels| !channels.is_empty())
+    }
+
     /// Performs a notification.
     pub(super) async fn tell(&self, operation: &Operation) -> Output {
         let Act::Notify {

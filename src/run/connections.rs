@@ -162,7 +162,11 @@ pub fn spec(host: &InventoryHost, options: &SshOptions) -> HostSpec {
     };
     HostSpec {
         name: host.name.clone(),
-        destination: Destination::Ssh(destination),
+        destination: if host.local {
+            Destination::Local
+        } else {
+            Destination::Ssh(destination)
+        },
         accept_new: false,
     }
 }

@@ -364,13 +364,7 @@ impl Dispatcher {
     /// What other processes left in the journal for this run.
     async fn wishes(&self) -> Result<Input, RunError> {
         let (journal, run) = (self.shared.journal.clone(), self.state.id);
-        let open: Vec<NodeId> = self
-            .state
-            .questions
-            .iter()
-            .filter(|(_, q)| q.open())
-            .map(|(gate, _)| gate.clone())
-            .collect();
+        let open = self.state.listens_at();
         let cancelled = self.state.cancelled_by.is_some();
         let found = tokio::task::spawn_blocking(move || {
             let answer = if open.is_empty() {

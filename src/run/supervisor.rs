@@ -12,6 +12,7 @@ use super::connections::{Connections, SshOptions};
 use super::crash_point::{self, Side};
 use super::dispatcher::{Dispatcher, News, RunError};
 use super::observe::Observer;
+use super::people;
 use super::perform::Performer;
 use super::pools::{Pools, RENEW_EVERY};
 use super::system;
@@ -30,6 +31,7 @@ use crate::model::plan::Plan;
 use crate::model::run::Claim;
 use crate::model::runbook::Runbook;
 use crate::notify::Channel;
+use crate::report::approval::answer_with;
 use crate::secrets::{self, Vault};
 use crate::transport::Transport;
 
@@ -144,7 +146,8 @@ impl Supervisor {
             pools: pools.clone(),
             journal: self.journal.clone(),
         });
-        let (news, announced) = announce(news, channels, runbook);
+        let again = people::asked_still(&state);
+        let (news, announced) = announce(news, channels, created.clone(), runbook, again);
         let result = self.with_leases(claim, state, shared, &pools, news, wishes).await;
         // The last message, "somebody must act", is the one that must not be lost.
         let _ = announced.await;
@@ -281,21 +284,37 @@ pub fn pools_of(plan: &Plan, catalog: &dyn Catalog) -> Vec<PoolName> {
     names
 }
 
-/// Passes the news on and tells the people whom the runbook's `notify:` names.
-fn announce(news: News, channels: Channels, runbook: Arc<Runbook>) -> (News, tokio::task::JoinHandle<()>) {
+/// Passes the news on and tells people: those who are asked, and those whom the runbook's `notify:` names. `again`: what they were
+/// asked before this controller took the run up.
+fn announce(
+    news: News,
+    channels: Channels,
+    created: Arc<RunCreated>,
+    runbook: Arc<Runbook>,
+    again: Vec<(RunId, Event)>,
+) -> (News, tokio::task::JoinHandle<()>) {
     let (sender, mut records) = mpsc::channel::<Record>(super::dispatcher::INBOX);
     let task = tokio::spawn(async move {
+        let called = |run: RunId, event: &Event| people::called(run, event, &created, |name| channels.reach(name));
+        for (run, event) in again {
+            tell(&channels, called(run, &event)).await;
+        }
         while let Some(record) = records.recv().await {
-            let told = message(&record, &runbook);
+            let mut told = called(record.run, &record.event);
+            told.extend(message(&record, &runbook));
             let _ = news.send(record).await;
-            if let Some(operation) = told
-                && let Output::Failed(trouble) = channels.tell(&operation).await
-            {
-                tracing::error!("nobody was told: {}", trouble.message);
-            }
+            tell(&channels, told).await;
         }
     });
     (sender, task)
+}
+
+async fn tell(channels: &Channels, messages: Vec<Operation>) {
+    for operation in messages {
+        if let Output::Failed(trouble) = channels.tell(&operation).await {
+            tracing::error!("nobody was told: {}", trouble.message);
+        }
+    }
 }
 
 fn message(record: &Record, runbook: &Runbook) -> Option<Operation> {
@@ -305,10 +324,7 @@ fn message(record: &Record, runbook: &Runbook) -> Option<Operation> {
         Event::ApprovalRequested { request } => (
             "approval",
             "warning",
-            format!(
-                "run {} waits: {} (runbook approve {} {})",
-                record.run, request.ask, record.run.0, request.gate
-            ),
+            format!("run {} waits: {} ({})", record.run, request.ask, answer_with(request)),
         ),
         Event::RunFinished {
             outcome: RunOutcome::Succeeded,

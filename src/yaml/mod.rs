@@ -5,6 +5,7 @@
 
 mod build;
 pub mod fields;
+mod json;
 mod node;
 mod place;
 mod read;
@@ -17,5 +18,7 @@ pub(crate) mod examples;
 #[cfg(test)]
 mod tests;
 
+pub use json::read_json;
 pub use node::{Entry, Node, NodeKind, Scalar, Style};
 pub use read::{decode, read};
+pub use screen::invisible;

@@ -6,7 +6,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, SourceId, Span};
 const MOST_OF_A_KIND: usize = 10;
 
 /// Control characters, and those that make a text look different from what it says, hide in every editor: refused.
-pub(super) fn invisible(text: &str, id: SourceId, diagnostics: &mut Diagnostics) -> bool {
+pub fn invisible(text: &str, id: SourceId, diagnostics: &mut Diagnostics) -> bool {
     let mut found = 0;
     let body = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
     for (at, c) in text[body..].char_indices().map(|(at, c)| (at + body, c)) {

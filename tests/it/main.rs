@@ -1,6 +1,7 @@
 //! End-to-end tests: the real binary against real programs on loopback, one file per subject.
 #![allow(clippy::unwrap_used)]
 
+mod ansible;
 mod approvals;
 mod bad_input;
 mod config;
@@ -12,7 +13,9 @@ mod fix_config;
 mod floors;
 mod haproxy;
 mod hostile_texts;
+mod inventories;
 mod lab;
+mod people;
 mod pool_record;
 mod readme;
 mod rebalance;

@@ -21,4 +21,10 @@ pub(super) const PAGES: &[Page] = &[
     ("RB0518", include_str!("inventory/RB0518.md")),
     ("RB0519", include_str!("inventory/RB0519.md")),
     ("RB0520", include_str!("inventory/RB0520.md")),
+    ("RB0521", include_str!("inventory/RB0521.md")),
+    ("RB0522", include_str!("inventory/RB0522.md")),
+    ("RB0523", include_str!("inventory/RB0523.md")),
+    ("RB0524", include_str!("inventory/RB0524.md")),
+    ("RB0525", include_str!("inventory/RB0525.md")),
+    ("RB0526", include_str!("inventory/RB0526.md")),
 ];

@@ -23,4 +23,9 @@ pub(super) const PAGES: &[Page] = &[
     ("RB0118", include_str!("structure/RB0118.md")),
     ("RB0130", include_str!("structure/RB0130.md")),
     ("RB0131", include_str!("structure/RB0131.md")),
+    ("RB0132", include_str!("structure/RB0132.md")),
+    ("RB0133", include_str!("structure/RB0133.md")),
+    ("RB0134", include_str!("structure/RB0134.md")),
+    ("RB0135", include_str!("structure/RB0135.md")),
+    ("RB0136", include_str!("structure/RB0136.md")),
 ];

@@ -53,6 +53,7 @@ pub fn runbook(seed: u64) -> String {
                     "service: { name: app, state: reloaded }",
                 );
             }
+            4 if dice.one_in(2) => by_hand(&mut text, &mut ids, &mut dice, group),
             4 => {
                 let id = format!("q{group}");
                 step(
@@ -102,6 +103,18 @@ pub fn runbook(seed: u64) -> String {
     text
 }
 
+/// A person does something, perhaps later; what comes of it decides about a step.
+fn by_hand(text: &mut String, ids: &mut Vec<String>, dice: &mut Dice, group: usize) {
+    let (hand, cause, then) = (format!("h{group}"), format!("c{group}"), format!("t{group}"));
+    let waits = ["then_escalate_to: [lead, boss]", "within: 3m", "blocking: false, within: 24h"][dice.below(3)];
+    let task = format!("manual: {{ ask: Do it, to: ops, {waits} }}\n    allow_failure: true");
+    step(text, ids, dice, &hand, "", &task, "");
+    let lines = format!("decide: [{{ is: bad, when: steps.{hand}.failed }}, {{ is: good }}]");
+    after(text, ids, dice, &[hand], &cause, "", &lines);
+    let options = format!("hosts: db-01\n    when: steps.{cause}.is == 'bad'");
+    after(text, ids, dice, &[cause], &then, &options, &write(&then));
+}
+
 fn write(id: &str) -> String {
     format!("file.write: {{ path: /etc/{id}, content: x }}")
 }
@@ -148,7 +161,7 @@ fn write_step(text: &mut String, dice: &mut Dice, needs: Option<Vec<String>>, id
     if let Some(needs) = needs {
         line(&format!("needs: [{}]", needs.join(", ")));
     }
-    let question = action.starts_with("approve");
+    let question = ["approve", "manual", "decide"].iter().any(|word| action.starts_with(word));
     if dice.one_in(4) && !question {
         line("retry: { attempts: 3, delay: 10s, backoff: 2 }");
     }

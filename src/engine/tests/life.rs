@@ -14,7 +14,7 @@ use crate::engine::replay::replay;
 use crate::engine::run::{Phase, RunState};
 use crate::engine::{Ending, Input, Intent, Knowledge, Now, decide};
 use crate::model::action::{Arguments, Class, Undo};
-use crate::model::approval::ApprovalAnswer;
+use crate::model::approval::{ApprovalAnswer, ApprovalRequest};
 use crate::model::event::{Event, Failure, FailureKind, Record};
 use crate::model::obligation::ObligationId;
 use crate::model::plan::{EffectKind, Node};
@@ -59,6 +59,10 @@ pub trait Plot {
     /// `None`: nobody answers.
     fn answer(&mut self, _gate: &NodeId) -> Option<bool> {
         Some(true)
+    }
+    /// As [`Plot::answer`], knowing who is asked by now.
+    fn answer_to(&mut self, request: &ApprovalRequest) -> Option<bool> {
+        self.answer(&request.gate)
     }
     /// Which of the waiting messages comes first.
     fn pick(&mut self, _messages: usize) -> usize {
@@ -193,14 +197,17 @@ impl<'a> Life<'a> {
             return Ok(Input::CancelRequested { by: String::from("op") });
         }
         let answers = self.state.questions.iter().filter(|(_, q)| q.open());
-        let answers = answers.filter_map(|(gate, _)| Some((gate.clone(), plot.answer(gate)?)));
-        if let Some((gate, granted)) = answers.collect::<Vec<_>>().into_iter().next() {
+        let answers = answers.filter_map(|(gate, q)| Some((gate.clone(), plot.answer_to(&q.request)?, q.request.task.clone())));
+        if let Some((gate, granted, task)) = answers.collect::<Vec<_>>().into_iter().next() {
+            let fields = task.unwrap_or_default().fields.into_iter();
+            let told = fields.map(|f| (f.name, Value::text("told"))).collect();
             let answer = ApprovalAnswer {
                 granted,
                 by: String::from("lead"),
                 digest: self.sample.created.plan.digest.clone(),
                 at: self.at,
                 reason: None,
+                fields: told,
             };
             return Ok(Input::Answered { gate, answer });
         }

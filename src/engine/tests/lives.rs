@@ -84,7 +84,7 @@ fn starts_too_early(state: &RunState, now: Now<'_>, input: Input) -> Vec<Event> 
             .plan
             .nodes
             .iter()
-            .find(|n| n.needs.iter().any(blocked) && blocked(&n.id) && n.action != "approve");
+            .find(|n| n.needs.iter().any(blocked) && blocked(&n.id) && !["approve", "manual", "decide"].contains(&n.action.as_str()));
         if let Some(next) = next {
             let (node, attempt) = (next.id.clone(), 1);
             events.insert(at, Event::StepStarted { node, attempt });

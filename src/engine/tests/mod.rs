@@ -4,6 +4,7 @@ mod corners;
 mod generate;
 mod life;
 mod lives;
+mod people;
 mod rules;
 mod sample;
 mod scripted;

@@ -83,6 +83,10 @@ impl<'l> Account<'l> {
         self.life.sample.runbook.step(&self.node(id).step).expect("nodes come from steps")
     }
 
+    fn is_task(&self, id: &NodeId) -> bool {
+        self.life.sample.created.plan.node(id).is_some_and(Node::is_task)
+    }
+
     fn done(&self, id: &NodeId) -> bool {
         let pays = self.open.values().any(|o| o.return_node.as_ref() == Some(id));
         match self.status[id] {
@@ -210,10 +214,10 @@ impl<'l> Account<'l> {
             Event::UnwindStarted { .. } => self.unwinding = true,
             Event::CancelRequested { .. } => self.cancelled = true,
             Event::ApprovalAnswered { gate, answer } => {
-                self.refused_by_people |= !answer.granted;
+                self.refused_by_people |= !answer.granted && !self.is_task(gate);
                 self.gate_open |= answer.granted && gate.as_str() == "@start";
             }
-            Event::ApprovalExpired { .. } => self.refused_by_people = true,
+            Event::ApprovalExpired { gate } => self.refused_by_people |= !self.is_task(gate),
             Event::ObligationOpened { obligation } => {
                 self.open.insert(obligation.id.clone(), obligation.clone());
             }

@@ -239,6 +239,7 @@ fn the_start_gate_holds_every_change_and_a_late_yes_counts_nothing() {
             digest: String::new(),
             at: Timestamp(0),
             reason: None,
+            fields: Default::default(),
         };
         let gate = start_gate();
         assert_eq!(decide(&life.state, life.now(), Input::Answered { gate, answer }), Vec::new());

@@ -6,12 +6,13 @@ use serde::de::DeserializeOwned;
 
 use crate::base::clock::Timestamp;
 use crate::base::id::{NodeId, RunId};
+use crate::journal::answer::Asked;
 use crate::journal::chain::{self, Head, Line};
 use crate::journal::fold::{Fold, Question, QuestionState};
 use crate::journal::{JournalError, StoredOutput, Stream};
 use crate::model::approval::ApprovalAnswer;
 use crate::model::event::Record;
-use crate::model::obligation::ObligationId;
+use crate::model::obligation::{Obligation, ObligationId};
 use crate::model::run::{Claim, RunSummary};
 
 /// Either of the two things that go wrong here; `sqlite.rs` adds the file's name to the first.
@@ -211,10 +212,13 @@ pub(super) fn bodies<T: DeserializeOwned>(connection: &Connection, query: &str, 
     Ok(list)
 }
 
-/// The question at a gate.
-pub(super) fn question(connection: &Connection, run: RunId, gate: &NodeId) -> Answer<Option<Question>> {
+/// What a gate waits for.
+pub(super) fn asked(connection: &Connection, run: RunId, gate: &NodeId) -> Answer<Asked> {
     let query = "SELECT run, body FROM questions WHERE run = ?1 AND gate = ?2";
-    Ok(bodies(connection, query, params![signed(run.0), gate.as_str()])?.pop())
+    let question: Option<Question> = bodies(connection, query, params![signed(run.0), gate.as_str()])?.pop();
+    let query = "SELECT run, body FROM obligations WHERE run = ?1 AND open = 1";
+    let open: Vec<Obligation> = bodies(connection, query, [signed(run.0)])?;
+    Ok(Asked::of(question, open.into_iter().find(|o| o.waits_for_people(gate))))
 }
 
 /// Answers left for a run, oldest first.

@@ -165,7 +165,7 @@ fn damage_is_named_by_run_and_event() {
     );
     assert_eq!(damage("DELETE FROM events WHERE sequence = 5"), 5);
     assert_eq!(damage("DELETE FROM events WHERE sequence > 20"), 21);
-    assert_eq!(damage("UPDATE runs SET hash = 'beef'"), 28);
+    assert_eq!(damage("UPDATE runs SET hash = 'beef'"), 29);
 }
 
 #[test]

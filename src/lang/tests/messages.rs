@@ -148,9 +148,10 @@ fn what_this_version_cannot_do_is_refused() {
     ] {
         one_mistake(&format!("{text}{STEPS}"), &["RB0111", name, "not supported yet"]);
     }
-    for key in ["manual: { ask: x }", "decide: []", "call: { runbook: x }"] {
-        one_mistake(&format!("steps:\n  - id: a\n    {key}\n"), &["RB0111 6:5", "not supported yet"]);
-    }
+    one_mistake(
+        "steps:\n  - id: a\n    call: { runbook: x }\n",
+        &["RB0111 6:5", "not supported yet"],
+    );
     one_mistake(
         "steps:\n  - id: a\n    for_each: { as: web, hosts: webs, undo: all }\n    steps:\n      - { id: x, facts: [cpu] }\n",
         &["RB0111", "`undo: all`"],

@@ -11,6 +11,7 @@ use crate::model::inventory::Share;
 use crate::model::runbook::{Argument, ArgumentKind, Batch, Body, LoopOver, Pace, ParamKind, Place, Runbook, Step, UndoRule};
 use crate::model::text::{Operand, Part};
 
+mod control;
 mod messages;
 mod obligations;
 mod pages;
@@ -226,6 +227,6 @@ params:
     let Body::Approve(ask) = &step(&runbook, "ask").body else {
         panic!("no approve")
     };
-    assert_eq!((ask.quorum, ask.show_plan, ask.escalate_on_timeout), (2, false, true));
+    assert_eq!((ask.quorum, ask.show_plan, ask.then_escalate_to.len()), (2, false, 1));
     assert_eq!(step(&runbook, "ask").name.source, "ask");
 }

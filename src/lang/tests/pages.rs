@@ -29,6 +29,7 @@ fn examples_of_pages_are_true() {
 fn every_code_has_a_page() {
     let sources = [
         include_str!("../arguments.rs"),
+        include_str!("../check_control.rs"),
         include_str!("../check_step.rs"),
         include_str!("../mod.rs"),
         include_str!("../needs.rs"),
@@ -36,6 +37,7 @@ fn every_code_has_a_page() {
         include_str!("../owes.rs"),
         include_str!("../params.rs"),
         include_str!("../parse.rs"),
+        include_str!("../parse_control.rs"),
         include_str!("../parse_step.rs"),
         include_str!("../place.rs"),
         include_str!("../reader.rs"),

@@ -128,3 +128,9 @@ fn an_alert_gives_no_secret() {
     one_mistake(&text, &["RB0117", "secret", "from"]);
     right(&text.replace("    params: { pw: \"{{alert.labels.x}}\" }\n", ""));
 }
+
+#[test]
+fn nobody_is_asked_to_type_a_secret() {
+    let text = "steps:\n  - id: a\n    manual: { ask: \"?\", to: [x], fields: { pw: { type: secret } } }\n";
+    one_mistake(text, &["RB0130 6:44", "field `pw` cannot be a secret", "declare it under `params`"]);
+}

@@ -153,6 +153,8 @@ fn hosts(term: &Term, inventory: &Inventory) -> Result<Vec<HostName>, PatternErr
 
 fn named(name: &str, term: &Term, inventory: &Inventory) -> Result<Vec<HostName>, PatternError> {
     match (inventory.groups.get(name), inventory.hosts.contains_key(name)) {
+        // A group of the host of the same name alone: both mean the same.
+        (Some(hosts), true) if matches!(hosts.as_slice(), [one] if one.as_str() == name) => Ok(hosts.clone()),
         (Some(_), true) => {
             let message = format!("`{name}` is both a host and a group");
             Err(PatternError::new(PatternErrorKind::Clash, term.span, message).help("rename one of them in the inventory"))

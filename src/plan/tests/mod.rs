@@ -1,6 +1,7 @@
 //! Tests of planning as a whole: runbooks compiled with the real catalogue, planned against a small inventory.
 
 mod capacity;
+mod control;
 mod digest;
 mod names;
 mod order;
