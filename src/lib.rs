@@ -29,6 +29,7 @@
 //! | 6 | [`notify`] | what is sent to a channel, as data; pure as well: `run` sends it |
 //! | 7 | [`run`] | drives the engine: observes, performs, holds leases, tells people |
 //! | 8 | [`lab`] | the practice fleet and the incidents; judges the product, so uses none of its ways to hosts |
+//! | 8 | [`rehearsal`] | tests of runbooks: a simulated world for the real planner, engine, dispatcher and actions |
 //! | 9 | [`cli`] | one file a command; the only place that assembles the parts and turns results into exit codes |
 //!
 //! # How data flows
@@ -79,6 +80,7 @@ pub mod lang;
 pub mod model;
 pub mod notify;
 pub mod plan;
+pub mod rehearsal;
 pub mod report;
 pub mod run;
 pub mod secrets;

@@ -21,7 +21,7 @@ const GAIN_BYTES: i64 = 1024 * 1024;
 /// Processes that the result names.
 const BIGGEST: usize = 5;
 /// pid, resident KiB and name, the biggest first.
-const PROCESSES: &str = "ps -eo pid=,rss=,comm= | sort -k2,2nr | head -n 5";
+pub const PROCESSES: &str = "ps -eo pid=,rss=,comm= | sort -k2,2nr | head -n 5";
 /// Swap is switched on again also where it could not be emptied.
 const CYCLE_SWAP: &str = "swapoff -a; code=$?; swapon -a && exit $code";
 

@@ -19,6 +19,12 @@ pub fn line<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<String, Stri
     Ok(quoted?.join(" "))
 }
 
+/// The words of a command line that was made with [`line`]; `None` when a quote is not closed.
+#[must_use]
+pub fn words(line: &str) -> Option<Vec<String>> {
+    shlex::split(line)
+}
+
 /// Shows a command line to a person; never to a shell.
 #[must_use]
 pub fn show<'a>(words: impl IntoIterator<Item = &'a str>) -> String {

@@ -69,6 +69,28 @@ pub enum Format {
     Github,
 }
 
+/// Shapes of what `test` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TestFormat {
+    /// For people
+    Text,
+    /// One JSON document
+    Json,
+    /// XML for build servers
+    Junit,
+}
+
+/// Kinds of files that have a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// NAME.yaml
+    Runbook,
+    /// NAME.test.yaml
+    Test,
+    /// runbook.config.yaml
+    Config,
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -179,9 +201,18 @@ pub enum Command {
         /// The action's name
         name: Option<String>,
     },
-    /// Print the JSON Schema (draft-07) of runbooks, or of the configuration
+    /// Test runbooks against simulated fleets; touches no host
+    Test {
+        /// Runbooks, their NAME.test.yaml, or folders [default: runbooks/]
+        files: Vec<PathBuf>,
+        /// Only cases whose name holds this
+        #[arg(long, default_value = "", hide_default_value = true, value_name = "NAME")]
+        filter: String,
+        #[arg(short, long, default_value = "text")]
+        output: TestFormat,
+    },
+    /// Print the JSON Schema (draft-07) of runbooks, of their tests, or of the configuration
     Schema {
-        /// Of what
         #[arg(default_value = "runbook")]
         of: SchemaOf,
     },
@@ -339,15 +370,6 @@ pub enum InventoryCommand {
         #[arg(short, long, default_value = "text")]
         output: Format,
     },
-}
-
-/// What a schema describes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum SchemaOf {
-    /// Runbooks
-    Runbook,
-    /// The configuration
-    Config,
 }
 
 /// Parts of the configuration.

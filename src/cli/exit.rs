@@ -11,9 +11,9 @@ use crate::run::dispatcher::RunError;
 /// What `runbook help exit-codes` prints; the constants below are the same numbers.
 pub const TABLE: &str = "\
 0   done; for `plan`: nothing to do, or --detailed-exitcode not given
-1   internal or I/O error
+1   internal or I/O error; for `test`: a test failed
 2   plan --detailed-exitcode: there is something to do
-3   runbook, inventory or configuration invalid
+3   runbook, its tests, inventory or configuration invalid
 4   run failed, nothing owed
 5   run failed, obligations remain: a person must act
 6   waiting for approval, detached

@@ -23,6 +23,7 @@ pub mod progress;
 pub mod resume;
 pub mod runs;
 pub mod status;
+pub mod test;
 pub mod validate;
 
 use std::process::ExitCode;
@@ -53,7 +54,12 @@ pub fn run() -> ExitCode {
     log(arguments.global.verbose, colors);
     let quiet = matches!(
         arguments.command,
-        Command::Lab(_) | Command::Completions { .. } | Command::Explain { .. } | Command::Schema { .. } | Command::Config { .. }
+        Command::Lab(_)
+            | Command::Completions { .. }
+            | Command::Explain { .. }
+            | Command::Schema { .. }
+            | Command::Config { .. }
+            | Command::Test { .. }
     );
     let result = dispatch(arguments, quiet);
     match result {
@@ -82,9 +88,11 @@ fn dispatch(arguments: Arguments, quiet: bool) -> Result<Exit, CliError> {
             output::json(&match of {
                 SchemaOf::Runbook => crate::lang::schema(&crate::action::CATALOG),
                 SchemaOf::Config => crate::config::schema(),
+                SchemaOf::Test => crate::rehearsal::keys::schema(),
             });
             return Ok(Exit::Done);
         }
+        Command::Test { files, filter, output } => return test::run(&files, &filter, output, Colors::new(global.color)),
         Command::Explain { topic, name } => return explain::run(&topic, name.as_deref()),
         Command::Demo(arguments) => return demo::run(&arguments, Colors::new(global.color)),
         _ => {}
@@ -118,9 +126,12 @@ fn with_context(context: &Context, command: Command) -> Result<Exit, CliError> {
         Command::Graph { runbook, params, output } => graph::run(context, &runbook, &params, output),
         Command::Config { command } => config::run(context, command),
         Command::Doctor { output } => doctor::run(context, output),
-        Command::Lab(_) | Command::Completions { .. } | Command::Schema { .. } | Command::Explain { .. } | Command::Demo(_) => {
-            Ok(Exit::Done)
-        }
+        Command::Lab(_)
+        | Command::Completions { .. }
+        | Command::Schema { .. }
+        | Command::Test { .. }
+        | Command::Explain { .. }
+        | Command::Demo(_) => Ok(Exit::Done),
     }
 }
 

@@ -77,8 +77,8 @@ pub fn wake_at(state: &RunState, now: Now<'_>) -> Option<Timestamp> {
             let last = n.needs.iter().filter_map(|id| state.ended_at.get(id)).max()?;
             n.pause.map(|p| last.after(p))
         });
-    let left = now.knowledge.runbook.deadline.saturating_sub(state.busy(now.at));
-    // Over means over: what still runs then is `finally`, and ends by itself.
-    let deadline = (state.phase == Phase::Running && !left.is_zero()).then(|| now.at.after(left + std::time::Duration::from_millis(1)));
+    let (busy, most) = (state.busy(now.at), now.knowledge.runbook.deadline);
+    // Over means over: what still runs then is `finally`, and ends by itself. At the very deadline it is not over yet.
+    let deadline = (state.phase == Phase::Running && busy <= most).then(|| now.at.after(most - busy + std::time::Duration::from_millis(1)));
     retries.chain(questions).chain(pauses).filter(|t| *t > now.at).chain(deadline).min()
 }

@@ -23,6 +23,7 @@ use crate::inventory::ansible::{Ansible, Kind};
 use crate::inventory::declared::Declared;
 use crate::inventory::membership::Membership;
 use crate::model::inventory::Inventory;
+use crate::yaml::Node;
 pub use secret::{looks_secret, masked};
 
 /// One text of an inventory.
@@ -92,6 +93,16 @@ pub fn is_ansible(sources: &Sources, id: SourceId) -> bool {
         ansible::kind(sources, id, &mut Diagnostics::new()),
         Kind::Ini | Kind::Yaml(_) | Kind::Json(_)
     )
+}
+
+/// Reads an inventory that stands inside another text.
+#[must_use]
+pub fn inside(node: &Node, folder: &str) -> (Option<Inventory>, Diagnostics) {
+    let mut diagnostics = Diagnostics::new();
+    let mut declared = Declared::default();
+    declared.read(node, folder, &mut diagnostics);
+    let inventory = resolve(&declared, &mut diagnostics);
+    (inventory.filter(|_| !diagnostics.has_errors()), diagnostics)
 }
 
 fn resolve(declared: &Declared, diagnostics: &mut Diagnostics) -> Option<Inventory> {

@@ -16,10 +16,15 @@ use crate::model::event::{Event, Record, RunCreated};
 use crate::model::obligation::Obligation;
 use crate::model::run::{Claim, RunSummary};
 
+/// Sees every append: first with `false`, before anything is kept, then with `true`. An error is given to the caller, who must take it
+/// for the journal's end: nothing was kept in the first case, everything in the second.
+pub type Witness = Box<dyn Fn(bool, &[Record]) -> Result<(), JournalError> + Send + Sync>;
+
 /// See the file's header.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct MemoryJournal {
     runs: Mutex<BTreeMap<RunId, Kept>>,
+    witness: Option<Witness>,
 }
 
 #[derive(Debug)]
@@ -39,6 +44,15 @@ impl MemoryJournal {
     #[must_use]
     pub fn new() -> MemoryJournal {
         MemoryJournal::default()
+    }
+
+    /// An empty one whose appends are watched, and refused, by `witness`.
+    #[must_use]
+    pub fn watched(witness: Witness) -> MemoryJournal {
+        MemoryJournal {
+            witness: Some(witness),
+            ..MemoryJournal::default()
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<RunId, Kept>> {
@@ -76,6 +90,10 @@ fn kept_mut(runs: &mut BTreeMap<RunId, Kept>, run: RunId) -> Result<&mut Kept, J
 }
 
 impl Journal for MemoryJournal {
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     fn create_run(&self, created: RunCreated, at: Timestamp) -> Result<RunId, JournalError> {
         let mut runs = self.lock();
         if runs.values().any(|k| k.fold.summary.uid == created.uid) {
@@ -129,9 +147,15 @@ impl Journal for MemoryJournal {
             lines.push(chain::write(&mut head, &record)?);
             records.push(record);
         }
+        if let Some(witness) = &self.witness {
+            witness(false, &records)?;
+        }
         kept.lines.extend(lines);
         records.iter().for_each(|r| kept.fold.apply(r));
         kept.head = head;
+        if let Some(witness) = &self.witness {
+            witness(true, &records)?;
+        }
         Ok(kept.head.sequence)
     }
 

@@ -29,7 +29,7 @@ use crate::model::run::{Claim, RunSummary};
 
 pub use chain::{Head, verify_lines};
 pub use error::JournalError;
-pub use memory::MemoryJournal;
+pub use memory::{MemoryJournal, Witness};
 pub use output::{StoredOutput, Stream};
 pub use sqlite::SqliteJournal;
 
@@ -44,6 +44,12 @@ pub struct ChainReport {
 
 /// Where events are kept. Every method is one transaction: it happened as a whole or not at all.
 pub trait Journal: Send + Sync {
+    /// Whether others may write to it too, and calls may take time. One that lives in this process alone is called without a thread
+    /// of its own, and nobody looks into it for others' wishes.
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     /// Writes a new run's first event and gives its number. Numbers ascend and are never used twice.
     ///
     /// # Errors

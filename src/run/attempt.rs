@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::checks::{self, Site};
+use super::on_journal::on_journal;
 use super::perform::{Identity, NEVER_STARTED, Performer, Recovery};
 use super::pools::Pools;
 use crate::base::clock::friendly;
@@ -319,8 +320,8 @@ impl Attempt {
                     continue;
                 }
                 let (shared, node, attempt, bytes) = (self.shared.clone(), self.node.id.clone(), self.attempt, text.clone().into_bytes());
-                let stored =
-                    tokio::task::spawn_blocking(move || shared.journal.store_output(shared.run, &node, attempt, stream, 0, &bytes)).await;
+                let run = shared.run;
+                let stored = on_journal(&shared.journal, move |j| j.store_output(run, &node, attempt, stream, 0, &bytes)).await;
                 if let Ok(Err(error)) = stored {
                     tracing::warn!(%error, node = %self.node.id, "output was not stored");
                 }
@@ -337,13 +338,15 @@ struct Done {
 
 /// Names an attempt on hosts: the run's identity, a short form of the node's name, the attempt.
 fn attempt_name(shared: &Shared, node: &NodeId, attempt: u32, kind: &str) -> String {
+    format!("{}.{}.{attempt}{kind}", shared.created.uid, short_name(node))
+}
+
+/// A node's name as it stands in the names of its attempts on hosts.
+#[must_use]
+pub fn short_name(node: &NodeId) -> String {
     use sha2::{Digest, Sha256};
-    let short: String = Sha256::digest(node.as_str().as_bytes())
-        .iter()
-        .take(6)
-        .map(|b| format!("{b:02x}"))
-        .collect();
-    format!("{}.{short}.{attempt}{kind}", shared.created.uid)
+    let digest = Sha256::digest(node.as_str().as_bytes());
+    digest.iter().take(6).map(|b| format!("{b:02x}")).collect()
 }
 
 fn unperformed(trouble: &Trouble, recovery: Recovery) -> Ending {

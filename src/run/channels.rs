@@ -16,6 +16,9 @@ use crate::notify::{Channel, Delivery, Message, Severity, deliveries};
 /// A channel's command may take so long.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// The name under which the channels of all other names are kept, if there are any; no name of the configuration is like it.
+pub const EVERYBODY_ELSE: &str = "*";
+
 /// Where each name of the configuration leads.
 #[derive(Clone)]
 pub struct Channels {
@@ -62,7 +65,11 @@ impl Channels {
             attach: attach.clone(),
         };
         let terminal = vec![Channel::Terminal];
-        let channels = self.by_name.get(to).unwrap_or(&terminal);
+        let channels = self
+            .by_name
+            .get(to)
+            .or_else(|| self.by_name.get(EVERYBODY_ELSE))
+            .unwrap_or(&terminal);
         let mut receipts = Vec::new();
         for channel in channels {
             match self.deliver(deliveries(channel, &message)).await {

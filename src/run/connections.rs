@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::base::id::HostName;
 use crate::model::inventory::{Host as InventoryHost, Inventory};
 use crate::model::operation::{Target, Trouble, TroubleKind};
-use crate::transport::{ConnectError, ConnectErrorKind, Destination, Host, HostSpec, SshDestination, Transport};
+use crate::transport::{BoxStream, ConnectError, ConnectErrorKind, Destination, Host, HostSpec, SshDestination, Transport};
 
 /// A host that refused is asked again after this: every step of a plan would otherwise wait for the same time-out.
 const FORGET_REFUSAL_AFTER: Duration = Duration::from_secs(5);
@@ -81,6 +81,14 @@ impl Connections {
                 Err(trouble)
             }
         }
+    }
+
+    /// A TCP connection from this machine.
+    ///
+    /// # Errors
+    /// Nothing answers there.
+    pub async fn dial(&self, address: &str, port: u16) -> std::io::Result<BoxStream> {
+        self.transport.dial(address, port).await
     }
 
     /// Drops a connection that is no longer any good, so that the next use opens a new one.

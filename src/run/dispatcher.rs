@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::attempt::{Attempt, Shared, TakeBack};
 use super::checks::Guard;
 use super::crash_point::{self, Side};
+use super::on_journal::{on_journal, poll_every};
 use crate::base::clock::Clock;
 use crate::base::id::NodeId;
 use crate::engine::decide::decide;
@@ -25,8 +26,6 @@ use crate::plan::returns;
 
 /// Messages waiting for the dispatcher: each attempt has at most two on the way, and 256 attempts run at once.
 pub const INBOX: usize = 512;
-/// How often other processes' wishes (an approval, a cancel) are looked for in the journal.
-const POLL: Duration = Duration::from_millis(250);
 
 /// Where the news goes. Bounded and lossless: a slow terminal slows the run's news, not its hosts.
 pub type News = mpsc::Sender<Record>;
@@ -106,7 +105,7 @@ impl Dispatcher {
     pub async fn run(mut self) -> Result<(RunOutcome, RunState), RunError> {
         self.heed_early_wishes().await?;
         let mut input = Input::Tick;
-        let mut poll = tokio::time::interval(POLL);
+        let mut poll = tokio::time::interval(poll_every(self.shared.journal.as_ref()));
         poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let records = self.turn(input)?;
@@ -197,7 +196,7 @@ impl Dispatcher {
         let events: Vec<Event> = records.iter().map(|r| r.event.clone()).collect();
         let numbers = first.sequence..=expected + records.len() as u64;
         crash_point::pass(Side::Before, numbers.clone());
-        let appended = tokio::task::spawn_blocking(move || journal.append(run, expected, &events, at)).await;
+        let appended = on_journal(&journal, move |journal| journal.append(run, expected, &events, at)).await;
         appended.map_err(|e| RunError::Held(format!("the journal's writer stopped: {e}")))??;
         crash_point::pass(Side::After, numbers);
         for record in records {
@@ -366,7 +365,7 @@ impl Dispatcher {
         let (journal, run) = (self.shared.journal.clone(), self.state.id);
         let open = self.state.listens_at();
         let cancelled = self.state.cancelled_by.is_some();
-        let found = tokio::task::spawn_blocking(move || {
+        let found = on_journal(&journal, move |journal| {
             let answer = if open.is_empty() {
                 None
             } else {

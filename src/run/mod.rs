@@ -10,6 +10,7 @@ pub mod connections;
 pub mod crash_point;
 pub mod dispatcher;
 pub mod observe;
+mod on_journal;
 mod people;
 pub mod perform;
 pub mod planning;

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::connections::Connections;
@@ -225,8 +224,8 @@ impl Observer {
 
     async fn stream(&self, from: &Target, address: &str, port: u16, timeout: Duration) -> Result<BoxStream, StreamError> {
         if *from == Target::Controller {
-            return match tokio::time::timeout(timeout, TcpStream::connect((address, port))).await {
-                Ok(Ok(stream)) => Ok(Box::new(stream)),
+            return match tokio::time::timeout(timeout, self.connections.dial(address, port)).await {
+                Ok(Ok(stream)) => Ok(stream),
                 Ok(Err(error)) => Err(StreamError::Target(error.to_string())),
                 Err(_) => Err(StreamError::Target(String::from("no answer in time"))),
             };

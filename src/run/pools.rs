@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::attempt::Shared;
 use super::checks;
 use super::observe::Observer;
+use super::on_journal::on_journal;
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::id::{HostName, PoolName};
 use crate::model::action::{Observation, ResourceKey};
@@ -149,7 +150,7 @@ impl Pools {
             // Believing is not enough: a machine that slept may have lost it since.
             self.still_ours(&effect.pool).await.map_err(|NotOurs(message)| refused(message))?;
             let (journal, pool) = (shared.journal.clone(), effect.pool.clone());
-            let open = tokio::task::spawn_blocking(move || journal.open_obligations_of_pool(&pool)).await;
+            let open = on_journal(&journal, move |journal| journal.open_obligations_of_pool(&pool)).await;
             let open = open
                 .ok()
                 .and_then(Result::ok)

@@ -361,6 +361,13 @@ pub enum PutOutcome {
 pub trait Transport: Send + Sync {
     /// Connects once and answers when the host has said hello.
     fn connect<'a>(&'a self, host: &'a HostSpec) -> BoxFuture<'a, Result<Arc<dyn Host>, ConnectError>>;
+    /// Connects from this machine to a TCP port; returns when the connection stands.
+    fn dial<'a>(&'a self, address: &'a str, port: u16) -> BoxFuture<'a, std::io::Result<BoxStream>> {
+        Box::pin(async move {
+            let stream = tokio::net::TcpStream::connect((address, port)).await?;
+            Ok(Box::new(stream) as BoxStream)
+        })
+    }
 }
 
 /// A connected host.

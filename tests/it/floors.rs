@@ -14,7 +14,7 @@ const FLOORS: [&[&str]; 10] = [
     &["engine"],
     &["transport", "secrets", "journal", "approval", "report", "notify"],
     &["run"],
-    &["serve", "lab"],
+    &["serve", "lab", "rehearsal"],
     &["cli"],
 ];
 const PURE: usize = 5;

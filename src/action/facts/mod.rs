@@ -18,7 +18,7 @@ use crate::model::types::Type;
 use memory::Source;
 
 /// Looks at everything in one round trip.
-const SCRIPT: &str = include_str!("probe.sh");
+pub const SCRIPT: &str = include_str!("probe.sh");
 
 /// See the signature.
 pub struct Facts;

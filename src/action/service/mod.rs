@@ -14,6 +14,7 @@ use crate::model::types::Type;
 
 use bound::{Bound, Wanted};
 use init_system::Manager;
+pub use status::SCRIPT;
 
 /// How long the same main process must run before a service counts as up.
 const STABLE: Duration = Duration::from_secs(5);
