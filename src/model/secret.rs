@@ -100,6 +100,7 @@ impl fmt::Display for SecretSource {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
