@@ -30,7 +30,7 @@ bench: packages
 # `make packages` touches nothing when all programs are there.
 # program:package pairs; the programs live in /usr/sbin on Debian, which is not in everybody's PATH. Python's `venv` has no program: the
 # tests install a real Ansible with it, below target/, to compare inventories with.
-NEEDED := sshd:openssh-server ssh:openssh-client ssh-keygen:openssh-client haproxy:haproxy runsvdir:runit sv:runit chpst:runit setsid:util-linux setpriv:util-linux unshare:util-linux nsenter:util-linux systemd-run:systemd service:init-system-helpers update-rc.d:init-system-helpers
+NEEDED := sshd:openssh-server ssh:openssh-client ssh-keygen:openssh-client haproxy:haproxy runsvdir:runit sv:runit chpst:runit setsid:util-linux setpriv:util-linux unshare:util-linux nsenter:util-linux systemd-run:systemd service:init-system-helpers update-rc.d:init-system-helpers prometheus-alertmanager:prometheus-alertmanager pgbouncer:pgbouncer psql:postgresql-client pg_ctlcluster:postgresql
 
 packages:
 	@PATH="$$PATH:/usr/sbin:/sbin"; missing=; programs=; \
@@ -52,7 +52,8 @@ packages:
 	$$sudo apt-get update -qq && \
 	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing || exit 1; \
 	if [ -d /run/systemd/system ]; then for package in $$missing; do \
-	  case "$$package" in haproxy) $$sudo systemctl disable --now haproxy.service;; openssh-server) $$sudo systemctl disable --now ssh.service;; esac; \
+	  case "$$package" in haproxy) $$sudo systemctl disable --now haproxy.service;; openssh-server) $$sudo systemctl disable --now ssh.service;; \
+	  prometheus-alertmanager|pgbouncer|postgresql) $$sudo systemctl disable --now $$package.service;; esac; \
 	done; fi
 
 # Hostile texts by the million; about an hour. RUSTC_BOOTSTRAP: the coverage of libFuzzer is not stable in Rust. `make fuzz TARGETS=expression FUZZ_SECONDS=60` for a quick look. Findings stay in tests/fuzz/artifacts.

@@ -26,6 +26,9 @@ fn section(page: &mut String, title: &str, text: &str) {
 }
 
 fn parameters(signature: &Signature) -> String {
+    if signature.parameters.is_empty() {
+        return String::from("None; it is written with an empty map, `{}`.\n");
+    }
     let mut text = String::new();
     for parameter in signature.parameters {
         let need = if parameter.required { ", required" } else { "" };
@@ -45,6 +48,7 @@ fn kind(kind: ParameterKind) -> String {
     let word = match kind {
         ParameterKind::Text => "text",
         ParameterKind::Script => "script for `sh`",
+        ParameterKind::Sql => "SQL without placeholders",
         ParameterKind::Bool => "true or false",
         ParameterKind::Int => "whole number",
         ParameterKind::Duration => "duration such as `30s`",

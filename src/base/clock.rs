@@ -31,6 +31,19 @@ impl Timestamp {
         }
     }
 
+    /// Reads `2026-11-21T03:14:07.5Z`, any offset.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Timestamp> {
+        text.parse::<jiff::Timestamp>().ok().map(|t| Timestamp(t.as_millisecond()))
+    }
+
+    /// Reads the `date` header of an HTTP answer, `Sat, 21 Nov 2026 03:14:07 GMT`.
+    #[must_use]
+    pub fn parse_http(text: &str) -> Option<Timestamp> {
+        let zoned = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text);
+        zoned.ok().map(|t| Timestamp(t.as_millisecond()))
+    }
+
     /// `03:14:07`, in UTC.
     #[must_use]
     pub fn time_of_day(self) -> String {
@@ -162,6 +175,17 @@ mod tests {
         for text in ["1970-01-02", "1970-01-02T00:00", "tomorrow", "1970-13-02T00:00Z"] {
             assert!(parse_time(text).is_err(), "{text} must be refused");
         }
+    }
+
+    #[test]
+    fn times_read_and_write() {
+        let at = Timestamp(1_795_230_847_000);
+        assert_eq!(at.rfc3339(), "2026-11-21T03:14:07Z");
+        for text in ["2026-11-21T03:14:07Z", "2026-11-21T04:14:07.000+01:00"] {
+            assert_eq!(Timestamp::parse(text), Some(at), "{text}");
+        }
+        assert_eq!(Timestamp::parse_http("Sat, 21 Nov 2026 03:14:07 GMT"), Some(at));
+        assert_eq!((Timestamp::parse("soon"), Timestamp::parse_http("2026")), (None, None));
     }
 
     #[test]

@@ -7,4 +7,5 @@ pub mod quote;
 pub mod redact;
 pub mod sanitise;
 pub mod secret;
+pub mod size;
 pub mod value;

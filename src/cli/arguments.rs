@@ -89,19 +89,23 @@ pub enum SchemaOf {
     Test,
     /// runbook.config.yaml
     Config,
+    /// Inventories
+    Inventory,
 }
 
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Check runbooks and the inventory; touches no host
-    Validate {
-        /// Runbooks: files, or names in runbooks/
-        #[arg(required = true)]
-        runbooks: Vec<PathBuf>,
-        #[arg(short, long, default_value = "text")]
-        output: Format,
+    /// Make a first runbook, an inventory and a configuration; asks nothing, overwrites nothing
+    Init {
+        /// Where
+        #[arg(default_value = ".")]
+        folder: PathBuf,
     },
+    /// Check runbooks, inventories and configurations; touches no host
+    Validate(super::validate::ValidateArguments),
+    /// Bring runbooks and inventories into the canonical layout; changes nothing of what they say
+    Fmt(super::fmt::FmtArguments),
     /// Preview: what would be done, on which hosts, and what that means for the pools
     Plan(PlanArguments),
     /// Do it: plan, confirm, run
@@ -184,21 +188,13 @@ pub enum Command {
         #[command(subcommand)]
         command: InventoryCommand,
     },
-    /// The runbook's graph
-    Graph {
-        /// Runbook
-        runbook: PathBuf,
-        /// Set a parameter
-        #[arg(short, long = "param", value_name = "NAME=VALUE")]
-        params: Vec<String>,
-        #[arg(short, long, default_value = "dot")]
-        output: GraphFormat,
-    },
-    /// Explain an error code, an action, or `exit-codes`
+    /// Draw a runbook: its steps, what each waits for, loops, gates and what is owed
+    Graph(GraphArguments),
+    /// Explain a code, an action, the language; without a topic, list the codes
     Explain {
-        /// RB0102, action, exit-codes
-        topic: String,
-        /// The action's name
+        /// RB0102, action [NAME], language [KEY], expression, text, pattern, exit-codes
+        topic: Option<String>,
+        /// The action's or the key's name
         name: Option<String>,
     },
     /// Test runbooks against simulated fleets; touches no host
@@ -211,8 +207,9 @@ pub enum Command {
         #[arg(short, long, default_value = "text")]
         output: TestFormat,
     },
-    /// Print the JSON Schema (draft-07) of runbooks, of their tests, or of the configuration
+    /// Print a JSON Schema (draft-07), for editors
     Schema {
+        /// Of what
         #[arg(default_value = "runbook")]
         of: SchemaOf,
     },
@@ -385,9 +382,26 @@ pub enum ConfigCommand {
     },
 }
 
+/// What is drawn.
+#[derive(Clone, Debug, Args)]
+pub struct GraphArguments {
+    /// Runbook: a file, `-`, or a name in runbooks/
+    pub runbook: PathBuf,
+    /// Draw the plan: every step on every host, in every turn; made offline
+    #[arg(long)]
+    pub plan: bool,
+    /// Set a parameter of the plan
+    #[arg(short, long = "param", value_name = "NAME=VALUE")]
+    pub params: Vec<String>,
+    #[arg(short, long, default_value = "dot")]
+    pub output: GraphFormat,
+}
+
 /// Graph languages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum GraphFormat {
+    /// A picture, for light and dark pages
+    Svg,
     /// Graphviz
     Dot,
     /// Mermaid

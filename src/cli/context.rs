@@ -10,6 +10,7 @@ use super::inventory_files;
 use super::output::Colors;
 use super::people;
 use crate::action::CATALOG;
+use crate::base::bound::CALLS;
 use crate::base::clock::Clock;
 use crate::config::{self, Config};
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceId, Sources};
@@ -37,7 +38,7 @@ pub struct Context {
     pub config_warnings: Diagnostics,
 }
 
-/// A compiled runbook and the texts it came from (the runbook is source 0).
+/// A compiled runbook and the texts it came from (the runbook is source 0, those that it calls follow).
 #[derive(Debug)]
 pub struct Compiled {
     /// The runbook.
@@ -86,6 +87,7 @@ impl Context {
             let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned());
             (read(&mut sources, &path)?, stem)
         };
+        read_called(&mut sources)?;
         let (runbook, mut diagnostics) = lang::compile(&sources, id, stem.as_deref(), &CATALOG);
         if let Some(runbook) = &runbook {
             diagnostics.extend(config::check_names(&self.config, runbook));
@@ -160,6 +162,18 @@ impl Context {
         Ok(Arc::new(SqliteJournal::open(&self.journal_path()?)?))
     }
 
+    /// The journal if there is one; looking makes none.
+    ///
+    /// # Errors
+    /// As [`Context::journal`].
+    pub fn journal_so_far(&self) -> Result<Option<Arc<dyn Journal>>, CliError> {
+        // A place that cannot be told holds no journal.
+        match self.journal_path() {
+            Ok(path) if path.is_file() => self.journal().map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// Everything that drives runs.
     ///
     /// # Errors
@@ -212,7 +226,7 @@ pub fn params(flags: &[String]) -> Result<BTreeMap<String, String>, CliError> {
 }
 
 /// The file of a runbook.
-fn find_runbook(name: &Path) -> Result<PathBuf, CliError> {
+pub(super) fn find_runbook(name: &Path) -> Result<PathBuf, CliError> {
     let mut tried = vec![name.to_owned(), name.with_extension("yaml")];
     if name.is_relative() {
         tried.push(Path::new("runbooks").join(name));
@@ -234,6 +248,28 @@ fn read(sources: &mut Sources, path: &Path) -> Result<SourceId, CliError> {
     let bytes = std::fs::read(path).map_err(|e| no_text("readable file", path, &e.to_string()))?;
     let text = decode(&bytes, path)?;
     Ok(sources.add(path.display().to_string(), text))
+}
+
+/// Reads the runbooks that are called, and those that they call. One that is not there is the compiler's to tell, at its place.
+pub(super) fn read_called(sources: &mut Sources) -> Result<(), CliError> {
+    let mut absent = Vec::new();
+    loop {
+        let missing: Vec<String> = lang::missing_files(sources)
+            .into_iter()
+            .filter(|name| !absent.contains(name))
+            .collect();
+        // More than can be called need not be read: the compiler refuses them by their number.
+        if missing.is_empty() || sources.iter().count() > CALLS {
+            return Ok(());
+        }
+        for name in missing {
+            if Path::new(&name).is_file() {
+                read(sources, Path::new(&name))?;
+            } else {
+                absent.push(name);
+            }
+        }
+    }
 }
 
 pub(super) fn decode(bytes: &[u8], path: &Path) -> Result<String, CliError> {

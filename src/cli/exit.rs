@@ -11,7 +11,7 @@ use crate::run::dispatcher::RunError;
 /// What `runbook help exit-codes` prints; the constants below are the same numbers.
 pub const TABLE: &str = "\
 0   done; for `plan`: nothing to do, or --detailed-exitcode not given
-1   internal or I/O error; for `test`: a test failed
+1   internal or I/O error; for `test`: a test failed; for `fmt --check`: something would change
 2   plan --detailed-exitcode: there is something to do
 3   runbook, its tests, inventory or configuration invalid
 4   run failed, nothing owed

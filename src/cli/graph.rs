@@ -1,8 +1,6 @@
-//! `runbook graph`: the plan's graph, made offline.
+//! `runbook graph`: the steps as their author wrote them, or the plan's, made offline.
 
-use std::path::Path;
-
-use super::arguments::{Format, GraphFormat, PlanArguments};
+use super::arguments::{Format, GraphArguments, GraphFormat, PlanArguments};
 use super::context::Context;
 use super::exit::{CliError, Exit};
 use super::output::out;
@@ -13,19 +11,31 @@ use crate::report::diagram;
 ///
 /// # Errors
 /// Invalid texts.
-pub fn run(context: &Context, runbook: &Path, params: &[String], format: GraphFormat) -> Result<Exit, CliError> {
-    let arguments = PlanArguments {
-        runbook: runbook.to_owned(),
-        params: params.to_vec(),
-        limit: None,
-        offline: true,
-        detailed_exitcode: false,
-        output: Format::Text,
-    };
-    let made = plan::make(context, &arguments)?;
-    out(&match format {
+pub fn run(context: &Context, arguments: &GraphArguments) -> Result<Exit, CliError> {
+    if !arguments.plan && arguments.params.is_empty() {
+        let runbook = context.compile(&arguments.runbook)?.runbook;
+        out(&match arguments.output {
+            GraphFormat::Dot => diagram::runbook_dot(&runbook),
+            GraphFormat::Mermaid => diagram::runbook_mermaid(&runbook),
+            GraphFormat::Svg => diagram::runbook_svg(&runbook),
+        });
+        return Ok(Exit::Done);
+    }
+    let made = plan::make(
+        context,
+        &PlanArguments {
+            runbook: arguments.runbook.clone(),
+            params: arguments.params.clone(),
+            limit: None,
+            offline: true,
+            detailed_exitcode: false,
+            output: Format::Text,
+        },
+    )?;
+    out(&match arguments.output {
         GraphFormat::Dot => diagram::plan_dot(&made.plan),
         GraphFormat::Mermaid => diagram::plan_mermaid(&made.plan),
+        GraphFormat::Svg => diagram::plan_svg(&made.plan),
     });
     Ok(Exit::Done)
 }

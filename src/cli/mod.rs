@@ -11,7 +11,10 @@ pub mod doctor;
 pub mod done;
 pub mod exit;
 pub mod explain;
+pub mod files;
+pub mod fmt;
 pub mod graph;
+pub mod init;
 pub mod inventory;
 pub mod inventory_files;
 pub mod inventory_program;
@@ -88,12 +91,16 @@ fn dispatch(arguments: Arguments, quiet: bool) -> Result<Exit, CliError> {
             output::json(&match of {
                 SchemaOf::Runbook => crate::lang::schema(&crate::action::CATALOG),
                 SchemaOf::Config => crate::config::schema(),
-                SchemaOf::Test => crate::rehearsal::keys::schema(),
+                SchemaOf::Inventory => crate::inventory::schema(),
+                SchemaOf::Test => crate::rehearsal::schema(),
             });
             return Ok(Exit::Done);
         }
         Command::Test { files, filter, output } => return test::run(&files, &filter, output, Colors::new(global.color)),
-        Command::Explain { topic, name } => return explain::run(&topic, name.as_deref()),
+        Command::Explain { topic, name } => return explain::run(topic.as_deref(), name.as_deref()),
+        Command::Validate(arguments) => return validate::run(&arguments, Colors::new(global.color)),
+        Command::Init { folder } => return init::run(&folder),
+        Command::Fmt(arguments) => return fmt::run(&arguments, Colors::new(global.color)),
         Command::Demo(arguments) => return demo::run(&arguments, Colors::new(global.color)),
         _ => {}
     }
@@ -107,7 +114,6 @@ fn dispatch(arguments: Arguments, quiet: bool) -> Result<Exit, CliError> {
 
 fn with_context(context: &Context, command: Command) -> Result<Exit, CliError> {
     match command {
-        Command::Validate { runbooks, output } => validate::run(context, &runbooks, output),
         Command::Plan(arguments) => plan::run(context, &arguments),
         Command::Apply(arguments) if arguments.dry_run => plan::run(context, &arguments.plan),
         Command::Apply(arguments) => apply::run(context, &arguments),
@@ -123,7 +129,7 @@ fn with_context(context: &Context, command: Command) -> Result<Exit, CliError> {
         Command::Status { pool, output } => status::run(context, pool.as_deref(), output),
         Command::Obligations { command, output } => obligations::run(context, command, output),
         Command::Inventory { command } => inventory::run(context, command),
-        Command::Graph { runbook, params, output } => graph::run(context, &runbook, &params, output),
+        Command::Graph(arguments) => graph::run(context, &arguments),
         Command::Config { command } => config::run(context, command),
         Command::Doctor { output } => doctor::run(context, output),
         Command::Lab(_)
@@ -131,6 +137,9 @@ fn with_context(context: &Context, command: Command) -> Result<Exit, CliError> {
         | Command::Schema { .. }
         | Command::Test { .. }
         | Command::Explain { .. }
+        | Command::Fmt(_)
+        | Command::Init { .. }
+        | Command::Validate(_)
         | Command::Demo(_) => Ok(Exit::Done),
     }
 }

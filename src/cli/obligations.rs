@@ -13,6 +13,7 @@ use crate::engine::run::Phase;
 use crate::journal::Journal;
 use crate::model::event::{Event, RunCreated};
 use crate::model::obligation::Obligation;
+use crate::model::run::RunState;
 use crate::report::{self, Style};
 use crate::run::connections::Connections;
 use crate::run::observe::Observer;
@@ -162,9 +163,10 @@ pub fn remind(context: &Context) {
     let runs = super::runs::with_dead_claims_removed(journal.runs(50).unwrap_or_default());
     for run in runs.iter().filter(|r| r.is_interrupted(now)) {
         let RunId(number) = run.id;
-        err(&format!(
-            "run {} {} was interrupted: runbook resume {number}\n",
-            run.id, run.runbook
-        ));
+        let what = match run.waiting_for.as_ref().filter(|_| run.state == RunState::WaitingApproval) {
+            Some(gate) => format!("waits for {gate}; after the answer"),
+            None => String::from("was interrupted"),
+        };
+        err(&format!("run {} {} {what}: runbook resume {number}\n", run.id, run.runbook));
     }
 }

@@ -12,7 +12,7 @@ use super::output::{self, interactive, out};
 use crate::action::CATALOG;
 use crate::base::id::HostName;
 use crate::base::value::Value;
-use crate::diagnostic::{Diagnostic, Diagnostics, SourceId};
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::inventory::Inventory;
 use crate::model::pattern;
 use crate::model::plan::Plan;
@@ -128,7 +128,7 @@ pub fn make_open(context: &Context, arguments: &PlanArguments) -> Result<(Made, 
         secrets(context, &compiled)?
     };
     let limit = arguments.limit.as_deref().map(|text| limit(text, &inventory)).transpose()?;
-    let text = compiled.sources.get(SourceId(0)).map(|s| s.text.clone()).unwrap_or_default();
+    let text = compiled.sources.whole();
     let input = PlanInput {
         runbook: &compiled.runbook,
         text: &text,
@@ -150,8 +150,14 @@ pub fn make_open(context: &Context, arguments: &PlanArguments) -> Result<(Made, 
         )),
         vault: vault.clone(),
     };
+    // Only a runbook that asks the record needs one; any other is planned also where the journal is damaged.
+    let record = if text.contains("history") {
+        context.journal_so_far()?
+    } else {
+        None
+    };
     // The planner is given eyes only: an observer has no way to change anything.
-    let observer = Observer::new(opened.connections.clone()).with(vault);
+    let observer = Observer::new(opened.connections.clone()).knowing(record).with(vault);
     let planned = opened.runtime.block_on(planning::make(input, &observer));
     opened.since = Instant::now();
     match planned {

@@ -56,7 +56,10 @@ pub fn show(context: &Context, run: RunId, format: Format) -> Result<Exit, CliEr
         Format::Github => {
             out(&report::timeline::markdown(&records));
         }
-        Format::Json => json(&serde_json::json!({ "schema": "runbook.run/1", "records": records })),
+        Format::Json => {
+            let outputs = Story::of(&records).and_then(|s| s.outputs_json());
+            json(&serde_json::json!({ "schema": "runbook.run/1", "outputs": outputs, "records": records }));
+        }
         Format::Ndjson => records.iter().for_each(|r| out(&format!("{}\n", report::live::record_line(r)))),
     }
     Ok(Exit::Done)

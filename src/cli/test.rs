@@ -120,7 +120,10 @@ fn one(path: &Path, filter: &str) -> Result<suite::Tested, CliError> {
         .unwrap_or_default();
     let runbook = format!("{base}.yaml");
     let texts = (read(Path::new(&runbook))?, read(path)?);
-    suite::test((&runbook, &texts.0), (&name, &texts.1), &stem, filter).map_err(|(d, sources)| CliError::Texts(d, Box::new(sources)))
+    let mut script = Sources::new();
+    script.add(runbook, texts.0);
+    super::context::read_called(&mut script)?;
+    suite::test(script, (&name, &texts.1), &stem, filter).map_err(|(d, sources)| CliError::Texts(d, Box::new(sources)))
 }
 
 fn read(path: &Path) -> Result<String, CliError> {

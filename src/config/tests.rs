@@ -381,7 +381,7 @@ fn the_schema_knows_every_key_that_is_read() {
 
 #[test]
 fn pages_are_true() {
-    examples::check("RB06", &[], |sources, id| {
+    examples::check("RB06", |sources, id| {
         let (_, found) = parse(sources, &[id]);
         let mut meant = Diagnostics::new();
         // Beside an error, the warning that nothing acts on a key yet is not what the page is about.

@@ -91,9 +91,25 @@ impl Sources {
         self.list.get(id.0 as usize)
     }
 
+    /// The text with that name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<SourceId> {
+        let at = self.list.iter().position(|s| s.name == name)?;
+        Some(SourceId(u32::try_from(at).unwrap_or(u32::MAX)))
+    }
+
     /// All texts, in the order of their numbers.
     pub fn iter(&self) -> impl Iterator<Item = &Source> {
         self.list.iter()
+    }
+
+    /// All texts as one, for a digest: the only one as it is, several each with their length before them.
+    #[must_use]
+    pub fn whole(&self) -> String {
+        match self.list.as_slice() {
+            [one] => one.text.clone(),
+            several => several.iter().map(|s| format!("{}\n{}\n", s.text.len(), s.text)).collect(),
+        }
     }
 
     /// Line and column (both from 1, column in characters) of the start of a span.

@@ -1,10 +1,12 @@
 //! From an input to the facts that follow from it. Pure; the dispatcher makes them durable, applies them, and asks again.
 
+use std::collections::BTreeMap;
+
 use super::run::{Phase, RunState};
 use super::schedule;
 use super::step::StepState;
 use super::unwind::{self, Turnback};
-use super::{Ending, Input, Intent, Now, obligations, people, start_gate};
+use super::{Ending, Input, Intent, Now, call, obligations, people, start_gate};
 use crate::base::id::NodeId;
 use crate::model::event::{Event, Failure, FailureKind, RunOutcome};
 use crate::model::plan::Section;
@@ -172,17 +174,30 @@ fn last_steps(state: &RunState, now: Now<'_>) -> Vec<Event> {
         let reason = format!("{}, and no step has given it back", debt.what);
         return vec![Event::UnwindStarted { reason }];
     }
-    let finally = [Section::Finally];
-    if !schedule::all_over(state, now, &finally) {
+    if let Some(begun) = call::next_stage(state, now, Section::Finally) {
         let mut events = repeat_lost(state, now);
-        events.extend(schedule::start_ready(state, now, &finally));
+        events.extend(begun);
         return events;
     }
-    let outcome = match schedule::all_done(state, now, &finally) {
-        true => RunOutcome::Succeeded,
-        false => RunOutcome::Failed,
-    };
-    vec![finished(state, now, outcome)]
+    if !schedule::all_done(state, now, &[Section::Finally]) {
+        return vec![finished(state, now, RunOutcome::Failed)];
+    }
+    vec![match call::outputs_of_run(state, now) {
+        Ok(values) => match finished(state, now, RunOutcome::Succeeded) {
+            Event::RunFinished { outcome, summary, .. } => Event::RunFinished {
+                outcome,
+                summary,
+                outputs: values,
+            },
+            other => other,
+        },
+        // Who asked for it would read nothing and take it for something.
+        Err(why) => Event::RunFinished {
+            outcome: RunOutcome::Failed,
+            summary: format!("everything done and verified, but {why}"),
+            outputs: BTreeMap::new(),
+        },
+    }]
 }
 
 fn stop_reason(state: &RunState, now: Now<'_>) -> Option<String> {
@@ -277,8 +292,8 @@ fn unwinding(state: &RunState, now: Now<'_>) -> Vec<Event> {
 
 fn closing(state: &RunState, now: Now<'_>) -> Vec<Event> {
     for section in [Section::OnFailure, Section::Finally] {
-        if !schedule::all_over(state, now, &[section]) {
-            return schedule::start_ready(state, now, &[section]);
+        if let Some(begun) = call::next_stage(state, now, section) {
+            return begun;
         }
     }
     vec![finished(state, now, outcome(state))]
@@ -320,7 +335,11 @@ fn finished(state: &RunState, now: Now<'_>, outcome: RunOutcome) -> Event {
         Some(node) if outcome != RunOutcome::Succeeded => format!("{summary}; nothing before {node} was taken back, it has no way back"),
         _ => summary,
     };
-    Event::RunFinished { outcome, summary }
+    Event::RunFinished {
+        outcome,
+        summary,
+        outputs: BTreeMap::new(),
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! of the state, [`effects`](effects::effects) says what should be going on. All three are used live, in replay and in tests. What
 //! should be going on is a function of the state, so a crash loses nothing: replay the facts and look again.
 
+pub mod call;
 pub mod decide;
 pub mod effects;
 pub mod obligations;

@@ -67,7 +67,7 @@ fn request(state: &RunState, now: Now<'_>, node: &Node, within: &Within, scope: 
 }
 
 /// A question that nobody may answer yet.
-fn blank(state: &RunState, now: Now<'_>, gate: NodeId, within: Duration) -> ApprovalRequest {
+pub(super) fn blank(state: &RunState, now: Now<'_>, gate: NodeId, within: Duration) -> ApprovalRequest {
     ApprovalRequest {
         run: state.id,
         gate,

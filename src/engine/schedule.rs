@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use super::run::{Phase, RunState};
 use super::step::StepState;
-use super::{Now, people, start_gate};
+use super::{Now, call, people, start_gate};
 use crate::base::id::NodeId;
 use crate::base::value::Value;
 use crate::lang::expression;
 use crate::model::action::Class;
 use crate::model::event::{Event, Failure, FailureKind};
-use crate::model::plan::{Forecast, Node, Section};
+use crate::model::plan::{CALL_END, Forecast, Node, Section};
 use crate::model::runbook::{Body, Branch};
 use crate::model::text::Scope;
 use crate::plan::control::{self, Decided};
 use crate::plan::judge::{self, Truth};
-use crate::plan::results;
+use crate::plan::results::{self, Viewpoint};
 
 /// Steps that are under way at the same time in one run; the executor's own limits per host are lower.
 const MOST_RUNNING: usize = 256;
@@ -32,9 +32,8 @@ pub fn scope(state: &RunState, node: &Node) -> Scope {
         &state.created.inventory,
         &state.results,
         &state.facts(),
-        &node.turns,
+        Viewpoint::of(node),
         &node.bindings,
-        node.host.as_ref(),
     )
 }
 
@@ -77,9 +76,15 @@ pub fn may_repeat(state: &RunState, now: Now<'_>, node: &NodeId, attempt: u32) -
 /// Facts that follow from the state in the given sections: what is skipped, asked, started, retried.
 #[must_use]
 pub fn start_ready(state: &RunState, now: Now<'_>, sections: &[Section]) -> Vec<Event> {
+    start_among(state, now, &|n| sections.contains(&n.section))
+}
+
+/// As [`start_ready`], of some nodes.
+#[must_use]
+pub fn start_among(state: &RunState, now: Now<'_>, wanted: &dyn Fn(&Node) -> bool) -> Vec<Event> {
     let mut events = Vec::new();
     let mut running = state.steps.values().filter(|s| matches!(s, StepState::Running { .. })).count();
-    for node in state.created.plan.nodes.iter().filter(|n| sections.contains(&n.section)) {
+    for node in state.created.plan.nodes.iter().filter(|n| wanted(n)) {
         match state.step(&node.id) {
             StepState::Blocked if running < MOST_RUNNING && unblocked(state, now, node) => {
                 let begun = begin(state, now, node);
@@ -115,7 +120,16 @@ fn unblocked(state: &RunState, now: Now<'_>, node: &Node) -> bool {
 
 fn begin(state: &RunState, now: Now<'_>, node: &Node) -> Vec<Event> {
     let step = now.knowledge.step(node);
+    if let Some(why) = call::left_out(state, node) {
+        return vec![Event::StepSkipped {
+            node: node.id.clone(),
+            why,
+        }];
+    }
     let scope = scope(state, node);
+    if let (Body::Call(called), CALL_END) = (&step.body, node.action.as_str()) {
+        return vec![call::end(state, node, called, &scope)];
+    }
     match step.when.as_ref().map(|w| judge::condition(w, &scope)) {
         None | Some(Ok(Truth::True)) => {}
         Some(Ok(Truth::False(why))) => {
@@ -133,6 +147,7 @@ fn begin(state: &RunState, now: Now<'_>, node: &Node) -> Vec<Event> {
     match &step.body {
         Body::Approve(approve) => return vec![people::ask(state, now, node, approve, &scope)],
         Body::Decide(branches) => return vec![decided(node, branches, &scope)],
+        Body::Call(called) => return vec![call::begin(state, now, node, called)],
         Body::Manual(_) | Body::Action(_) | Body::Loop(_) => {}
     }
     if gated(state, node) {
@@ -200,10 +215,16 @@ pub fn all_done(state: &RunState, now: Now<'_>, sections: &[Section]) -> bool {
 /// Every node of these sections has ended, or can never start because something it needs has failed.
 #[must_use]
 pub fn all_over(state: &RunState, now: Now<'_>, sections: &[Section]) -> bool {
+    all_over_among(state, now, &|n| sections.contains(&n.section))
+}
+
+/// As [`all_over`], of some nodes.
+#[must_use]
+pub fn all_over_among(state: &RunState, now: Now<'_>, wanted: &dyn Fn(&Node) -> bool) -> bool {
     // The plan lists a node after those it needs, so one pass is enough.
     let mut hopeless: HashSet<&NodeId> = HashSet::new();
     let mut over = true;
-    for node in state.created.plan.nodes.iter().filter(|n| sections.contains(&n.section)) {
+    for node in state.created.plan.nodes.iter().filter(|n| wanted(n)) {
         let step = state.step(&node.id);
         let failed = |id: &NodeId| hopeless.contains(id) || (state.step(id).ended() && !done(state, now, id));
         if *step == StepState::Blocked && node.needs.iter().any(failed) {

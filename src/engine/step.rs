@@ -98,7 +98,7 @@ impl StepState {
                 S::Succeeded { changed: *changed }
             }
             (S::AwaitingApproval, Event::StepSucceeded { changed, .. }) => S::Succeeded { changed: *changed },
-            // Nothing was attempted: a branch was chosen, or something was handed to a person.
+            // Nothing was attempted: a branch was chosen, something was handed to a person, or a call began or ended.
             (S::Blocked, Event::StepSucceeded { attempt: 0, changed, .. }) => S::Succeeded { changed: *changed },
             (S::Running { attempt, .. }, Event::StepFailed { attempt: of, failure, .. }) if same(*attempt, *of) => {
                 S::Failed { kind: failure.kind }

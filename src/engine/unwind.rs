@@ -101,7 +101,7 @@ fn kept(state: &RunState, now: Now<'_>, node: &Node) -> bool {
         .plan
         .nodes
         .iter()
-        .filter(|n| n.turns.get(depth - 1) == Some(turn) && n.turns.starts_with(&node.turns[..depth - 1]))
+        .filter(|n| n.section.is_work() && n.turns.get(depth - 1) == Some(turn) && n.turns.starts_with(&node.turns[..depth - 1]))
         .all(|n| schedule::done(state, now, &n.id))
 }
 

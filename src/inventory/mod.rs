@@ -9,11 +9,14 @@ mod declared;
 mod membership;
 mod names;
 mod pools;
+mod schema;
 mod secret;
 mod settings;
 
 #[cfg(test)]
 mod tests;
+
+pub use schema::schema;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -86,15 +89,6 @@ pub fn read(sources: &Sources, texts: &[Text], here: &str) -> (Option<Inventory>
     (inventory.filter(|_| !diagnostics.has_errors()), diagnostics)
 }
 
-/// True for a text in one of Ansible's formats: the files of variables beside it count.
-#[must_use]
-pub fn is_ansible(sources: &Sources, id: SourceId) -> bool {
-    matches!(
-        ansible::kind(sources, id, &mut Diagnostics::new()),
-        Kind::Ini | Kind::Yaml(_) | Kind::Json(_)
-    )
-}
-
 /// Reads an inventory that stands inside another text.
 #[must_use]
 pub fn inside(node: &Node, folder: &str) -> (Option<Inventory>, Diagnostics) {
@@ -103,6 +97,15 @@ pub fn inside(node: &Node, folder: &str) -> (Option<Inventory>, Diagnostics) {
     declared.read(node, folder, &mut diagnostics);
     let inventory = resolve(&declared, &mut diagnostics);
     (inventory.filter(|_| !diagnostics.has_errors()), diagnostics)
+}
+
+/// True for a text in one of Ansible's formats: the files of variables beside it count.
+#[must_use]
+pub fn is_ansible(sources: &Sources, id: SourceId) -> bool {
+    matches!(
+        ansible::kind(sources, id, &mut Diagnostics::new()),
+        Kind::Ini | Kind::Yaml(_) | Kind::Json(_)
+    )
 }
 
 fn resolve(declared: &Declared, diagnostics: &mut Diagnostics) -> Option<Inventory> {

@@ -11,7 +11,8 @@ use crate::model::pattern;
 use crate::yaml::Entry;
 use crate::yaml::fields::Fields;
 
-const KEYS: &[&str] = &[
+/// The keys of a pool.
+pub(super) const KEYS: &[&str] = &[
     "kind",
     "balancers",
     "backend",

@@ -29,6 +29,7 @@ fn node(step: &str, host: &str) -> Node {
         step: step.into(),
         section: Section::Steps,
         turns: Vec::new(),
+        call: None,
         bindings: BTreeMap::new(),
         host: Some(host.into()),
         touches: vec![host.into()],
@@ -276,6 +277,7 @@ pub(super) fn last_group() -> Vec<Event> {
         Event::RunFinished {
             outcome: RunOutcome::Stuck,
             summary: String::from("stuck"),
+            outputs: BTreeMap::new(),
         },
         Event::ObligationWaived {
             id: ObligationId(String::from("1.2")),

@@ -169,6 +169,12 @@ fn scalar_of(
             .push(wrong(signature, parameter, written.span, message).help("make two steps with `when:`"));
         return None;
     }
+    if kind == ParameterKind::Sql {
+        let message = "no placeholder is possible in SQL: what it stands for would become a part of the statement";
+        let help = "give the value a name under `params:` and write `:'name'` in the statement";
+        site.d.push(wrong(signature, parameter, written.span, message).help(help));
+        return None;
+    }
     let text = rendered(parameter, kind, written, site)?;
     if let Err(message) = fits(kind, &text, site) {
         site.d.push(wrong(signature, parameter, written.span, &message));
@@ -277,7 +283,7 @@ fn agrees(kind: ParameterKind, found: &Type) -> bool {
         (ParameterKind::IntList, Type::List(item)) => **item == Type::Int,
         (ParameterKind::IntList, found) => *found == Type::Int,
         (ParameterKind::TextMap, found) => matches!(found, Type::Map(_)),
-        (ParameterKind::Bool | ParameterKind::Expression, _) => false,
+        (ParameterKind::Bool | ParameterKind::Sql | ParameterKind::Expression, _) => false,
     }
 }
 

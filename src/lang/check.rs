@@ -1,17 +1,18 @@
 //! From the file as written to the compiled runbook: names resolved, texts and expressions typed, order known.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::check_step::Around;
 use super::mentions::Mentions;
 use super::outline::Outline;
-use super::scope::{View, names};
+use super::scope::{BASE_FIELDS, View, names};
 use super::site::Site;
 use super::syntax::Runbook as Written;
 use super::{needs, owes, params, people, trigger};
-use crate::diagnostic::Diagnostics;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::action::Catalog;
 use crate::model::runbook::{NotifyRule, Runbook, Step};
+use crate::model::text::Expression;
 use crate::model::types::Type;
 
 /// What all parts of the checker need to know.
@@ -26,8 +27,9 @@ pub(super) struct Checker<'a> {
     pub params: Type,
 }
 
-/// Checks a file. The runbook is of use only if there are no errors.
-pub(super) fn check(file: &Written, catalog: &dyn Catalog, d: &mut Diagnostics) -> Option<Runbook> {
+/// Checks a file. The runbook is of use only if there are no errors; beside it, whether it holds a destructive step that no person
+/// is asked about.
+pub(super) fn check(file: &Written, catalog: &dyn Catalog, d: &mut Diagnostics) -> Option<(Runbook, bool)> {
     let outline = Outline::of(file, catalog, d);
     let checker = Checker {
         file,
@@ -44,9 +46,11 @@ pub(super) fn check(file: &Written, catalog: &dyn Catalog, d: &mut Diagnostics) 
     let finally = checker.list(checker.outline.finally, &[], d);
     let notify = checker.notify(d);
     let triggers = trigger::triggers(file, &checker.outline, d);
+    let outputs = checker.outputs(d);
     owes::obligations(&checker.outline, d);
     let people = people::named(file, &checker.outline);
-    Some(Runbook {
+    let unasked = owes::unasked_destruction(&checker.outline).is_some();
+    let runbook = Runbook {
         name: file.name.value.clone(),
         description: file.description.clone(),
         params: declared,
@@ -60,9 +64,11 @@ pub(super) fn check(file: &Written, catalog: &dyn Catalog, d: &mut Diagnostics) 
         on_failure: on_failure?,
         finally: finally?,
         notify,
+        outputs,
         triggers,
         people,
-    })
+    };
+    Some((runbook, unasked))
 }
 
 type Text = crate::model::text::Text;
@@ -88,6 +94,24 @@ impl<'a> Checker<'a> {
             events: written.events.clone(),
             message: written.message.as_ref().and_then(|m| site.message(m)),
         })
+    }
+
+    /// Outputs see the results of all steps, when all have been done.
+    fn outputs(&self, d: &mut Diagnostics) -> BTreeMap<String, Expression> {
+        let mut outputs = BTreeMap::new();
+        for (name, written) in &self.file.outputs {
+            if BASE_FIELDS.contains(&name.value.as_str()) {
+                let message = format!("an output cannot be called `{}`: every step has a field of that name", name.value);
+                d.push(Diagnostic::error("RB0153", name.span, message).label("choose another name"));
+                continue;
+            }
+            let mentions = Mentions::in_text(&written.value);
+            let mut site = Site::new(names(&self.outline, &self.params, View::End, &[], &mentions), d);
+            if let Some(expression) = site.expression(written, None) {
+                outputs.insert(name.value.clone(), expression);
+            }
+        }
+        outputs
     }
 
     /// The steps of a list, with the edges that their references add. `None`: one of them is broken.

@@ -12,7 +12,7 @@ use super::outline::At;
 use super::scope::{RESERVED, Variable, View, names};
 use super::site::Site;
 use super::syntax::{self, Body as WrittenBody, Over, Step as WrittenStep, Written};
-use super::{check_control, keys, place};
+use super::{call, check_control, keys, place};
 use crate::base::id::StepId;
 use crate::diagnostic::{Diagnostic, Diagnostics, Spanned, nearest};
 use crate::model::action::{Class, PoolEffect};
@@ -184,6 +184,10 @@ impl<'a> Checker<'a> {
             WrittenBody::Approve(approve) => (check_control::approve(approve, site), None),
             WrittenBody::Manual(manual) => (check_control::manual(manual, site), None),
             WrittenBody::Decide(decide) => (check_control::decide(decide, site), None),
+            WrittenBody::Call(written_call) => {
+                let called = call::compile(written_call, &written.id.value, site);
+                (called.map(|c| Body::Call(Box::new(c))), None)
+            }
             WrittenBody::Loop { for_each, .. } => {
                 let looped = at.and_then(|at| self.looped(for_each, at, around, site));
                 (looped.map(|l| Body::Loop(Box::new(l))), None)
@@ -244,22 +248,26 @@ impl<'a> Checker<'a> {
         if let Some(meant) = nearest(&name.value, table.keys.iter().map(|k| k.name)) {
             let message = format!("unknown key `{}` in {}", name.value, table.of);
             return Diagnostic::error("RB0020", name.span, message)
-                .label("neither an action nor a key of the language")
+                .label(NO_ACTION)
                 .help(format!("did you mean `{meant}`?"))
                 .replacement(meant);
         }
         let message = format!("unknown action `{}`", name.value);
         Diagnostic::error("RB0106", name.span, message)
-            .label("neither an action nor a key of the language")
+            .label(NO_ACTION)
             .help(format!("actions are {}", ticked(actions)))
     }
 }
+
+/// What stands where an action should.
+pub(super) const NO_ACTION: &str = "neither an action nor a key of the language";
 
 /// Keys that mean nothing for what is no action.
 fn unfitting_keys(written: &WrittenStep, d: &mut Diagnostics) {
     let (what, hosts_help) = match &written.body {
         WrittenBody::Loop { .. } => ("a loop", "say it at the steps inside; the hosts of the turns stand in `for_each`"),
         WrittenBody::Approve(_) => ("`approve`", "say it at the steps around; people are asked once, not on hosts"),
+        WrittenBody::Call(_) => ("`call`", "say it at the steps of the called runbook"),
         WrittenBody::Manual(_) => ("`manual`", "people do it in their own way; say how long in `manual: { within: … }`"),
         WrittenBody::Decide(_) => (
             "`decide`",
@@ -267,6 +275,10 @@ fn unfitting_keys(written: &WrittenStep, d: &mut Diagnostics) {
         ),
         WrittenBody::Action { .. } | WrittenBody::Broken => return,
     };
+    let never_fails = written
+        .allow_failure
+        .as_ref()
+        .filter(|_| matches!(written.body, WrittenBody::Call(_)));
     let given = [
         ("hosts", written.hosts.as_ref().map(|w| w.span)),
         ("run_as", written.run_as.as_ref().map(|w| w.span)),
@@ -280,6 +292,7 @@ fn unfitting_keys(written: &WrittenStep, d: &mut Diagnostics) {
         ("leave", written.leave.as_ref().map(|l| l.span)),
         ("undo", written.undo.as_ref().map(|u| u.span)),
         ("pool_effect", written.pool_effect_none),
+        ("allow_failure", never_fails.map(|w| w.span)),
     ];
     let failure = written
         .allow_failure

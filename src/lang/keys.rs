@@ -111,6 +111,8 @@ pub(super) const RUNBOOK_NAME: &str = "[a-z][a-z0-9-]*";
 pub(super) const EVENTS: &[&str] = &["start", "approval", "success", "failure", "obligation"];
 /// What a trigger may do.
 pub(super) const MODES: &[&str] = &["plan", "approve", "auto"];
+/// What a call may do.
+pub(super) const CALL_MODES: &[&str] = &["plan", "approve", "run"];
 /// Types of parameters; `list of T` beside these.
 pub(super) const PARAM_TYPES: &[&str] = &[
     "string",
@@ -178,7 +180,11 @@ pub(super) static RUNBOOK: Table = Table {
         may("on_failure", Shape::Steps, "Steps after undo, when the run failed."),
         may("finally", Shape::Steps, "Steps that come last in any case."),
         may("notify", Shape::Map(&NOTIFY), "Who hears of the run."),
-        later("outputs", "Values for `call`."),
+        may(
+            "outputs",
+            Shape::TextMap,
+            "Names and expressions: shown at the end of a run; a caller reads them as `steps.ID.NAME`.",
+        ),
     ],
 };
 
@@ -262,7 +268,11 @@ pub(super) static STEP: Table = Table {
             Shape::List(&BRANCH),
             "Name what it is: the first line whose `when` is true; the last line has none.",
         ),
-        later("call", "Another runbook."),
+        may(
+            "call",
+            Shape::Map(&CALL),
+            "Another runbook, whose steps stand in this place. Its `deadline`, `notify` and `triggers` do not count: those of the run do.",
+        ),
         later("template", "`off`: braces are ordinary characters."),
     ],
 };
@@ -428,6 +438,29 @@ pub(super) static BRANCH: Table = Table {
             "when",
             Shape::Expression,
             "When it is so; the last line has none and holds for the rest.",
+        ),
+    ],
+};
+
+/// `call:`
+pub(super) static CALL: Table = Table {
+    of: "`call`",
+    definition: "call",
+    keys: &[
+        must(
+            "runbook",
+            Shape::Word,
+            "Its file: a path from the folder of the calling file, in that folder or below it.",
+        ),
+        may(
+            "params",
+            Shape::Any,
+            "Values for its parameters, by name; settled when the plan is made.",
+        ),
+        may(
+            "mode",
+            Shape::Choice(CALL_MODES),
+            "`run` (default); `approve`: people are asked before its first step; `plan`: it is shown, nothing of it is run.",
         ),
     ],
 };

@@ -43,6 +43,7 @@ impl Mentions {
                 let conditions = decide.branches.iter().filter_map(|b| b.when.as_ref());
                 conditions.for_each(|when| mentions.text(&when.value));
             }
+            Body::Call(call) => call.params.iter().for_each(|(_, value)| mentions.node(value)),
             Body::Loop { for_each, .. } => {
                 if let Over::Hosts(text) | Over::Items(text) = &for_each.over {
                     mentions.text(&text.value);

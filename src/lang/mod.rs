@@ -6,15 +6,19 @@
 
 pub mod convert;
 pub mod expression;
+pub mod format;
+pub mod reference;
 pub mod template;
 pub mod types;
 
 mod arguments;
+mod call;
 mod check;
 mod check_control;
 mod check_step;
 mod effects;
 mod keys;
+mod link;
 mod mentions;
 mod needs;
 mod outline;
@@ -37,27 +41,22 @@ mod sample_catalog;
 #[cfg(test)]
 mod tests;
 
+pub use link::missing_files;
 pub use schema::schema;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceId, Sources};
 use crate::model::action::Catalog;
 use crate::model::runbook::Runbook;
-use crate::yaml;
 
-/// Compiles one runbook. `file_stem`: the file's name without `.yaml`, which the runbook must carry; `None` for standard input.
+/// Compiles one runbook, with those it calls: their texts are found among `sources` by name ([`missing_files`]). `file_stem`: the
+/// file's name without `.yaml`, which the runbook must carry; `None` for standard input.
 ///
 /// The runbook is there exactly when there are no errors.
 #[must_use]
 pub fn compile(sources: &Sources, id: SourceId, file_stem: Option<&str>, catalog: &dyn Catalog) -> (Option<Runbook>, Diagnostics) {
-    let (node, mut d) = yaml::read(sources, id);
-    let Some(node) = node else { return (None, d) };
-    let Some(file) = parse::runbook(&node, &mut d) else {
-        return (None, d);
-    };
-    named_as_file(&file, file_stem, &mut d);
-    let runbook = check::check(&file, catalog, &mut d);
-    let runbook = runbook.filter(|_| !d.has_errors());
-    (runbook, without_echoes(sources, &d))
+    let mut compiler = link::Compiler::new(sources, catalog);
+    let file = compiler.file(id, file_stem).filter(|_| !compiler.found.has_errors());
+    (file.map(|f| f.runbook), compiler.found)
 }
 
 /// Drops what only follows from another mistake: a text cut apart by YAML (RB0011) leaves half a text and a senseless key on its
@@ -65,7 +64,8 @@ pub fn compile(sources: &Sources, id: SourceId, file_stem: Option<&str>, catalog
 fn without_echoes(sources: &Sources, found: &Diagnostics) -> Diagnostics {
     let line = |d: &Diagnostic| d.span.and_then(|s| sources.position(s)).map(|(line, _)| line);
     let cuts: Vec<_> = found.iter().filter(|d| d.code == "RB0011").map(line).collect();
-    let untyped = found.iter().any(|d| ["RB0106", "RB0110", "RB0111", "RB0114"].contains(&d.code));
+    let breaks = |d: &Diagnostic| ["RB0106", "RB0110", "RB0111", "RB0114"].contains(&d.code) || d.label == check_step::NO_ACTION;
+    let untyped = found.iter().any(breaks);
     let echoes = |d: &&Diagnostic| (d.code != "RB0011" && cuts.contains(&line(d))) || (untyped && d.code == "RB0206");
     let mut rest = Diagnostics::new();
     found.iter().filter(|d| !echoes(d)).for_each(|d| rest.push(d.clone()));

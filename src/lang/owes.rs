@@ -6,6 +6,7 @@ use super::outline::{At, Entry, Outline};
 use super::syntax::{Body, Owes, Step, Undo};
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::model::action::{Class, PoolEffect};
+use crate::model::runbook::CallMode;
 use crate::yaml::Node;
 
 /// Checks every step of every list.
@@ -40,6 +41,9 @@ pub(super) fn unasked_destruction<'o, 'a>(outline: &'o Outline<'a>) -> Option<&'
 }
 
 fn is_destructive(entry: &Entry<'_>) -> bool {
+    if let Body::Call(call) = &entry.step.body {
+        return call.mode == CallMode::Run && call.target.as_ref().is_some_and(|t| t.unasked);
+    }
     entry.facts.as_ref().is_some_and(|f| f.class == Class::Destructive)
 }
 

@@ -36,6 +36,7 @@ pub(super) fn runbook(node: &Node, d: &mut Diagnostics) -> Option<Runbook> {
         on_failure: steps(map.get("on_failure"), 0, d),
         finally: steps(map.get("finally"), 0, d),
         notify: notify(&map, d),
+        outputs: outputs(&map, d),
     })
 }
 
@@ -102,6 +103,15 @@ fn param_type(kind: Written, d: &mut Diagnostics) -> Option<Written> {
         )),
     });
     None
+}
+
+fn outputs(map: &Map<'_>, d: &mut Diagnostics) -> Vec<(Written, Written)> {
+    let named = |(name, value): (Written, Written), d: &mut Diagnostics| {
+        let name = identifier(name, '_', "the name of an output", d)?;
+        Some((name, value))
+    };
+    let written = map.text_map("outputs", d).unwrap_or_default();
+    written.into_iter().filter_map(|pair| named(pair, d)).collect()
 }
 
 fn notify(map: &Map<'_>, d: &mut Diagnostics) -> Option<Notify> {

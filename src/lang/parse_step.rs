@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::reader::{Map, choice, converted, identifier, mismatch, share, unknown_key, word, written};
-use super::syntax::{Batch, Body, ForEach, Leave, Over, Owes, Pace, Retry, Step, Undo, Written};
+use super::syntax::{Batch, Body, Call, ForEach, Leave, Over, Owes, Pace, Retry, Step, Undo, Written};
 use super::{keys, parse_control};
 use crate::base::bound::LOOP_DEPTH;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, Spanned};
 use crate::model::inventory::Share;
+use crate::model::runbook::CallMode;
 use crate::yaml::{Entry, Node, NodeKind};
 
 /// Reads a list of steps; absent is empty. `depth` counts the loops around it.
@@ -129,15 +130,15 @@ fn first_key(map: &Map<'_>) -> Span {
 }
 
 /// Keys that stand in the place of an action.
-const CONTROL: [&str; 4] = ["for_each", "approve", "manual", "decide"];
+const CONTROL: [&str; 5] = ["for_each", "approve", "manual", "decide", "call"];
 
-/// Exactly one of: an action, `for_each` with `steps`, `approve`, `manual`, `decide`.
+/// Exactly one of: an action, `for_each` with `steps`, `approve`, `manual`, `decide`, `call`.
 fn step_body(map: &Map<'_>, depth: usize, d: &mut Diagnostics) -> Body {
     let actions: Vec<&Entry> = map.others.clone();
     let control: Vec<&Entry> = CONTROL.iter().filter_map(|key| map.entry(key)).collect();
     if actions.is_empty() && control.is_empty() {
         if !map.refused {
-            let message = "a step needs something to do: one action, `for_each` with `steps`, `approve`, `manual`, or `decide`";
+            let message = "a step needs something to do: one action, `for_each` with `steps`, `approve`, `manual`, `decide`, or `call`";
             d.push(Diagnostic::error("RB0110", first_key(map), message).label("nothing to do here"));
         }
         return Body::Broken;
@@ -152,6 +153,7 @@ fn step_body(map: &Map<'_>, depth: usize, d: &mut Diagnostics) -> Body {
             "for_each" => looped(map, one, depth, d),
             "approve" => parse_control::approve(&one.value, d),
             "manual" => parse_control::manual(&one.value, d),
+            "call" => call(&one.value, d),
             _ => parse_control::decide(one, d),
         },
         _ => {
@@ -324,9 +326,25 @@ fn leave(node: &Node, d: &mut Diagnostics) -> Option<Leave> {
     })
 }
 
+/// The way back is walked without people and branches; what cannot be done there is refused, not passed over.
+fn only_actions(step: &Step, d: &mut Diagnostics) {
+    let what = match &step.body {
+        Body::Action { .. } | Body::Broken => return,
+        Body::Loop { .. } => "for_each",
+        Body::Approve(_) => "approve",
+        Body::Manual(_) => "manual",
+        Body::Decide(_) => "decide",
+        Body::Call(_) => "call",
+    };
+    let message = format!("`{what}` in `undo` is not supported yet");
+    d.push(Diagnostic::error("RB0111", step.id.span, message).label("the steps of `undo` are actions"));
+}
+
 fn undo(node: &Node, depth: usize, d: &mut Diagnostics) -> Option<Spanned<Undo>> {
     if let NodeKind::List(_) = &node.kind {
-        return Some(Spanned::new(Undo::Steps(steps(Some(node), depth, d)), node.span));
+        let steps = steps(Some(node), depth, d);
+        steps.iter().for_each(|step| only_actions(step, d));
+        return Some(Spanned::new(Undo::Steps(steps), node.span));
     }
     let word = choice(word(node, d)?, &["auto", "keep", "none"], d)?;
     let rule = match word.value {
@@ -335,4 +353,32 @@ fn undo(node: &Node, depth: usize, d: &mut Diagnostics) -> Option<Spanned<Undo>>
         _ => Undo::None,
     };
     Some(Spanned::new(rule, word.span))
+}
+
+fn call(node: &Node, d: &mut Diagnostics) -> Body {
+    let Some(map) = Map::read(node, &keys::CALL, d) else {
+        return Body::Broken;
+    };
+    let mode = map.choice("mode", keys::CALL_MODES, d).map_or(CallMode::Run, |m| match m.value {
+        "plan" => CallMode::Plan,
+        "approve" => CallMode::Approve,
+        _ => CallMode::Run,
+    });
+    let params = match map.get("params").map(|n| (n, &n.kind)) {
+        None => Vec::new(),
+        Some((_, NodeKind::Map(entries))) => entries.iter().map(|e| (e.key.clone(), e.value.clone())).collect(),
+        Some((node, _)) => {
+            d.push(mismatch(node, "`params` holds values by name", "a map"));
+            return Body::Broken;
+        }
+    };
+    let Some(runbook) = map.word("runbook", d) else {
+        return Body::Broken;
+    };
+    Body::Call(Box::new(Call {
+        runbook,
+        params,
+        mode,
+        target: None,
+    }))
 }

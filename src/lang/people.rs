@@ -21,10 +21,11 @@ pub(super) fn named(file: &Runbook, outline: &Outline<'_>) -> Vec<Named> {
             }
             Body::Manual(manual) => names.extend(manual.to.iter().chain(&manual.then_escalate_to).filter_map(answerer)),
             Body::Action { .. } => names.extend(told(entry.step, entry.facts.as_ref())),
+            Body::Call(call) => names.extend(call.target.iter().flat_map(|t| t.runbook.people.iter().cloned())),
             _ => {}
         }
     }
-    names.sort_by_key(|n| n.name.span.start);
+    names.sort_by_key(|n| (n.name.span.source.0, n.name.span.start));
     names
 }
 

@@ -209,8 +209,22 @@ pub(super) fn identifier(text: Written, dash: char, what: &str, d: &mut Diagnost
     }
     let message = format!("`{}` cannot be {what}", text.value);
     let rule = format!("a lower-case letter, then lower-case letters, digits and `{dash}`");
-    d.push(Diagnostic::error("RB0101", text.span, message).label(format!("expected {rule}")));
+    let mut diagnostic = Diagnostic::error("RB0101", text.span, message).label(format!("expected {rule}"));
+    if let Some(possible) = possible(&text.value, dash) {
+        diagnostic = diagnostic.help(format!("for example `{possible}`")).replacement(possible);
+    }
+    d.push(diagnostic);
     None
+}
+
+/// The identifier that a text is nearest to.
+fn possible(text: &str, dash: char) -> Option<String> {
+    let letters = text
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { dash });
+    let name: String = letters.collect();
+    let name = name.trim_start_matches(|c: char| !c.is_ascii_lowercase()).trim_end_matches(dash);
+    (!name.is_empty() && name.len() <= 60).then(|| name.to_owned())
 }
 
 /// `2` or `25%`.
@@ -223,7 +237,12 @@ pub(super) fn converted<T>(text: Written, read: impl Fn(&str) -> Result<T, Strin
     match read(&text.value) {
         Ok(value) => Some(Spanned::new(value, text.span)),
         Err(message) => {
-            d.push(Diagnostic::error("RB0023", text.span, message));
+            let mut diagnostic = Diagnostic::error("RB0023", text.span, &message).label("not possible here");
+            let example = message.split_once(" such as ").and_then(|(_, rest)| rest.split_once(", found "));
+            if let Some((example, _)) = example {
+                diagnostic = diagnostic.help(format!("write, for example, {example}"));
+            }
+            d.push(diagnostic);
             None
         }
     }

@@ -7,6 +7,7 @@ use super::mentions::Mentions;
 use super::outline::{At, Outline, Section};
 use super::syntax::Body;
 use super::types::{Refusal, TypeEnv};
+use crate::model::runbook::CallMode;
 use crate::model::types::Type;
 
 /// Fields that every step has, whatever its action.
@@ -116,6 +117,12 @@ fn readable_type(env: &mut TypeEnv, outline: &Outline<'_>, view: View, id: &str,
         View::Before(viewer) | View::After(viewer) => outline.chain(viewer).into_iter().any(same_condition),
         View::Start | View::End | View::Over => false,
     };
+    if let Body::Call(call) = &entry.step.body
+        && call.mode == CallMode::Plan
+    {
+        let reason = "is only shown (`mode: plan`): nothing of it is run, so it gives nothing";
+        env.refuse(Refusal::new(&["steps", id], reason).except(BASE_FIELDS));
+    }
     if entry.step.when.is_some() && !covered {
         let help = match entry.body {
             Some(_) => String::from("give this step the same `when`"),
@@ -140,6 +147,15 @@ fn result_type(outline: &Outline<'_>, at: At) -> Type {
         (_, Body::Approve(_)) => BTreeMap::from([(String::from("by"), Type::Text)]),
         (_, Body::Manual(manual)) => check_control::manual_fields(manual),
         (_, Body::Decide(decide)) => BTreeMap::from([(String::from("is"), check_control::words(decide))]),
+        (_, Body::Call(call)) => match &call.target {
+            Some(target) => target
+                .runbook
+                .outputs
+                .iter()
+                .map(|(name, e)| (name.clone(), e.kind.clone()))
+                .collect(),
+            None => return Type::Dynamic,
+        },
         (Some(facts), _) => match (facts.signature.results)() {
             Type::Record(fields) => fields,
             _ => BTreeMap::new(),

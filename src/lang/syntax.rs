@@ -2,10 +2,12 @@
 //!
 //! Texts and expressions are still source; durations, identifiers and words are already what they should be.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::diagnostic::{Span, Spanned};
 use crate::model::inventory::Share;
+use crate::model::runbook::{CallMode, Runbook as RunbookModel};
 use crate::model::schedule::Schedule;
 use crate::yaml::Node;
 
@@ -31,6 +33,7 @@ pub(super) struct Runbook {
     pub on_failure: Vec<Step>,
     pub finally: Vec<Step>,
     pub notify: Option<Notify>,
+    pub outputs: Vec<(Written, Written)>,
 }
 
 /// An entry of `params`.
@@ -90,6 +93,7 @@ pub(super) enum Body {
         steps: Vec<Step>,
     },
     Approve(Approve),
+    Call(Box<Call>),
     Manual(Box<Manual>),
     Decide(Decide),
     /// Refused already; nothing more is to be said about it.
@@ -195,6 +199,27 @@ pub(super) struct Decide {
 pub(super) struct Branch {
     pub is: Written,
     pub when: Option<Written>,
+}
+
+#[derive(Debug)]
+pub(super) struct Call {
+    pub runbook: Written,
+    pub params: Vec<(Written, Node)>,
+    pub mode: CallMode,
+    /// The file, once it has been found and compiled; `None`: it could not be, which has been said.
+    pub target: Option<Rc<CalledFile>>,
+}
+
+/// A file that is called, compiled by itself.
+#[derive(Debug)]
+pub(super) struct CalledFile {
+    pub runbook: RunbookModel,
+    /// A destructive step that no person is asked about before it starts.
+    pub unasked: bool,
+    /// Calls in it, those inside the called ones included.
+    pub calls: usize,
+    /// Calls inside calls inside it.
+    pub depth: usize,
 }
 
 #[derive(Debug)]

@@ -159,6 +159,8 @@ pub enum ParameterKind {
     Text,
     /// A `sh` script: placeholders are quoted, none inside quotes.
     Script,
+    /// Statements for a database: no placeholders, since a value would become a part of them.
+    Sql,
     /// true/false, no placeholder.
     Bool,
     /// Whole number.
@@ -195,7 +197,7 @@ pub enum ParameterKind {
     Expression,
 }
 
-/// Arguments after rendering: each of its parameter's kind. `Choice`, `Pool`, `Host`, `Path`, `Url`, `Mode`, `Script` are `Value::Text`,
+/// Arguments after rendering: each of its parameter's kind. `Choice`, `Pool`, `Host`, `Path`, `Url`, `Mode`, `Script`, `Sql` are `Value::Text`,
 /// lists are `Value::List`, maps `Value::Map`. A value only a run can tell is `Value::Unknown`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -105,6 +105,7 @@ pub fn argument(kind: ParameterKind, value: Value) -> Result<Value, String> {
         (Kind::Choice(words), Value::Text(t)) => Err(format!("expected one of {}, found `{t}`", words.join(", "))),
         (Kind::Mode, Value::Text(t)) if (3..=4).contains(&t.len()) && t.bytes().all(|b| (b'0'..=b'7').contains(&b)) => Ok(Value::Text(t)),
         (Kind::Mode, _) => Err(format!("expected a mode in quotes such as `\"0644\"`, found {found}")),
+        (Kind::Sql, v @ Value::Text(_)) => Ok(v),
         (Kind::Pool | Kind::Host | Kind::Text | Kind::Script, v @ (Value::Text(_) | Value::Int(_) | Value::Float(_) | Value::Bool(_))) => {
             Ok(Value::Text(v.to_string()))
         }
@@ -167,6 +168,7 @@ pub fn expected(kind: ParameterKind) -> &'static str {
         Kind::IntList => "a list of whole numbers",
         Kind::TextMap => "a map of texts",
         Kind::Json => "any value",
+        Kind::Sql => "SQL without placeholders",
         Kind::Expression => "an expression",
     }
 }

@@ -224,6 +224,9 @@ pub enum Event {
         outcome: RunOutcome,
         /// For people.
         summary: String,
+        /// What the runbook's `outputs` came to, when it succeeded.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        outputs: BTreeMap<String, Value>,
     },
 }
 
@@ -234,7 +237,7 @@ pub struct RunCreated {
     pub uid: String,
     /// The runbook's name.
     pub runbook: String,
-    /// The text it was compiled from.
+    /// The texts it was compiled from: the runbook, then those that it calls.
     pub sources: Sources,
     /// The hosts, as resolved.
     pub inventory: Inventory,

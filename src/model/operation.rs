@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::id::HostName;
+use crate::base::clock::Timestamp;
+use crate::base::id::{HostName, RunId};
 use crate::base::secret::Sensitive;
 
 /// Where an operation happens.
@@ -114,6 +115,13 @@ pub enum Act {
         /// Evidence: named longer texts.
         attach: Vec<(String, String)>,
     },
+    /// Asks our own journal who last changed something; only on the controller.
+    History {
+        /// `pool/POOL/MEMBER`, `HOST/service/NAME`, …
+        resource: String,
+        /// How many changes at most, the newest first.
+        last: usize,
+    },
     /// Waits; between two looks at something that needs time (a counter, say).
     Pause {
         /// How long.
@@ -147,7 +155,7 @@ impl Act {
     #[must_use]
     pub fn reads(&self) -> bool {
         match self {
-            Act::Probe { .. } | Act::ReadFile { .. } | Act::Tcp { .. } | Act::Pause { .. } => true,
+            Act::Probe { .. } | Act::ReadFile { .. } | Act::Tcp { .. } | Act::History { .. } | Act::Pause { .. } => true,
             Act::Socket { read_only, .. } | Act::Http { read_only, .. } => *read_only,
             Act::Run { .. } | Act::PutFile(_) | Act::Notify { .. } => false,
         }
@@ -217,10 +225,32 @@ pub enum Output {
         /// What the channel answered.
         receipt: String,
     },
+    /// What the journal knows.
+    History {
+        /// The newest first.
+        changes: Vec<Changed>,
+    },
     /// Waited.
     Paused,
     /// It did not come to an answer: unreachable, refused, validation failed, timed out.
     Failed(Trouble),
+}
+
+/// A change that a run made, as the journal tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// The run.
+    pub run: RunId,
+    /// Its runbook.
+    pub runbook: String,
+    /// Who started it.
+    pub by: String,
+    /// Why, if they said; else what the step was for.
+    pub reason: String,
+    /// What was changed, in the words of the plan.
+    pub what: String,
+    /// When the change had ended.
+    pub at: Timestamp,
 }
 
 /// Why an operation came to no answer.

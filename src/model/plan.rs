@@ -48,15 +48,7 @@ impl Plan {
     /// Hosts on which something will or may change, in the order of the nodes.
     #[must_use]
     pub fn changed_hosts(&self) -> Vec<HostName> {
-        let mut hosts = Vec::new();
-        for node in self.nodes.iter().filter(|n| n.may_change()) {
-            for host in &node.touches {
-                if !hosts.contains(host) {
-                    hosts.push(host.clone());
-                }
-            }
-        }
-        hosts
+        hosts_of(&self.nodes.iter().filter(|n| n.may_change()).collect::<Vec<_>>())
     }
 
     /// True when nothing will or may change, and nobody is given anything to do.
@@ -65,6 +57,18 @@ impl Plan {
         let by_hand = |n: &Node| n.is_task() && matches!(n.forecast, Forecast::Asks { .. });
         !self.nodes.iter().any(|n| n.section.is_work() && (n.may_change() || by_hand(n)))
     }
+}
+
+/// The hosts that operations of these nodes go to, in their order.
+#[must_use]
+pub fn hosts_of(nodes: &[&Node]) -> Vec<HostName> {
+    let mut hosts = Vec::new();
+    for host in nodes.iter().flat_map(|n| &n.touches) {
+        if !hosts.contains(host) {
+            hosts.push(host.clone());
+        }
+    }
+    hosts
 }
 
 /// One step on one host in one turn.
@@ -78,7 +82,10 @@ pub struct Node {
     pub section: Section,
     /// The turns of the loops around it, outermost first.
     pub turns: Vec<Turn>,
-    /// Loop variables it sees.
+    /// The call it belongs to: a step whose `params` and `steps` are the called runbook's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<StepId>,
+    /// Loop variables it sees; in a called runbook, its parameters too.
     pub bindings: BTreeMap<String, Value>,
     /// The host it runs on; `None`: the controller or a pool's balancers.
     pub host: Option<HostName>,
@@ -88,7 +95,7 @@ pub struct Node {
     pub needs: Vec<NodeId>,
     /// For people.
     pub name: String,
-    /// The action's name; `approve`, `manual` or `decide` where there is none.
+    /// The action's name; `approve`, `manual` or `decide` where there is none, [`CALL`] and [`CALL_END`] around a called runbook's steps.
     pub action: String,
     /// Its arguments, rendered; what only the run can tell is unknown.
     #[serde(default, skip_serializing_if = "Arguments::is_empty")]
@@ -114,7 +121,26 @@ pub struct Node {
     pub after: Vec<Capacity>,
 }
 
+/// What the first node of a call does: it says whether the called steps happen.
+pub const CALL: &str = "call";
+/// What the last node of a call does: it gives the outputs.
+pub const CALL_END: &str = "call end";
+
 impl Node {
+    /// The first node of the call around this one.
+    #[must_use]
+    pub fn caller(&self) -> Option<NodeId> {
+        let call = self.call.as_ref()?;
+        Some(node_id(call, outside(call, &self.turns), None))
+    }
+
+    /// Part of the call that this first node of a call opens; calls inside it included.
+    #[must_use]
+    pub fn opens(&self, other: &Node) -> bool {
+        let inside = |call: &StepId| *call == self.step || is_under(call, &self.step);
+        self.action == CALL && other.call.as_ref().is_some_and(inside) && other.turns.starts_with(&self.turns)
+    }
+
     /// True for something that a person does.
     #[must_use]
     pub fn is_task(&self) -> bool {
@@ -131,9 +157,41 @@ impl Node {
             | Forecast::NothingToDo { .. }
             | Forecast::Skipped { .. }
             | Forecast::Asks { .. }
+            | Forecast::Calls { .. }
             | Forecast::Decides { .. } => false,
         }
     }
+}
+
+/// `step`, `step@host`, `loop[key].step`, `call.step`; the host is left out where the turn already names it.
+#[must_use]
+pub fn node_id(step: &StepId, turns: &[Turn], host: Option<&HostName>) -> NodeId {
+    // A loop in a called runbook stands in the same call as the steps of its turns; that is said once.
+    let (mut path, mut said) = (String::new(), "");
+    for turn in turns {
+        path.push_str(&format!("{}[{}].", rest(said, &turn.step.0), turn.key));
+        said = turn.step.0.rsplit_once('.').map_or("", |(call, _)| call);
+    }
+    let step = rest(said, &step.0);
+    match host {
+        Some(h) if turns.last().is_none_or(|t| t.key != h.0) => NodeId(format!("{path}{step}@{h}")),
+        _ => NodeId(format!("{path}{step}")),
+    }
+}
+
+fn rest<'s>(said: &str, id: &'s str) -> &'s str {
+    id.strip_prefix(said).and_then(|r| r.strip_prefix('.')).unwrap_or(id)
+}
+
+/// True for a step of the runbook that `call` calls, and of those that it calls in turn.
+fn is_under(step: &StepId, call: &StepId) -> bool {
+    step.0.strip_prefix(&call.0).is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// The turns of the loops around a call, without those inside it.
+fn outside<'t>(call: &StepId, turns: &'t [Turn]) -> &'t [Turn] {
+    let inner = turns.iter().position(|t| is_under(&t.step, call)).unwrap_or(turns.len());
+    &turns[..inner]
 }
 
 /// A part of a runbook.
@@ -201,6 +259,11 @@ pub enum Forecast {
     /// Asks people.
     Asks {
         /// Whom and what.
+        summary: String,
+    },
+    /// Begins or ends the steps of another runbook.
+    Calls {
+        /// Which, with which parameters; what it gives.
         summary: String,
     },
     /// Chooses a branch.

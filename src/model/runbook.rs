@@ -42,6 +42,8 @@ pub struct Runbook {
     pub finally: Vec<Step>,
     /// Who hears of start and end.
     pub notify: Option<NotifyRule>,
+    /// What a caller reads as fields of its `call` step; shown at the end of a run.
+    pub outputs: BTreeMap<String, Expression>,
     /// Alerts that may start it; parsed and checked, used by the server.
     pub triggers: Vec<Trigger>,
     /// People, groups and channels that the text names, in its order.
@@ -83,6 +85,23 @@ impl Runbook {
     #[must_use]
     pub fn step(&self, id: &StepId) -> Option<&Step> {
         self.all_steps().into_iter().find(|s| &s.id == id)
+    }
+
+    /// The runbook that the step with that id calls.
+    #[must_use]
+    pub fn called(&self, id: &StepId) -> Option<&Called> {
+        match &self.step(id)?.body {
+            Body::Call(called) => Some(called),
+            _ => None,
+        }
+    }
+
+    /// The runbook that a step or check stands in, whose `hosts` and `run_as` are its defaults: this one, or a called one.
+    #[must_use]
+    pub fn home_of(&self, id: &StepId) -> &Runbook {
+        let around = id.0.match_indices('.').map(|(at, _)| StepId::from(&id.0[..at]));
+        let called = around.filter_map(|call| self.called(&call)).next_back();
+        called.map_or(self, |called| &called.runbook)
     }
 }
 
@@ -203,6 +222,9 @@ impl Step {
         if let Body::Loop(l) = &self.body {
             l.steps.iter().for_each(|s| s.walk(all));
         }
+        if let Body::Call(called) = &self.body {
+            all.extend(called.runbook.all_steps());
+        }
         self.verify.iter().for_each(|s| s.walk(all));
         if let UndoRule::Steps(steps) = &self.undo {
             steps.iter().for_each(|s| s.walk(all));
@@ -223,6 +245,32 @@ pub enum Body {
     Manual(Box<Manual>),
     /// The first branch that is true; the last one has no condition.
     Decide(Vec<Branch>),
+    /// The steps of another runbook.
+    Call(Box<Called>),
+}
+
+/// Another runbook, written out at the place where it is called.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Called {
+    /// Its file, as written.
+    pub file: Spanned<String>,
+    /// What the file holds. The ids of its steps begin with the calling step's: `remedy.drain`.
+    pub runbook: Runbook,
+    /// Values for its parameters, still to be rendered.
+    pub params: BTreeMap<String, Argument>,
+    /// What it may do.
+    pub mode: CallMode,
+}
+
+/// What a call may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallMode {
+    /// It is shown in the plan; nothing of it is run.
+    Plan,
+    /// People are asked before its first step.
+    Approve,
+    /// It is run.
+    Run,
 }
 
 /// An action with its arguments, as written.

@@ -54,7 +54,11 @@ pub fn arguments(call: &Call, signature: &Signature, scope: &Scope) -> Result<Ar
     Ok(Arguments(rendered))
 }
 
-fn value_of(argument: &Argument, scope: &Scope) -> Result<Value, Diagnostic> {
+/// Renders one argument.
+///
+/// # Errors
+/// At the text that cannot be rendered.
+pub fn value_of(argument: &Argument, scope: &Scope) -> Result<Value, Diagnostic> {
     match &argument.kind {
         ArgumentKind::Value(value) => Ok(value.clone()),
         ArgumentKind::Text(text) => render(text, scope),
@@ -111,7 +115,7 @@ pub fn hosts(world: World<'_>, step: &Step, runs_on: RunsOn, scope: &Scope, loop
     if matches!(runs_on, RunsOn::Balancers | RunsOn::Controller) {
         return Ok(Hosts::Once);
     }
-    match (&step.hosts, loop_host, &world.runbook.hosts) {
+    match (&step.hosts, loop_host, &world.runbook.home_of(&step.id).hosts) {
         (Some(Place::Control), _, _) => Ok(Hosts::Once),
         (Some(Place::Pattern(text)), _, _) => select(world, text, scope, step.allow_empty).map(Hosts::Each),
         (None, Some(host), _) => Ok(Hosts::Each(vec![host.clone()])),
@@ -181,7 +185,7 @@ pub fn bind(
 /// Whose rights a step needs on a host: its `run_as`, unless the login user is that user or is enough there.
 fn identity(world: World<'_>, step: &Step, host: Option<&HostName>, scope: &Scope) -> Result<Identity, Diagnostic> {
     let host = host.and_then(|h| world.inventory.hosts.get(h));
-    let user = match step.run_as.as_ref().or(world.runbook.run_as.as_ref()) {
+    let user = match step.run_as.as_ref().or(world.runbook.home_of(&step.id).run_as.as_ref()) {
         Some(text) => render_now(text, scope)?,
         None => match host.and_then(|h| h.run_as.clone()) {
             Some(user) => user,

@@ -92,7 +92,7 @@ impl Planner<'_> {
         node.action = String::from(match &step.body {
             Body::Manual(_) => "manual",
             Body::Decide(_) => "decide",
-            Body::Approve(_) | Body::Action(_) | Body::Loop(_) => "approve",
+            Body::Approve(_) | Body::Action(_) | Body::Loop(_) | Body::Call(_) => "approve",
         });
         let truth = step.when.as_ref().map(|w| judge::condition(w, scope)).transpose()?;
         let ending = Ending {
@@ -117,7 +117,7 @@ impl Planner<'_> {
                 unknown(["by"])
             }
             Body::Decide(branches) => foresees(branches, scope, node)?,
-            Body::Action(_) | Body::Loop(_) => Value::Null,
+            Body::Action(_) | Body::Loop(_) | Body::Call(_) => Value::Null,
         };
         let uncertain = truth == Some(Truth::Unknown);
         if uncertain {

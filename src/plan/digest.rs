@@ -40,6 +40,7 @@ fn node(node: &Node) -> Json {
         // What is told to who does it may hold numbers that change from second to second; the text itself is in the runbook's.
         Forecast::Asks { .. } if node.is_task() => json!(["asks"]),
         Forecast::Asks { summary } => json!(["asks", summary]),
+        Forecast::Calls { summary } => json!(["calls", summary]),
         Forecast::Decides { is, .. } => json!(["decides", is]),
     };
     // What a probe was told, e.g. a rendered message with a measured number, is not part of what will be done.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::bind::{self, Hosts, World};
 use super::capacity;
 use super::forecast::{Predicted, Site};
-use super::results::{self, Results, RunFacts};
+use super::results::{self, Results, RunFacts, Viewpoint};
 use super::{PlanInput, Planning, Seen, digest, returns};
 use crate::base::id::{HostName, NodeId, StepId};
 use crate::base::value::Value;
@@ -16,7 +16,7 @@ use crate::lang::expression;
 use crate::model::convert;
 use crate::model::inventory::Share;
 use crate::model::operation::Operation;
-use crate::model::plan::{Forecast, Node, Plan, Refusal, Section, Turn};
+use crate::model::plan::{Forecast, Node, Plan, Refusal, Section, Turn, node_id};
 use crate::model::runbook::{Batch, Body, Call, Loop, LoopOver, Pace, Step};
 use crate::model::text::Scope;
 
@@ -33,6 +33,8 @@ pub(super) struct Planner<'a> {
     pub(super) warnings: BTreeSet<String>,
     empty_loops: Vec<StepId>,
     pub(super) diagnostics: Diagnostics,
+    /// Calls that will or may happen, in the order of the plan.
+    pub(super) calls: Vec<Place>,
 }
 
 /// Where in the runbook we are.
@@ -42,13 +44,33 @@ pub(super) struct Place {
     pub(super) turns: Vec<Turn>,
     pub(super) bindings: BTreeMap<String, Value>,
     pub(super) loop_host: Option<HostName>,
+    /// The call around it.
+    pub(super) call: Option<StepId>,
+    /// It is what a called runbook requires.
+    pub(super) require: bool,
+    /// Conditions of the calls around it that only the run can judge.
+    pub(super) perhaps: Vec<String>,
+}
+
+impl Place {
+    fn top(section: Section) -> Place {
+        Place {
+            section,
+            turns: Vec::new(),
+            bindings: BTreeMap::new(),
+            loop_host: None,
+            call: None,
+            require: false,
+            perhaps: Vec::new(),
+        }
+    }
 }
 
 /// What must have ended before the first nodes of a list start.
 #[derive(Clone, Default)]
 pub(super) struct Entry {
-    needs: Vec<NodeId>,
-    pause: Option<Duration>,
+    pub(super) needs: Vec<NodeId>,
+    pub(super) pause: Option<Duration>,
 }
 
 /// One turn to be expanded.
@@ -77,6 +99,7 @@ impl<'a> Planner<'a> {
             warnings: BTreeSet::new(),
             empty_loops: Vec::new(),
             diagnostics: Diagnostics::new(),
+            calls: Vec::new(),
         }
     }
 
@@ -91,12 +114,8 @@ impl<'a> Planner<'a> {
             (Section::Finally, &runbook.finally),
         ];
         for (section, steps) in sections {
-            let place = Place {
-                section,
-                turns: Vec::new(),
-                bindings: BTreeMap::new(),
-                loop_host: None,
-            };
+            let place = Place::top(section);
+            self.aftermath_of_calls(section);
             // What happens after a failure does not wait for the road to success; the engine starts it.
             let entry = if section.is_work() { before.clone() } else { Entry::default() };
             let nodes = self.list(steps, &place, &entry);
@@ -157,7 +176,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Expands a list of steps; gives the ids of all its nodes.
-    fn list(&mut self, steps: &[Step], place: &Place, entry: &Entry) -> Vec<NodeId> {
+    pub(super) fn list(&mut self, steps: &[Step], place: &Place, entry: &Entry) -> Vec<NodeId> {
         let mut made: HashMap<StepId, Entry> = HashMap::new();
         let mut all = Vec::new();
         for step in in_order(steps) {
@@ -166,6 +185,7 @@ impl<'a> Planner<'a> {
                 Body::Loop(l) => self.turns(step, l, place, &before),
                 Body::Action(call) => self.action(step, call, place, &before),
                 Body::Approve(_) | Body::Manual(_) | Body::Decide(_) => vec![self.control(step, place, &before)],
+                Body::Call(called) => self.call(step, called, place, &before),
             };
             all.extend(nodes.iter().cloned());
             // A step that means no host at all passes its own predecessors on.
@@ -206,9 +226,12 @@ impl<'a> Planner<'a> {
             self.input.inventory,
             &self.results,
             &facts,
-            &place.turns,
+            Viewpoint {
+                call: place.call.clone(),
+                turns: place.turns.clone(),
+                host: host.cloned(),
+            },
             &place.bindings,
-            host,
         )
     }
 
@@ -259,7 +282,7 @@ impl<'a> Planner<'a> {
 
     /// Rights that come from the inventory stand nowhere in the runbook.
     fn say_who_works(&mut self, step: &Step, host: &HostName) {
-        let named = step.run_as.is_some() || self.input.runbook.run_as.is_some();
+        let named = step.run_as.is_some() || self.input.runbook.home_of(&step.id).run_as.is_some();
         let default = self.input.inventory.hosts.get(host).and_then(|h| h.run_as.as_ref());
         if let Some(user) = default.filter(|_| !named) {
             self.warnings.insert(format!(
@@ -488,6 +511,7 @@ pub(super) fn new_node(step: &Step, place: &Place, host: Option<HostName>, befor
         step: step.id.clone(),
         section: place.section,
         turns: place.turns.clone(),
+        call: place.call.clone(),
         bindings: place.bindings.clone(),
         host,
         touches: Vec::new(),
@@ -504,14 +528,5 @@ pub(super) fn new_node(step: &Step, place: &Place, host: Option<HostName>, befor
         owes: None,
         pool_effects: Vec::new(),
         after: Vec::new(),
-    }
-}
-
-/// `step`, `step@host`, `loop[key].step`; the host is left out where the turn already names it.
-pub(super) fn node_id(step: &StepId, turns: &[Turn], host: Option<&HostName>) -> NodeId {
-    let path: String = turns.iter().map(|t| format!("{}[{}].", t.step, t.key)).collect();
-    match host {
-        Some(h) if turns.last().is_none_or(|t| t.key != h.0) => NodeId(format!("{path}{step}@{h}")),
-        _ => NodeId(format!("{path}{step}")),
     }
 }

@@ -18,7 +18,7 @@ use crate::model::action::{
 use crate::model::inventory::{Inventory, Pool};
 use crate::model::operation::{Act, Identity, Output};
 use crate::model::plan::{EffectKind, Forecast, Node, NodeEffect, PoolForecast, Refusal, Section};
-use crate::model::runbook::{Call, Step, UndoRule};
+use crate::model::runbook::{Call, Runbook, Step, UndoRule};
 use crate::model::text::Scope;
 
 /// Facts that will be so by the time a later node looks.
@@ -94,7 +94,7 @@ impl Planner<'_> {
         node.name = template::render_for_people(&site.step.name, site.scope);
         node.notes = site.step.verify.iter().map(|check| check_note(check, site.scope)).collect();
         let certain = match site.step.when.as_ref().map(|w| judge::condition(w, site.scope)).transpose()? {
-            None | Some(Truth::True) => true,
+            None | Some(Truth::True) => site.place.perhaps.is_empty(),
             Some(Truth::Unknown) => false,
             Some(Truth::False(why)) => {
                 node.forecast = Forecast::Skipped { why };
@@ -147,7 +147,13 @@ impl Planner<'_> {
             Forecast::AtRunTime { .. } if node.class != Class::Probe => None,
             _ => Some(false),
         };
-        Ok(Ending { changed, ..ending }.onto(fields))
+        let mut result = Ending { changed, ..ending }.onto(fields);
+        // It may fail and the run go on: then only the run can tell which of the two it was.
+        let sure = matches!(node.forecast, Forecast::Reads { .. } | Forecast::NothingToDo { .. }) && site.step.that.is_none();
+        if let (Value::Map(map), true, false) = (&mut result, site.step.allow_failure.is_some(), sure) {
+            map.extend(["ok", "failed"].map(|name| (name.to_owned(), Value::Unknown)));
+        }
+        Ok(result)
     }
 
     fn look_and_decide(&mut self, site: &Site<'_>, node: &mut Node, certain: bool) -> Result<Value, Diagnostic> {
@@ -259,9 +265,10 @@ impl Planner<'_> {
                         summary: change.summary.clone(),
                     }
                 } else {
-                    let when = site.step.when.as_ref().map_or("", |w| w.source.as_str());
+                    let own = site.step.when.as_ref().map(|w| w.source.as_str());
+                    let conditions: Vec<&str> = site.place.perhaps.iter().map(String::as_str).chain(own).collect();
                     Forecast::AtRunTime {
-                        why: format!("if {when}: {}", change.summary),
+                        why: format!("if {}: {}", conditions.join(" and "), change.summary),
                     }
                 };
                 let after = self.predicted.over(with_predictions(seen.clone(), &change));
@@ -317,7 +324,7 @@ impl Planner<'_> {
             Truth::Unknown => Forecast::AtRunTime {
                 why: format!("checks that {}{wait}", that.expression.source),
             },
-            Truth::False(why) if site.place.section == Section::Require && site.step.within.is_none() => {
+            Truth::False(why) if self.must_hold_now(site.place) && site.step.within.is_none() => {
                 let message = format!("required: {} — {why}", node.name);
                 self.refusals.push(Refusal {
                     node: Some(node.id.clone()),
@@ -337,6 +344,12 @@ impl Planner<'_> {
             },
         };
         Ok(())
+    }
+
+    /// What is required before anything. In a called runbook, what comes before it may yet make it so.
+    fn must_hold_now(&self, place: &Place) -> bool {
+        let untouched = || !self.nodes.iter().any(|n| n.section.is_work() && n.may_change());
+        place.section == Section::Require || (place.require && place.perhaps.is_empty() && untouched())
     }
 
     fn pool_of(&self, arguments: &Arguments) -> Option<&Pool> {
@@ -470,14 +483,18 @@ impl Planner<'_> {
 }
 
 fn status_action(planner: &Planner<'_>, pool: &Pool) -> Option<Box<dyn Action>> {
-    let run_as = planner
-        .input
-        .runbook
-        .run_as
-        .as_ref()
-        .and_then(|t| t.as_literal())
-        .map_or(Identity::Login, |u| Identity::User(u.to_owned()));
+    // Whoever changes the pool may look at it.
+    let user = planner.nodes.iter().find(|n| n.pool_effects.iter().any(|e| e.pool == pool.name));
+    let run_as = identity_of(planner.input.runbook, user);
     status_of(planner.input.catalog, planner.input.inventory, pool, &run_as)
+}
+
+/// As whom a pool is looked at for a node: as its runbook's user, if that one is known without looking.
+#[must_use]
+pub fn identity_of(runbook: &Runbook, node: Option<&Node>) -> Identity {
+    let home = node.map_or(runbook, |n| runbook.home_of(&n.step));
+    let user = home.run_as.as_ref().and_then(|t| t.as_literal());
+    user.map_or(Identity::Login, |u| Identity::User(u.to_owned()))
 }
 
 /// The probe that shows a pool's members; `None` when the catalogue has none.

@@ -5,6 +5,7 @@
 //! tests.
 
 pub mod bind;
+pub mod call;
 pub mod capacity;
 pub mod control;
 pub mod digest;
@@ -36,7 +37,7 @@ use crate::model::runbook::Runbook;
 pub struct PlanInput<'a> {
     /// What to do.
     pub runbook: &'a Runbook,
-    /// Its text; part of the digest.
+    /// Its text, with those of the runbooks that it calls; part of the digest.
     pub text: &'a str,
     /// Hosts and pools.
     pub inventory: &'a Inventory,

@@ -42,7 +42,7 @@ pub fn resolve(runbook: &Runbook, inventory: &Inventory, given: &BTreeMap<String
             diagnostics.push(missing(param));
             continue;
         };
-        match typed(&param.kind, raw, param, inventory).and_then(|v| within_limits(param, v)) {
+        match adopt(param, raw, inventory) {
             Ok(value) => {
                 values.insert(param.name.clone(), value);
             }
@@ -65,12 +65,31 @@ fn given_secret(param: &Param) -> Diagnostic {
         .help("what stands on a command line is seen by every user of this machine and kept by the shell")
 }
 
+/// A value as that of a parameter; hosts may be given as another runbook's parameter holds them.
+///
+/// # Errors
+/// What was expected and what was found.
+pub fn adopt(param: &Param, raw: Value, inventory: &Inventory) -> Result<Value, String> {
+    typed(&param.kind, by_name(raw), param, inventory).and_then(|v| within_limits(param, v))
+}
+
+/// Hosts as the pattern that names them.
+fn by_name(raw: Value) -> Value {
+    match &raw {
+        Value::List(items) if items.iter().any(|i| matches!(i, Value::Map(_))) => {
+            let names = items.iter().filter_map(|i| i.field("name")).map(|n| n.to_string());
+            Value::text(names.collect::<Vec<_>>().join(","))
+        }
+        _ => raw,
+    }
+}
+
 /// A text as a value of this declaration, its limits kept.
 ///
 /// # Errors
 /// What was expected and what was found.
 pub fn value(param: &Param, inventory: &Inventory, text: &str) -> Result<Value, String> {
-    typed(&param.kind, Value::text(text), param, inventory).and_then(|v| within_limits(param, v))
+    adopt(param, Value::text(text), inventory)
 }
 
 fn missing(param: &Param) -> Diagnostic {

@@ -76,15 +76,16 @@ impl Results {
         }
     }
 
-    /// The map `steps` as seen from inside `turns` on `host`.
+    /// The map `steps` as seen from a place: the steps of its own runbook, by the names that they have there.
     #[must_use]
-    pub fn visible(&self, turns: &[Turn], host: Option<&HostName>) -> Value {
+    pub fn visible(&self, place: &Viewpoint) -> Value {
+        let (turns, host) = (place.turns.as_slice(), place.host.as_ref());
         let mut steps = BTreeMap::new();
         let mut loops: BTreeMap<StepId, BTreeMap<String, Value>> = BTreeMap::new();
         for (step, entries) in &self.entries {
             let seen: Vec<&Entry> = entries.iter().map(Arc::as_ref).filter(|e| turns.starts_with(&e.turns)).collect();
-            if !seen.is_empty() {
-                steps.insert(step.0.clone(), together(&seen, host));
+            if let (Some(name), false) = (place.name_of(step), seen.is_empty()) {
+                steps.insert(name.to_owned(), together(&seen, host));
             }
             for entry in entries.iter().filter(|e| !turns.starts_with(&e.turns)) {
                 if let Some(turn) = entry
@@ -93,6 +94,7 @@ impl Results {
                     .zip(0..)
                     .find(|(_, i)| turns.get(*i) != entry.turns.get(*i))
                     .map(|(t, _)| t)
+                    .filter(|t| place.name_of(&t.step).is_some())
                 {
                     let slot = loops
                         .entry(turn.step.clone())
@@ -105,9 +107,41 @@ impl Results {
         }
         for (step, by_key) in loops {
             let all = Value::List(by_key.into_values().collect());
-            steps.insert(step.0, Value::map([("all", all)]));
+            steps.insert(place.name_of(&step).unwrap_or_default().to_owned(), Value::map([("all", all)]));
         }
         Value::Map(steps)
+    }
+}
+
+/// From where results are looked at.
+#[derive(Clone, Debug, Default)]
+pub struct Viewpoint {
+    /// The call around it: only the called runbook's own steps are seen.
+    pub call: Option<StepId>,
+    /// The turns of the loops around it.
+    pub turns: Vec<Turn>,
+    /// Its host.
+    pub host: Option<HostName>,
+}
+
+impl Viewpoint {
+    /// A node's.
+    #[must_use]
+    pub fn of(node: &Node) -> Viewpoint {
+        Viewpoint {
+            call: node.call.clone(),
+            turns: node.turns.clone(),
+            host: node.host.clone(),
+        }
+    }
+
+    /// What a step is called here; `None`: it stands in another runbook.
+    fn name_of<'s>(&self, step: &'s StepId) -> Option<&'s str> {
+        let name = match &self.call {
+            None => step.as_str(),
+            Some(call) => step.as_str().strip_prefix(call.as_str())?.strip_prefix('.')?,
+        };
+        (!name.contains('.')).then_some(name)
     }
 }
 
@@ -183,15 +217,17 @@ pub fn scope(
     inventory: &Inventory,
     results: &Results,
     run: &RunFacts,
-    turns: &[Turn],
+    place: Viewpoint,
     bindings: &BTreeMap<String, Value>,
-    host: Option<&HostName>,
 ) -> Scope {
     let mut scope = Scope::new();
     scope.set("params", params.clone());
     // With many hosts this is by far the largest; most texts ask only for a parameter or a loop variable.
-    let (results, turns, host, loops) = (results.clone(), turns.to_vec(), host.cloned(), run.empty_loops.clone());
-    scope.set_when_asked("steps", move || with_empty_loops(results.visible(&turns, host.as_ref()), &loops));
+    let (results, loops) = (results.clone(), run.empty_loops.clone());
+    scope.set_when_asked("steps", move || {
+        let loops = loops.iter().filter_map(|l| place.name_of(l));
+        with_empty_loops(results.visible(&place), loops)
+    });
     scope.set(NOW, Value::Int(run.now.0.div_euclid(1000)));
     scope.set("groups", groups(inventory));
     scope.set("run", run_value(run));
@@ -203,10 +239,10 @@ pub fn scope(
     scope
 }
 
-fn with_empty_loops(steps: Value, loops: &[StepId]) -> Value {
+fn with_empty_loops<'l>(steps: Value, loops: impl Iterator<Item = &'l str>) -> Value {
     let Value::Map(mut map) = steps else { return steps };
     for name in loops {
-        map.entry(name.0.clone())
+        map.entry(name.to_owned())
             .or_insert_with(|| Value::map([("all", Value::List(Vec::new()))]));
     }
     Value::Map(map)

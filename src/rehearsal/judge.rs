@@ -37,6 +37,10 @@ pub fn judge(life: &Life, expect: &Expect, name: Span) -> Diagnostics {
     for missing in &life.unanswered {
         d.push(Diagnostic::error("RB0805", name, format!("the test gives no answer for {missing}")));
     }
+    if d.has_errors() {
+        // What comes of a host that does not exist says nothing.
+        return d;
+    }
     if life.mistakes.has_errors() {
         let words: Vec<String> = life.mistakes.iter().map(|m| format!("{}: {}", m.code, m.message)).collect();
         d.push(broken(name, "a plan", words.join("; ")));
@@ -134,6 +138,7 @@ fn forecast(node: &Node) -> String {
         Forecast::AtRunTime { why } => format!("it is known at run time: {why}"),
         Forecast::Skipped { why } => format!("it is skipped: {why}"),
         Forecast::Asks { summary } => format!("it asks: {summary}"),
+        Forecast::Calls { summary } => format!("it {summary}"),
         Forecast::Decides { is, why } => format!("it decides `{is}`: {why}"),
     }
 }
@@ -187,6 +192,13 @@ fn run_as_expected(life: &Life, expect: &Expect, d: &mut Diagnostics) {
             d.push(broken(has.span, &format!("a message{whom} with `{}`", has.value), told.join(" | ")));
         }
     }
+    for (path, wanted) in &expect.results {
+        let found = result(life, &path.value);
+        if found.as_ref() != Some(&wanted.value) {
+            let found = found.unwrap_or_else(|| String::from("no such result"));
+            d.push(broken(wanted.span, &format!("`{}` to be `{}`", path.value, wanted.value), found));
+        }
+    }
     if let Some(most) = &expect.within
         && life.took > most.value
     {
@@ -203,9 +215,22 @@ fn first_failure(life: &Life) -> Option<String> {
         Event::RunFinished {
             outcome: RunOutcome::Refused,
             summary,
+            ..
         } => Some(summary.clone()),
         _ => None,
     })
+}
+
+/// `cause.is`: a field of the result of a step's last success, as text.
+fn result(life: &Life, path: &str) -> Option<String> {
+    let plan = life.plan.as_ref()?;
+    let mut names = path.split('.');
+    let step = names.next()?;
+    let value = life.records.iter().rev().find_map(|r| match &r.event {
+        Event::StepSucceeded { node, result, .. } => plan.node(node).filter(|n| means(step, n)).map(|_| result.clone()),
+        _ => None,
+    })?;
+    names.try_fold(value, |value, name| value.field(name)).map(|v| v.to_string())
 }
 
 fn why(life: &Life) -> String {

@@ -1,7 +1,5 @@
 //! The keys of a test file in one table: the reader refuses what is not in it, the JSON Schema is made from it.
 
-use serde_json::{Map, Value as Json, json};
-
 /// One key of a map.
 #[derive(Debug)]
 pub struct Key {
@@ -295,7 +293,8 @@ pub static CASE: Table = Table {
         may(
             "answers",
             Named,
-            "By step that asks people: `yes by mira`, `no by mira`, `yes by mira after 10m`, `nobody`, or a list of such answers.",
+            "By step that asks people: `yes by mira`, `no by mira`, `yes by mira after 10m`, `done by mira`, `failed by mira`, `nobody`; a map \
+             `{ done: mira, after, fields, because }`; or a list of such answers.",
         ),
         may("faults", List(&FAULT), "What goes wrong."),
         may("meanwhile", List(&MEANWHILE), "What else happens while the run goes on."),
@@ -308,6 +307,21 @@ pub static CASE: Table = Table {
              right after it and the run taken up again. Each time nothing may stay taken without an open obligation that names it, and no \
              pool may fall below its minimum by our hand.",
         ),
+    ],
+};
+
+/// An answer, in full.
+pub static ANSWER: Table = Table {
+    of: "an answer",
+    definition: "answer",
+    keys: &[
+        may("yes", Text, "Who agrees."),
+        may("no", Text, "Who does not."),
+        may("done", Text, "Who has done what a `manual` step asks for."),
+        may("failed", Text, "Who could not."),
+        may("after", Duration, "How long they take. Default: 1m."),
+        may("fields", Named, "What they tell, by field."),
+        may("because", Text, "Their reason."),
     ],
 };
 
@@ -398,6 +412,7 @@ pub static EXPECT: Table = Table {
             "By host (or pattern) and path: part of its content at the end, or `{ has, lacks }`.",
         ),
         may("services", Named, "By host (or pattern) and service: its state at the end."),
+        may("results", Named, "By `step.field`: what the step's result holds, as text."),
         may("within", Duration, "How long the run may take."),
     ],
 };
@@ -419,67 +434,3 @@ pub static EXPECT_PLAN: Table = Table {
         may("instead", Text, "Part of what the refusal offers instead."),
     ],
 };
-
-/// The JSON Schema (draft-07) of test files, for editors.
-#[must_use]
-pub fn schema() -> Json {
-    let mut definitions = Map::new();
-    let tables = [
-        &SUITE,
-        &FLEET,
-        &STATE,
-        &HOST,
-        &MEMORY,
-        &DISK,
-        &SERVICE,
-        &FILE,
-        &COMMAND,
-        &PAGE,
-        &POOL,
-        &MEMBER,
-        &CASE,
-        &FAULT,
-        &MEANWHILE,
-        &EXPECT,
-        &EXPECT_PLAN,
-    ];
-    for table in tables {
-        let properties: Map<String, Json> = table.keys.iter().map(|k| (k.name.to_owned(), property(k))).collect();
-        let required: Vec<&str> = table.keys.iter().filter(|k| k.required).map(|k| k.name).collect();
-        let object = json!({ "type": "object", "description": format!("Keys of {}.", table.of), "properties": properties, "required": required, "additionalProperties": false });
-        definitions.insert(table.definition.to_owned(), object);
-    }
-    json!({
-        "$schema": "http://json-schema.org/draft-07/schema#",
-        "title": "runbook test",
-        "description": "Tests of a runbook against a simulated fleet.",
-        "$ref": "#/definitions/suite",
-        "definitions": definitions,
-    })
-}
-
-/// Draft-07 ignores what stands beside `$ref`, hence `allOf`.
-fn property(key: &Key) -> Json {
-    json!({ "description": key.docs, "allOf": [shape(key.shape)] })
-}
-
-fn shape(shape: Shape) -> Json {
-    let text = || json!({ "type": ["string", "number", "boolean"] });
-    let reference = |table: &Table| json!({ "$ref": format!("#/definitions/{}", table.definition) });
-    match shape {
-        Text => text(),
-        Choice(words) => json!({ "enum": words }),
-        Bool => json!({ "type": "boolean" }),
-        Int => json!({ "type": "integer" }),
-        Number => json!({ "type": "number" }),
-        Duration => json!({ "type": "string", "pattern": "^([0-9.]+(ms|s|m|h|d))+$" }),
-        Texts => json!({ "type": "array", "items": text() }),
-        Ints => json!({ "type": "array", "items": { "type": "integer" } }),
-        Named => json!({ "type": "object" }),
-        Any => json!({}),
-        Keys(table) => reference(table),
-        List(table) => json!({ "type": "array", "items": reference(table) }),
-        Each(table) => json!({ "type": "object", "additionalProperties": reference(table) }),
-        EachOr(table) => json!({ "type": "object", "additionalProperties": { "anyOf": [reference(table), text()] } }),
-    }
-}

@@ -17,13 +17,15 @@ use crate::base::value::Value;
 use crate::diagnostic::{Diagnostics, Sources};
 use crate::engine::Input;
 use crate::journal::{Journal, JournalError, MemoryJournal};
-use crate::model::approval::{ApprovalAnswer, ApprovalRequest};
+use crate::model::approval::{ApprovalAnswer, ApprovalRequest, Task};
 use crate::model::event::{Event, Record, RunCreated, RunOutcome};
+use crate::model::inventory::Inventory;
 use crate::model::obligation::Obligation;
 use crate::model::plan::Plan;
 use crate::model::runbook::Runbook;
 use crate::notify::{Channel, WebhookStyle};
-use crate::plan::{PlanInput, params};
+use crate::plan::PlanInput;
+use crate::plan::params::{self, value};
 use crate::run::channels::EVERYBODY_ELSE;
 use crate::run::connections::Connections;
 use crate::run::dispatcher::{INBOX, RunError};
@@ -293,6 +295,7 @@ async fn one_controller(
     let people = People {
         world: world.clone(),
         clock,
+        inventory: world.lock().inventory().clone(),
         answers,
     };
     let wishes = move |inbox: mpsc::Sender<Input>| {
@@ -308,6 +311,7 @@ async fn one_controller(
 struct People {
     world: World,
     clock: Follow,
+    inventory: Inventory,
     answers: Vec<(String, Vec<Answer>)>,
 }
 
@@ -317,8 +321,11 @@ impl People {
             self.answer(&request, &inbox);
         }
         while let Some(record) = heard.recv().await {
-            if let Event::ApprovalRequested { request } = &record.event {
-                self.answer(request, &inbox);
+            match &record.event {
+                Event::ApprovalRequested { request } => self.answer(request, &inbox),
+                // The run goes on, and somebody does it all the same.
+                Event::ObligationOpened { obligation } if !obligation.people.is_empty() => self.say(&obligation.taker, "", None, &inbox),
+                _ => {}
             }
             let cancels = self.world.lock().cancels();
             for by in cancels {
@@ -329,14 +336,18 @@ impl People {
     }
 
     fn answer(&self, request: &ApprovalRequest, inbox: &mpsc::Sender<Input>) {
-        let gate: NodeId = request.gate.clone();
+        self.say(&request.gate, &request.digest, request.task.as_ref(), inbox);
+    }
+
+    fn say(&self, gate: &NodeId, digest: &str, task: Option<&Task>, inbox: &mpsc::Sender<Input>) {
         let given = self
             .answers
             .iter()
-            .filter(|(step, _)| means_id(step, &gate))
+            .filter(|(step, _)| means_id(step, gate))
             .flat_map(|(_, list)| list.clone());
         for answer in given {
-            let (inbox, clock, gate, digest) = (inbox.clone(), self.clock, gate.clone(), request.digest.clone());
+            let fields = self.fields(gate, &answer, task);
+            let (inbox, clock, gate, digest) = (inbox.clone(), self.clock, gate.clone(), digest.to_owned());
             tokio::spawn(async move {
                 tokio::time::sleep(answer.after).await;
                 let answer = ApprovalAnswer {
@@ -344,12 +355,34 @@ impl People {
                     by: answer.by,
                     digest,
                     at: clock.now(),
-                    reason: None,
-                    fields: BTreeMap::new(),
+                    reason: answer.because,
+                    fields,
                 };
                 // Nobody waits for it any more.
                 let _ = inbox.send(Input::Answered { gate, answer }).await;
             });
         }
+    }
+
+    /// What a person tells, typed as the step declares it; what `runbook done` would refuse is a mistake of the test.
+    fn fields(&self, gate: &NodeId, answer: &Answer, task: Option<&Task>) -> BTreeMap<String, Value> {
+        let declared = task.map(|t| t.fields.as_slice()).unwrap_or_default();
+        let mut fields = BTreeMap::new();
+        let refuse = |why: String| {
+            self.world.lock().unanswered.insert(format!("`{gate}`: {why}"));
+        };
+        for name in answer.fields.keys().filter(|n| !declared.iter().any(|p| p.name == **n)) {
+            refuse(format!("it has no field `{name}`"));
+        }
+        for field in declared.iter().filter(|_| answer.granted) {
+            let text = answer.fields.get(&field.name);
+            match (text.map(|t| value(field, &self.inventory, t)), &field.default) {
+                (Some(Ok(value)), _) => _ = fields.insert(field.name.clone(), value),
+                (Some(Err(why)), _) => refuse(format!("field `{}`: {why}", field.name)),
+                (None, Some(default)) => _ = fields.insert(field.name.clone(), default.clone()),
+                (None, None) => refuse(format!("the answer lacks field `{}`", field.name)),
+            }
+        }
+        fields
     }
 }

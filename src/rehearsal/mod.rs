@@ -14,10 +14,13 @@ pub mod read;
 mod read_expect;
 mod read_state;
 pub mod report;
+mod schema;
 pub mod suite;
 pub mod sweep;
 pub mod syntax;
 pub mod world;
+
+pub use schema::schema;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -166,42 +166,81 @@ fn answers(top: &Fields<'_>, known: &Known, d: &mut Diagnostics) -> Vec<(Spanned
     let mut all = Vec::new();
     for entry in top.map("answers", d).unwrap_or_default() {
         which(&entry.key, known, false, d);
-        let texts = match entry.value.as_list() {
-            Some(list) => list.iter().filter_map(|n| text(n, "an answer", d)).collect(),
-            None => text(&entry.value, "an answer", d).into_iter().collect::<Vec<_>>(),
-        };
-        let given = texts.iter().filter(|t| t.value != "nobody");
-        let read: Vec<Option<Answer>> = given
-            .map(|t| {
-                let answer = answer(&t.value);
-                if answer.is_none() {
-                    d.push(unreadable(t, "`yes by NAME`, `no by NAME`, `yes by NAME after 10m` or `nobody`"));
-                }
-                answer
-            })
-            .collect();
-        all.push((entry.key.clone(), read.into_iter().flatten().collect()));
+        let one = [entry.value.clone()];
+        let list = entry.value.as_list().unwrap_or(&one);
+        let given = list.iter().filter_map(|n| answer(n, d)).collect();
+        all.push((entry.key.clone(), given));
     }
     all
 }
 
+/// The words of answers, and whether they mean yes.
+const ANSWERS: [(&str, bool); 4] = [("yes", true), ("no", false), ("done", true), ("failed", false)];
+
+fn answer(node: &Node, d: &mut Diagnostics) -> Option<Answer> {
+    if node.as_map().is_some() {
+        return full_answer(node, d);
+    }
+    let written = text(node, "an answer", d)?;
+    if written.value == "nobody" {
+        return None;
+    }
+    let short = short_answer(&written.value);
+    if short.is_none() {
+        d.push(unreadable(
+            &written,
+            "`yes by NAME`, `no by NAME`, `done by NAME after 10m` or `nobody`",
+        ));
+    }
+    short
+}
+
 /// `yes by mira after 10m`
-fn answer(text: &str) -> Option<Answer> {
+fn short_answer(text: &str) -> Option<Answer> {
     let words: Vec<&str> = text.split_whitespace().collect();
-    let granted = match words.first()? {
-        &"yes" => true,
-        &"no" => false,
-        _ => return None,
-    };
+    let granted = ANSWERS
+        .iter()
+        .find(|(word, _)| Some(word) == words.first())
+        .map(|(_, granted)| *granted)?;
     let after = match &words[1..] {
-        ["by", _] => Duration::from_secs(60),
+        ["by", _] => THOUGHT,
         ["by", _, "after", span] => parse_duration(span).ok()?,
         _ => return None,
     };
     Some(Answer {
         granted,
         by: words[2].to_owned(),
+        fields: BTreeMap::new(),
+        because: None,
         after,
+    })
+}
+
+/// How long people think unless the test says otherwise.
+const THOUGHT: Duration = Duration::from_secs(60);
+
+fn full_answer(node: &Node, d: &mut Diagnostics) -> Option<Answer> {
+    let top = fields(node, &keys::ANSWER, d);
+    let given: Vec<(Spanned<String>, bool)> = ANSWERS
+        .iter()
+        .filter_map(|(word, granted)| Some((top.text(word, d)?, *granted)))
+        .collect();
+    let [(by, granted)] = given.as_slice() else {
+        d.push(wrong_type(node, "an answer", "a map with one of `yes`, `no`, `done` and `failed`"));
+        return None;
+    };
+    let mut told = BTreeMap::new();
+    for entry in top.map("fields", d).unwrap_or_default() {
+        if let Some(text) = text(&entry.value, &entry.key.value, d) {
+            told.insert(entry.key.value.clone(), text.value);
+        }
+    }
+    Some(Answer {
+        granted: *granted,
+        by: by.value.clone(),
+        fields: told,
+        because: top.text("because", d).map(|t| t.value),
+        after: top.duration("after", d).map_or(THOUGHT, |t| t.value),
     })
 }
 

@@ -30,6 +30,7 @@ pub(super) fn read(node: &Node, inventory: &Inventory, known: &Known, d: &mut Di
         pools: pools(&top, inventory, d),
         files: files(&top, inventory, d),
         services: services(&top, inventory, d),
+        results: results(&top, known, d),
         within: top.duration("within", d),
     }
 }
@@ -45,6 +46,21 @@ fn plan(node: &Node, known: &Known, d: &mut Diagnostics) -> ExpectPlan {
         refused: top.text("refused", d),
         instead: top.text("instead", d),
     }
+}
+
+fn results(top: &Fields<'_>, known: &Known, d: &mut Diagnostics) -> Vec<(Spanned<String>, Spanned<String>)> {
+    let mut all = Vec::new();
+    for entry in top.map("results", d).unwrap_or_default() {
+        let (step, field) = entry.key.value.split_once('.').unwrap_or((&entry.key.value, ""));
+        super::read::which(&Spanned::new(step.to_owned(), entry.key.span), known, false, d);
+        if field.is_empty() {
+            d.push(unreadable(&entry.key, "a step and a field of its result, such as `cause.is`"));
+        }
+        if let Some(wanted) = text(&entry.value, "a result", d) {
+            all.push((entry.key.clone(), wanted));
+        }
+    }
+    all
 }
 
 fn messages(top: &Fields<'_>, d: &mut Diagnostics) -> Vec<(Option<String>, Spanned<String>)> {

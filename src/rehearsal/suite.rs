@@ -54,15 +54,14 @@ impl Tested {
     }
 }
 
-/// Tests a runbook: `script` and `test` are names and texts; only cases whose name holds `filter`.
+/// Tests a runbook: `script` is its text and those that it calls, `test` a name and a text; only cases whose name holds `filter`.
 ///
 /// # Errors
 /// Mistakes in one of the texts, and the texts to draw them with.
-pub fn test(script: (&str, &str), test: (&str, &str), stem: &str, filter: &str) -> Result<Tested, (Diagnostics, Sources)> {
-    let mut sources = Sources::new();
-    let id = sources.add(script.0, script.1);
-    let (runbook, mistakes) = lang::compile(&sources, id, Some(stem), &CATALOG);
-    let alone = sources.clone();
+pub fn test(script: Sources, test: (&str, &str), stem: &str, filter: &str) -> Result<Tested, (Diagnostics, Sources)> {
+    let (runbook, mistakes) = lang::compile(&script, SourceId(0), Some(stem), &CATALOG);
+    let (alone, text) = (script.clone(), script.whole());
+    let mut sources = script;
     let test_id = sources.add(test.0, test.1);
     let Some(runbook) = runbook.filter(|_| !mistakes.has_errors()) else {
         return Err((mistakes, sources));
@@ -72,7 +71,7 @@ pub fn test(script: (&str, &str), test: (&str, &str), stem: &str, filter: &str) 
     let script = Script {
         runbook: &runbook,
         sources: &alone,
-        text: sources.get(SourceId(0)).map_or("", |s| s.text.as_str()),
+        text: &text,
     };
     let mut reached = BTreeSet::new();
     let chosen: Vec<&Case> = suite.cases.iter().filter(|c| c.name.value.contains(filter)).collect();
@@ -144,7 +143,8 @@ fn one(script: &Script<'_>, suite: &Suite, case: &Case, reached: &mut BTreeSet<S
 /// The steps that began.
 fn steps_of(life: &Life) -> BTreeSet<String> {
     let of = |event: &Event| match event {
-        Event::StepStarted { node, .. } => Some(node.clone()),
+        // A decision is made at once, without a start.
+        Event::StepStarted { node, .. } | Event::StepSucceeded { node, .. } => Some(node.clone()),
         Event::ApprovalRequested { request } => Some(request.gate.clone()),
         _ => None,
     };

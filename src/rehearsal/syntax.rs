@@ -44,10 +44,14 @@ pub struct Case {
 /// A person's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// yes or no
+    /// yes or no, done or failed
     pub granted: bool,
     /// Who.
     pub by: String,
+    /// What they tell beside it.
+    pub fields: BTreeMap<String, String>,
+    /// Why.
+    pub because: Option<String>,
     /// How long they thought.
     pub after: Duration,
 }
@@ -288,6 +292,8 @@ pub struct Expect {
     pub files: Vec<FilePromise>,
     /// By host: services and their state.
     pub services: Vec<(String, Spanned<String>, Spanned<&'static str>)>,
+    /// By `step.field`: what a step's result holds.
+    pub results: Vec<(Spanned<String>, Spanned<String>)>,
     /// How long the run may take.
     pub within: Option<Spanned<Duration>>,
 }

@@ -11,6 +11,7 @@ use crate::base::clock::Timestamp;
 use crate::base::sanitise::one_line;
 use crate::model::approval::ApprovalRequest;
 use crate::model::event::RunCreated;
+use crate::model::plan::{self, CALL, Node};
 use crate::model::runbook::Param;
 
 /// Width of the box, borders included.
@@ -56,7 +57,10 @@ pub fn text(request: &ApprovalRequest, created: &RunCreated, so_far: &str, now: 
         line("If not", &format!("runbook failed {run} {gate} --reason …"));
         return boxed(&title, &expiry, &lines, style);
     }
-    let changes: Vec<_> = plan.nodes.iter().filter(|n| n.section.is_work() && n.may_change()).collect();
+    // The question before a call is about its steps.
+    let call = plan.node(&request.gate).filter(|n| n.action == CALL);
+    let asked = |n: &&Node| n.section.is_work() && n.may_change() && call.is_none_or(|c| c.opens(n));
+    let changes: Vec<&Node> = plan.nodes.iter().filter(asked).collect();
     for (i, node) in changes.iter().take(CHANGES).enumerate() {
         let step = format!("{}  {}", name(&node.id), does(node));
         line(if i == 0 { "Steps" } else { "" }, &step);
@@ -64,7 +68,8 @@ pub fn text(request: &ApprovalRequest, created: &RunCreated, so_far: &str, now: 
     if changes.len() > CHANGES {
         line("", &format!("and {} more", changes.len() - CHANGES));
     }
-    line("Hosts", &describe::hosts(&plan.changed_hosts(), 12));
+    let hosts = call.map_or_else(|| plan.changed_hosts(), |_| plan::hosts_of(&changes));
+    line("Hosts", &describe::hosts(&hosts, 12));
     for pool in &plan.pools {
         let out = pool.members.iter().filter(|m| !member::in_service(m)).count();
         line(

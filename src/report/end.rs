@@ -8,14 +8,18 @@ use super::story::{NodeEnd, NodeStory, Story};
 use super::style::{Style, Tint};
 use crate::base::id::{HostName, NodeId};
 use crate::base::sanitise::{for_terminal, one_line};
+use crate::base::value::Value;
 use crate::model::action::Undo;
 use crate::model::event::{Failure, RunOutcome};
 use crate::model::obligation::Obligation;
+use crate::model::plan::CALL_END;
 
 /// Width of the rule above.
 const WIDTH: usize = 80;
 /// Lines of a failure that are shown; the rest is in `runbook logs`.
 const FAILURE_LINES: usize = 12;
+/// Characters of one output; `runbook show -o json` has all of it.
+const OUTPUT: usize = 160;
 /// Lines of one list; a run over a hundred hosts must still fit a screen.
 const LINES: usize = 12;
 
@@ -34,6 +38,7 @@ pub fn text(story: &Story<'_>, style: Style) -> String {
     section("ALSO FAILED", Tint::Bad, other_failures(story));
     if succeeded {
         section("CHANGED", Tint::Good, changed(story));
+        section("OUTPUTS", Tint::Plain, outputs(story));
     } else {
         section("UNDONE", Tint::Good, undone(story));
         section("NOT UNDONE", Tint::Notice, not_undone(story));
@@ -152,7 +157,9 @@ fn other_failures(story: &Story<'_>) -> Vec<String> {
 
 fn changed(story: &Story<'_>) -> Vec<String> {
     let mut pairs = Vec::new();
-    for (id, node) in &story.nodes {
+    // That something was changed in a called runbook is told at its steps.
+    let told = |id: &NodeId| story.plan().node(id).is_some_and(|n| n.action == CALL_END);
+    for (id, node) in story.nodes.iter().filter(|(id, _)| !told(id)) {
         if node.end == (NodeEnd::Succeeded { changed: true }) {
             let what = node.intended.map_or_else(String::new, |(summary, _)| sentence(summary));
             pairs.push((where_it_was(story, id), what));
@@ -162,6 +169,12 @@ fn changed(story: &Story<'_>) -> Vec<String> {
         return vec![String::from("nothing")];
     }
     aligned(pairs)
+}
+
+/// One line each; other people's text, so set off and cut.
+fn outputs(story: &Story<'_>) -> Vec<String> {
+    let pair = |(key, value): (&String, &Value)| (name(key), one_line(&describe::value(value), OUTPUT));
+    aligned(story.outputs.into_iter().flatten().map(pair).collect())
 }
 
 fn undone(story: &Story<'_>) -> Vec<String> {
@@ -180,6 +193,14 @@ fn undone(story: &Story<'_>) -> Vec<String> {
 fn not_undone(story: &Story<'_>) -> Vec<String> {
     let mut pairs = Vec::new();
     for (id, node) in &story.nodes {
+        let task = story.plan().node(id).is_some_and(crate::model::plan::Node::is_task);
+        let handed_over = story.obligations.values().any(|o| &o.taker == *id);
+        if task && !handed_over && matches!(node.end, NodeEnd::Succeeded { .. }) {
+            pairs.push((
+                where_it_was(story, id),
+                String::from("done by hand, and only a person can take it back"),
+            ));
+        }
         let Some((_, undo)) = node.intended else { continue };
         // A debt, open or closed, is told elsewhere.
         let owed = story.obligations.values().any(|o| &o.taker == *id);
@@ -298,5 +319,21 @@ NEXT           runbook logs 3 --failed
                runbook show 3
 ";
         assert_eq!(s, expected);
+    }
+    #[test]
+    fn what_people_have_done_is_not_passed_over_in_silence() {
+        let mut records = sample::stuck();
+        if let crate::model::event::Event::RunCreated(created) = &mut records[0].event {
+            created.plan.nodes.push(crate::model::plan::Node {
+                action: String::from("manual"),
+                ..sample::node("swap_disk", crate::model::plan::Section::Steps, None)
+            });
+        }
+        records[3].event = sample::succeeded("swap_disk", false, "done by noor");
+        let shown = shown(&records);
+        assert!(
+            shown.contains("NOT UNDONE     swap_disk               done by hand, and only a person can take it back\n"),
+            "{shown}"
+        );
     }
 }

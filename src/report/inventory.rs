@@ -1,7 +1,7 @@
 //! The inventory for people and for machines: hosts with what counts for them, groups as a tree, pools. What looks like a password by
 //! its name is never written.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value as Json, json};
 
@@ -21,8 +21,9 @@ const DEEPEST: usize = 40;
 #[must_use]
 pub fn list(inventory: &Inventory, color: bool) -> String {
     let mut table = Table::new(&["HOST", "ADDRESS", "GROUPS", "VARS"]);
+    let memberships = memberships(inventory);
     for host in hosts(inventory) {
-        let groups: Vec<&str> = groups_of(inventory, host);
+        let groups: &[&str] = memberships.get(host.name.as_str()).map_or(&[], Vec::as_slice);
         let mut vars = variables(host);
         if let Some(why) = &host.maintenance {
             vars = format!("MAINTENANCE: {}  {vars}", one_line(why, 80));
@@ -56,9 +57,13 @@ fn hosts(inventory: &Inventory) -> impl Iterator<Item = &Host> {
     inventory.order.iter().filter_map(|n| inventory.hosts.get(n))
 }
 
-fn groups_of<'i>(inventory: &'i Inventory, host: &Host) -> Vec<&'i str> {
-    let with = inventory.groups.iter().filter(|(_, hosts)| hosts.contains(&host.name));
-    with.map(|(group, _)| group.as_str()).collect()
+/// The groups of every host that is in one.
+fn memberships(inventory: &Inventory) -> BTreeMap<&str, Vec<&str>> {
+    let mut found: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (group, hosts) in &inventory.groups {
+        hosts.iter().for_each(|h| found.entry(h.as_str()).or_default().push(group.as_str()));
+    }
+    found
 }
 
 fn reached(host: &Host) -> String {
@@ -158,6 +163,7 @@ fn parts<'i>(inventory: &'i Inventory, group: &str) -> (Vec<&'i str>, Vec<&'i Ho
 /// Hosts, groups and pools as one document.
 #[must_use]
 pub fn list_json(inventory: &Inventory) -> Json {
+    let memberships = memberships(inventory);
     let hosts: Vec<Json> = hosts(inventory)
         .map(|h| {
             let vars = h.vars.iter().map(|(name, value)| {
@@ -173,7 +179,7 @@ pub fn list_json(inventory: &Inventory) -> Json {
                 "name": h.name, "address": h.address, "port": h.port, "user": h.user, "identity_file": h.identity_file,
                 "known_hosts": h.known_hosts, "jump": h.jump, "local": h.local, "login_is_enough": h.login_is_enough, "run_as": h.run_as,
                 "service_manager": h.service_manager, "memory_from": memory, "maintenance": h.maintenance,
-                "groups": groups_of(inventory, h), "vars": vars.collect::<serde_json::Map<_, _>>(),
+                "groups": memberships.get(h.name.as_str()).map_or(&[][..], Vec::as_slice), "vars": vars.collect::<serde_json::Map<_, _>>(),
             })
         })
         .collect();

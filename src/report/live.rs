@@ -149,7 +149,7 @@ fn about_run(record: &Record) -> Option<String> {
         Event::RunStarted { controller } => format!("run {run} started by controller {}", name(controller)),
         Event::UnwindStarted { reason } => format!("run {run} unwinding: {}", sentence(reason)),
         Event::CancelRequested { by } => format!("run {run} is asked to stop by {}", name(by)),
-        Event::RunFinished { outcome, summary } => format!("run {run} {}: {}", describe::outcome(*outcome, 0).0, sentence(summary)),
+        Event::RunFinished { outcome, summary, .. } => format!("run {run} {}: {}", describe::outcome(*outcome, 0).0, sentence(summary)),
         _ => return None,
     })
 }
@@ -199,6 +199,9 @@ pub fn summary_line(exit_code: u8, story: Option<&Story<'_>>) -> String {
         map.insert(String::from("runbook"), json!(story.created.runbook));
         map.insert(String::from("outcome"), json!(story.outcome.map(|(outcome, _)| outcome)));
         map.insert(String::from("first_failure"), json!(story.first_failure));
+        if let Some(outputs) = story.outputs_json() {
+            map.insert(String::from("outputs"), outputs);
+        }
         let open: Vec<String> = story.open().iter().map(|o| o.id.to_string()).collect();
         map.insert(String::from("open_obligations"), json!(open));
         map.insert(

@@ -23,6 +23,8 @@ pub(super) enum Sign {
     Asks,
     /// `-`
     WillNotRun,
+    /// `>`
+    Calls,
 }
 
 impl Sign {
@@ -35,6 +37,7 @@ impl Sign {
             Sign::RunTime => Cell::tinted("*", Tint::Notice),
             Sign::Asks => Cell::tinted("||", Tint::Strong),
             Sign::WillNotRun => Cell::tinted("-", Tint::Faint),
+            Sign::Calls => Cell::tinted(">", Tint::Strong),
         }
     }
 }
@@ -42,6 +45,7 @@ impl Sign {
 pub(super) fn sign(node: &Node) -> Sign {
     match &node.forecast {
         Forecast::Asks { .. } => Sign::Asks,
+        Forecast::Calls { .. } => Sign::Calls,
         Forecast::Reads { .. } | Forecast::Decides { .. } => Sign::Looks,
         Forecast::NothingToDo { .. } => Sign::Nothing,
         Forecast::Skipped { .. } => Sign::WillNotRun,
@@ -56,7 +60,13 @@ pub(super) fn sign(node: &Node) -> Sign {
 pub(super) fn does(node: &Node) -> String {
     let final_word = if node.undo == Undo::Impossible { ", CANNOT BE UNDONE" } else { "" };
     // A check made by us is called `verify.1`; what its author called it tells more.
-    let check = if node.step.as_str().contains('.') && node.name != node.step.as_str() {
+    let numbered = node
+        .step
+        .as_str()
+        .rsplit('.')
+        .next()
+        .is_some_and(|last| last.parse::<u32>().is_ok());
+    let check = if numbered && node.name != node.step.as_str() {
         format!("{}: ", name(&node.name))
     } else {
         String::new()
@@ -69,6 +79,7 @@ pub(super) fn does(node: &Node) -> String {
         Forecast::AtRunTime { why } if node.class == Class::Probe => format!("looks at run time: {check}{why}"),
         Forecast::AtRunTime { why } => format!("might change{final_word}, known at run time: {why}"),
         Forecast::Skipped { why } => format!("will not run: {why}"),
+        Forecast::Calls { summary } => summary.clone(),
         Forecast::Asks { summary } => format!("asks {summary}"),
         Forecast::Decides { is, why } => format!("decides: {is}, for {why}"),
     };

@@ -43,6 +43,7 @@ fn node(node: &Node) -> Json {
         "id": node.id,
         "step": node.step,
         "section": node.section,
+        "call": node.call,
         "turns": node.turns,
         "bindings": values(&node.bindings),
         "host": node.host,

@@ -52,6 +52,14 @@ fn state(run: &RunSummary, now: Timestamp) -> (String, Tint) {
     if let RunState::Finished { outcome } = run.state {
         return describe::outcome(outcome, run.open_obligations as usize);
     }
+    let waits = run.state == RunState::WaitingApproval;
+    if let (true, true, Some(gate)) = (run.is_interrupted(now), waits, &run.waiting_for) {
+        // Left on purpose or not: somebody's answer comes first.
+        return (
+            format!("WAITING for {}, then resume {}", name(gate), describe::bare(run.id)),
+            Tint::Notice,
+        );
+    }
     if run.is_interrupted(now) {
         return (format!("INTERRUPTED, resume {}", describe::bare(run.id)), Tint::Bad);
     }

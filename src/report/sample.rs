@@ -56,6 +56,7 @@ pub(super) fn node(id: &str, section: Section, host: Option<&str>) -> Node {
         step: step.into(),
         section,
         turns: if id.contains('[') { vec![turn] } else { Vec::new() },
+        call: None,
         bindings: BTreeMap::new(),
         host: host.map(HostName::from),
         touches: host.map(HostName::from).into_iter().collect(),
@@ -334,6 +335,7 @@ pub(super) fn success() -> Vec<Record> {
             Event::RunFinished {
                 outcome: RunOutcome::Succeeded,
                 summary: String::from("web-01 and web-02 serve"),
+                outputs: BTreeMap::new(),
             },
         ),
     ]);
@@ -400,6 +402,7 @@ pub(super) fn stuck() -> Vec<Record> {
             Event::RunFinished {
                 outcome: RunOutcome::Stuck,
                 summary: String::from("web-01 is still out of pool web"),
+                outputs: BTreeMap::new(),
             },
         ),
     ]);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::id::{HostName, NodeId, RunId};
+use crate::base::value::Value;
 use crate::model::action::Undo;
 use crate::model::approval::ApprovalRequest;
 use crate::model::event::{Event, Failure, Record, RunCreated, RunOutcome};
@@ -26,6 +27,8 @@ pub struct Story<'a> {
     pub ended: Option<Timestamp>,
     /// How it ended, if it did, and in whose words.
     pub outcome: Option<(RunOutcome, &'a str)>,
+    /// What its outputs came to.
+    pub outputs: Option<&'a BTreeMap<String, Value>>,
     /// By node, in the order in which they began.
     pub nodes: Vec<(&'a NodeId, NodeStory<'a>)>,
     /// The node that failed first.
@@ -93,6 +96,7 @@ impl<'a> Story<'a> {
             last: first.at,
             ended: None,
             outcome: None,
+            outputs: None,
             nodes: Vec::new(),
             first_failure: None,
             obligations: BTreeMap::new(),
@@ -108,6 +112,13 @@ impl<'a> Story<'a> {
             story.take_question(record);
         }
         Some(story)
+    }
+
+    /// Its outputs for programs, as plain JSON; `None`: it has none.
+    #[must_use]
+    pub fn outputs_json(&self) -> Option<serde_json::Value> {
+        let plain = |(name, value): (&String, &Value)| (name.clone(), value.to_json());
+        self.outputs.map(|o| serde_json::Value::Object(o.iter().map(plain).collect()))
     }
 
     /// How long it took, or has been going on.
@@ -154,8 +165,9 @@ impl<'a> Story<'a> {
             Event::CancelRequested { by } => {
                 self.cancelled_by.get_or_insert(by);
             }
-            Event::RunFinished { outcome, summary } => {
+            Event::RunFinished { outcome, summary, outputs } => {
                 self.outcome = Some((*outcome, summary));
+                self.outputs = Some(outputs).filter(|o| !o.is_empty());
                 self.ended = Some(record.at);
             }
             _ => {}

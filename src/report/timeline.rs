@@ -160,7 +160,7 @@ fn about_run(record: &Record) -> Option<Entry> {
             format!("no new steps, what was done is taken back: {reason}"),
             "runbook",
         )),
-        Event::RunFinished { outcome, summary } => {
+        Event::RunFinished { outcome, summary, .. } => {
             let (word, tint) = describe::outcome(*outcome, 0);
             Some(Entry {
                 bad: tint == Tint::Bad,

@@ -42,7 +42,10 @@ impl Channels {
 
     /// True when a message to that name reaches somebody through a channel.
     pub(super) fn reach(&self, name: &str) -> bool {
-        self.by_name.get(name).is_some_and(|channels| !channels.is_empty())
+        self.by_name
+            .get(name)
+            .or_else(|| self.by_name.get(EVERYBODY_ELSE))
+            .is_some_and(|channels| !channels.is_empty())
     }
 
     /// Performs a notification.

@@ -9,6 +9,7 @@ pub mod checks;
 pub mod connections;
 pub mod crash_point;
 pub mod dispatcher;
+pub mod history;
 pub mod observe;
 mod on_journal;
 mod people;

@@ -7,9 +7,11 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::connections::Connections;
+use super::history;
 use crate::base::bound;
 use crate::base::sanitise;
 use crate::base::secret::Sensitive;
+use crate::journal::Journal;
 use crate::model::operation::{Act, Identity, Operation, Output, Target, Trouble, TroubleKind};
 use crate::secrets::Vault;
 use crate::transport::http::{self, HttpRequest, HttpTarget};
@@ -23,6 +25,8 @@ use crate::transport::{
 pub struct Observer {
     pub(super) connections: Arc<Connections>,
     pub(super) vault: Arc<Vault>,
+    /// What runs have done, where there is a record of it.
+    journal: Option<Arc<dyn Journal>>,
 }
 
 impl Observer {
@@ -32,6 +36,7 @@ impl Observer {
         Observer {
             connections,
             vault: Arc::new(Vault::empty()),
+            journal: None,
         }
     }
 
@@ -39,6 +44,12 @@ impl Observer {
     #[must_use]
     pub fn with(self, vault: Arc<Vault>) -> Observer {
         Observer { vault, ..self }
+    }
+
+    /// The same, with a record of what runs have done.
+    #[must_use]
+    pub fn knowing(self, journal: Option<Arc<dyn Journal>>) -> Observer {
+        Observer { journal, ..self }
     }
 
     /// Performs read-only operations; one output each, in the same order. Hosts are looked at side by side, and the programs of one
@@ -150,7 +161,21 @@ impl Observer {
                 Err(StreamError::Target(_)) => Output::Tcp { open: false },
             },
             Act::Http { .. } => self.http(operation).await,
+            Act::History { resource, last } => self.history(resource.clone(), *last).await,
             _ => self.on_host(operation).await,
+        }
+    }
+
+    async fn history(&self, resource: String, last: usize) -> Output {
+        // No journal yet: no run has changed anything.
+        let Some(journal) = self.journal.clone() else {
+            return Output::History { changes: Vec::new() };
+        };
+        let read = tokio::task::spawn_blocking(move || history::changes(journal.as_ref(), &resource, last)).await;
+        match read {
+            Ok(Ok(changes)) => Output::History { changes },
+            Ok(Err(error)) => failed(TroubleKind::Other, &format!("the journal cannot be read: {error}"), false),
+            Err(_) => failed(TroubleKind::Other, "the look into the journal was interrupted", false),
         }
     }
 

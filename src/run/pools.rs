@@ -13,11 +13,11 @@ use crate::base::id::{HostName, PoolName};
 use crate::model::action::{Observation, ResourceKey};
 use crate::model::event::{Failure, FailureKind};
 use crate::model::inventory::{Inventory, Pool};
-use crate::model::operation::{Identity, Target};
+use crate::model::operation::Target;
 use crate::model::plan::{EffectKind, Node, NodeEffect, Plan};
 use crate::model::pool_record::{self, Answer, PoolRecord};
 use crate::plan::capacity;
-use crate::plan::forecast::{member_now, status_of};
+use crate::plan::forecast::{identity_of, member_now, status_of};
 use crate::transport::Exec;
 
 /// A controller that dies holds a pool for at most so long.
@@ -163,7 +163,7 @@ impl Pools {
                 return Err(refused(words));
             }
             self.nobody_else_owes(effect).await.map_err(refused)?;
-            self.minimum(shared, effect).await?;
+            self.minimum(shared, node, effect).await?;
         }
         Ok(())
     }
@@ -193,18 +193,13 @@ impl Pools {
         }
     }
 
-    async fn minimum(&self, shared: &Shared, effect: &NodeEffect) -> Result<(), Failure> {
+    async fn minimum(&self, shared: &Shared, node: &Node, effect: &NodeEffect) -> Result<(), Failure> {
         let unseen = || Failure {
             kind: FailureKind::Refused,
             message: format!("pool `{}` cannot be looked at", effect.pool),
         };
         let pool = self.inventory.pools.get(&effect.pool).ok_or_else(unseen)?;
-        let run_as = shared
-            .runbook
-            .run_as
-            .as_ref()
-            .and_then(|t| t.as_literal())
-            .map_or(Identity::Login, |u| Identity::User(u.to_owned()));
+        let run_as = identity_of(&shared.runbook, Some(node));
         let action = status_of(shared.catalog, &self.inventory, pool, &run_as).ok_or_else(unseen)?;
         let seen = checks::look(shared, action.as_ref()).await?;
         let members: Vec<_> = pool.members.iter().map(|m| member_now(&pool.name, &m.host, &seen)).collect();

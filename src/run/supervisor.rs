@@ -133,7 +133,9 @@ impl Supervisor {
         };
         let connections = self.opened.clone().unwrap_or_else(fresh);
         let read = || Arc::new(Vault::of(&runbook, &self.secret_sources));
-        let observer = Observer::new(connections.clone()).with(self.vault.clone().unwrap_or_else(read));
+        let observer = Observer::new(connections.clone())
+            .knowing(Some(self.journal.clone()))
+            .with(self.vault.clone().unwrap_or_else(read));
         let channels = Channels::new(self.channels.clone(), observer.clone(), &created.runbook, Some(state.id));
         let what = format!("run {} {} on {}", state.id, created.runbook, system::hostname());
         let pools = Pools::new(observer.clone(), inventory, self.clock.clone(), &created.by, &created.uid, &what);
@@ -205,6 +207,7 @@ impl Supervisor {
                             .record(vec![Event::RunFinished {
                                 outcome: RunOutcome::Refused,
                                 summary: refused.to_string(),
+                                outputs: BTreeMap::new(),
                             }])
                             .await?;
                     }
@@ -329,10 +332,12 @@ fn message(record: &Record, runbook: &Runbook) -> Option<Operation> {
         Event::RunFinished {
             outcome: RunOutcome::Succeeded,
             summary,
+            ..
         } => ("success", "info", format!("run {} {}: {summary}", record.run, runbook.name)),
         Event::RunFinished {
             outcome: RunOutcome::Stuck,
             summary,
+            ..
         } => (
             "obligation",
             "critical",

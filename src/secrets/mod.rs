@@ -151,7 +151,12 @@ impl Vault {
                 message: mask(trouble.message),
                 ..trouble
             }),
-            other @ (Output::File { .. } | Output::NoFile | Output::Put { .. } | Output::Tcp { .. } | Output::Paused) => other,
+            other @ (Output::History { .. }
+            | Output::File { .. }
+            | Output::NoFile
+            | Output::Put { .. }
+            | Output::Tcp { .. }
+            | Output::Paused) => other,
         }
     }
 }

@@ -10,6 +10,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 use crate::base::bound::{YAML_DEPTH, YAML_NODES};
 use crate::base::value::Value;
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceId, Span, Spanned};
+use crate::yaml::anchors::{self, Anchors};
 use crate::yaml::{Entry, Node, NodeKind, Scalar, Style, place, syntax};
 
 /// A list or map whose end has not come yet.
@@ -19,6 +20,8 @@ struct Frame {
     flow: bool,
     /// Starts with `{{`: a placeholder that was not quoted; becomes text again at its end.
     braces: bool,
+    /// The library's number of its anchor; 0 for none.
+    anchor: usize,
     /// End of what was last read inside.
     end: usize,
     content: Content,
@@ -64,10 +67,13 @@ pub(super) struct Builder<'t> {
     /// Scalars that span lines.
     pub blocks: Vec<(usize, usize)>,
     pub diagnostics: Diagnostics,
+    /// For files of other tools: the tags that are passed over. Anchors are resolved then.
+    foreign: Option<&'t [&'t str]>,
+    anchors: Anchors,
 }
 
 impl<'t> Builder<'t> {
-    pub fn new(text: &'t str, id: SourceId, diagnostics: Diagnostics) -> Builder<'t> {
+    pub fn new(text: &'t str, id: SourceId, diagnostics: Diagnostics, foreign: Option<&'t [&'t str]>) -> Builder<'t> {
         let skipped = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
         let body = &text[skipped..];
         let bytes = (!body.is_ascii()).then(|| body.char_indices().map(|(at, _)| u32::try_from(at).unwrap_or(u32::MAX)).collect());
@@ -84,6 +90,8 @@ impl<'t> Builder<'t> {
             cursor: skipped,
             blocks: Vec::new(),
             diagnostics,
+            foreign,
+            anchors: Anchors::default(),
         }
     }
 
@@ -110,14 +118,14 @@ impl<'t> Builder<'t> {
                 Event::DocumentStart(_) => self.document(start, end),
                 Event::MappingStart(anchor, tag) => {
                     self.refuse(anchor, tag.as_deref(), start, start);
-                    self.open(start, true)
+                    self.open(start, true, anchor)
                 }
                 Event::SequenceStart(anchor, tag) => {
                     self.refuse(anchor, tag.as_deref(), start, start);
-                    self.open(start, false)
+                    self.open(start, false, anchor)
                 }
                 Event::MappingEnd | Event::SequenceEnd => self.close(start),
-                Event::Alias(_) => self.alias(start, end),
+                Event::Alias(anchor) => self.alias(anchor, start, end),
                 Event::Scalar(text, style, anchor, tag) => self.scalar(text, style, (anchor, tag.as_deref()), start, end),
                 Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => true,
             };
@@ -159,10 +167,17 @@ impl<'t> Builder<'t> {
 
     /// Anchors and tags in front of a value.
     fn refuse(&mut self, anchor: usize, tag: Option<&Tag>, start: usize, end: usize) {
+        if tag.is_none() && anchor == 0 {
+            return;
+        }
+        let word = syntax::word(self.text, self.id, start, end);
         if tag.is_some() {
-            self.say(syntax::tag(syntax::word(self.text, self.id, start, end)));
-        } else if anchor > 0 {
-            self.say(syntax::anchor(syntax::word(self.text, self.id, start, end)));
+            let written = &self.text[word.start as usize..word.end as usize];
+            if !self.foreign.is_some_and(|tags| tags.contains(&written)) {
+                self.say(syntax::tag(word));
+            }
+        } else if self.foreign.is_none() {
+            self.say(syntax::anchor(word));
         }
     }
 
@@ -184,7 +199,7 @@ impl<'t> Builder<'t> {
             _ => None,
         };
         self.cursor = mark.map_or(self.cursor, |m| place::behind(self.text, self.cursor, m));
-        self.nodes += 1;
+        self.nodes = self.nodes.saturating_add(1);
         if self.nodes > YAML_NODES {
             let message = format!("more than {YAML_NODES} values in one file");
             self.diagnostics.push(Diagnostic::error("RB0009", self.span(start, start), message));
@@ -193,7 +208,7 @@ impl<'t> Builder<'t> {
         true
     }
 
-    fn open(&mut self, start: usize, map: bool) -> bool {
+    fn open(&mut self, start: usize, map: bool, anchor: usize) -> bool {
         if !self.begin(start) {
             return false;
         }
@@ -232,6 +247,7 @@ impl<'t> Builder<'t> {
             start,
             flow,
             braces,
+            anchor,
             end: start,
             content,
         });
@@ -254,13 +270,37 @@ impl<'t> Builder<'t> {
         } else {
             match frame.content {
                 Content::List(items) => NodeKind::List(items),
+                Content::Map { entries, .. } if self.foreign.is_some() => match anchors::merge(entries) {
+                    Ok(entries) => NodeKind::Map(entries),
+                    Err(mistake) => {
+                        self.say(*mistake);
+                        NodeKind::Map(Vec::new())
+                    }
+                },
                 Content::Map { entries, .. } => NodeKind::Map(entries),
             }
         };
-        self.put(Node { span, kind })
+        let node = Node { span, kind };
+        self.anchors.keep(frame.anchor, &node);
+        self.put(node)
     }
 
-    fn alias(&mut self, start: usize, end: usize) -> bool {
+    fn alias(&mut self, anchor: usize, start: usize, end: usize) -> bool {
+        let left = YAML_NODES.saturating_sub(self.nodes);
+        if let Some(resolved) = self.foreign.and_then(|_| self.anchors.resolve(anchor, left)) {
+            self.nodes = self.nodes.saturating_add(resolved.nodes);
+            if self.frames.len() + resolved.depth > YAML_DEPTH {
+                self.diagnostics.push(syntax::too_deep(self.span(start, end)));
+                return false;
+            }
+            let put = self.begin(start) && self.put(resolved.node);
+            // The value stands elsewhere: what counts here is the alias.
+            self.cursor = end;
+            if let Some(frame) = self.frames.last_mut() {
+                frame.end = end;
+            }
+            return put;
+        }
         let word = syntax::word(self.text, self.id, start, end);
         self.say(syntax::anchor(word));
         let text = self.text[start..end].to_owned();
@@ -286,12 +326,15 @@ impl<'t> Builder<'t> {
             ScalarStyle::Literal => Style::Literal,
             ScalarStyle::Folded => Style::Folded,
         };
-        // In brackets the library counts the blanks behind a closing quote to the scalar.
-        let end = start + self.text[start..end].trim_end_matches([' ', '\t', '\r', '\n']).len();
+        // The library counts what stands behind a closing quote, blanks and comments, to the scalar.
+        let end = place::behind_quotes(self.text, start, style)
+            .unwrap_or_else(|| start + self.text[start..end].trim_end_matches([' ', '\t', '\r', '\n']).len());
         let (span, content) = match style {
             Style::Plain if text.is_empty() && !marked => (self.span(self.cursor, self.cursor), self.span(self.cursor, self.cursor)),
             Style::Literal | Style::Folded => {
-                let (whole, content) = place::block(self.text, self.cursor, start);
+                // Of a block without characters the library points at what comes next.
+                let empty = text.bytes().all(|b| b == b'\n');
+                let (whole, content) = place::block(self.text, self.cursor, if empty { 0 } else { start });
                 (self.span(whole.0, whole.1), self.span(content.0, content.1))
             }
             Style::Plain => (self.span(start, end), self.span(start, end)),
@@ -303,13 +346,16 @@ impl<'t> Builder<'t> {
             self.blocks.push(whole);
         }
         // What looked like a tag or an anchor was meant as text.
-        let text = if marked && style == Style::Plain {
+        let meant = tag.is_some() || self.foreign.is_none();
+        let text = if marked && meant && style == Style::Plain {
             self.text[start..end].to_owned()
         } else {
             text.into_owned()
         };
         let kind = NodeKind::Scalar(Scalar { text, style, content });
-        self.put(Node { span, kind })
+        let node = Node { span, kind };
+        self.anchors.keep(if self.foreign.is_some() { anchor } else { 0 }, &node);
+        self.put(node)
     }
 
     /// Puts a finished value where it belongs.
@@ -342,7 +388,7 @@ impl<'t> Builder<'t> {
     fn key(&mut self, node: Node, seen: &mut HashMap<String, Span>) -> Key {
         let span = node.span;
         let refused = match &node.kind {
-            NodeKind::Scalar(s) if s.style == Style::Plain && s.text == "<<" => Some(syntax::merge(span)),
+            NodeKind::Scalar(s) if s.style == Style::Plain && s.text == "<<" && self.foreign.is_none() => Some(syntax::merge(span)),
             NodeKind::Scalar(s) if matches!(s.value(), Value::Text(_)) => None,
             _ => Some(syntax::key(span, &node)),
         };

@@ -17,6 +17,30 @@ pub(super) fn behind(text: &str, after: usize, mark: char) -> usize {
     }
 }
 
+/// The place behind the closing quote of a scalar that starts at `start`; `None` for one without quotes.
+pub(super) fn behind_quotes(text: &str, start: usize, style: Style) -> Option<usize> {
+    let quote = match style {
+        Style::Single => '\'',
+        Style::Double => '"',
+        Style::Plain | Style::Literal | Style::Folded => return None,
+    };
+    let mut inside = text
+        .get(start..)?
+        .char_indices()
+        .skip_while(|(_, c)| *c != quote)
+        .skip(1)
+        .peekable();
+    while let Some((at, c)) = inside.next() {
+        let doubled = quote == '\'' && c == quote && inside.peek().is_some_and(|(_, next)| *next == quote);
+        if doubled || (quote == '"' && c == '\\') {
+            inside.next();
+        } else if c == quote {
+            return Some(start + at + 1);
+        }
+    }
+    None
+}
+
 /// The span of a block scalar from its `|` or `>` to its last character, and that of its lines alone. The indicator is the first
 /// one after `after` that is not in a comment; `first` is where the library saw the first character.
 pub(super) fn block(text: &str, after: usize, first: usize) -> ((usize, usize), (usize, usize)) {

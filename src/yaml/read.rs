@@ -9,6 +9,17 @@ use crate::yaml::{Node, screen};
 /// further only to find more mistakes when the diagnostics hold errors.
 #[must_use]
 pub fn read(sources: &Sources, id: SourceId) -> (Option<Node>, Diagnostics) {
+    read_with(sources, id, &[], false)
+}
+
+/// As [`read`] for a file of another tool: anchors, aliases and merge keys are resolved, and the given tags passed over. A plain
+/// value behind a tag keeps it in its text.
+#[must_use]
+pub fn read_foreign(sources: &Sources, id: SourceId, tags: &[&str]) -> (Option<Node>, Diagnostics) {
+    read_with(sources, id, tags, true)
+}
+
+fn read_with(sources: &Sources, id: SourceId, tags: &[&str], anchors: bool) -> (Option<Node>, Diagnostics) {
     let mut diagnostics = Diagnostics::new();
     let text = sources.get(id).map_or("", |s| s.text.as_str());
     if text.len() > TEXT_BYTES {
@@ -19,7 +30,7 @@ pub fn read(sources: &Sources, id: SourceId) -> (Option<Node>, Diagnostics) {
     if screen::invisible(text, id, &mut diagnostics) {
         return (None, diagnostics);
     }
-    let mut builder = Builder::new(text, id, diagnostics);
+    let mut builder = Builder::new(text, id, diagnostics, anchors.then_some(tags));
     let clean = builder.run();
     let Builder {
         root,

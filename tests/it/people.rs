@@ -73,12 +73,12 @@ fn who_is_called_second_answers_and_the_run_goes_on_with_it() {
     let anna = site.person("anna");
     let bert = anna.colleague("bert");
     let (config, told) = configuration(&site, &anna, &bert);
-    let text = site.text("by-hand.yaml", &runbook(&site, "3s", "then_escalate_to: [here]"));
+    let text = site.text("by-hand.yaml", &runbook(&site, "10s", "then_escalate_to: [here, later]"));
     let plan = anna.run(&["--config", &config, "plan", &text]).exits(0);
     let plan = plan
         .says("decides: unknown, for nothing else is true")
         .says("asks away to do: No known cause fits web-01. What is it?")
-        .says("waits 3s, then 3s for here; then it has failed");
+        .says("waits 10s, then 10s for here, then 10s for later; then it has failed");
     assert!(plan.out.contains("2 manual steps"), "{}", plan.all());
 
     let mut run = anna.start(&["--config", &config, "apply", "--yes", "-o", "ndjson", &text]);
@@ -175,24 +175,30 @@ fn killed_while_a_person_is_waited_for() {
 }
 
 #[test]
-fn taken_up_again_it_asks_again_and_nobody_s_silence_counts() {
+fn taken_up_again_it_asks_again_and_hears_that_it_failed() {
     let site = Site::up("byhandagain");
     let anna = site.person("anna");
     let (config, told) = configuration(&site, &anna, &anna);
-    let text = site.text("by-hand.yaml", &runbook(&site, "6s", ""));
+    let text = site.text(
+        "by-hand.yaml",
+        &runbook(&site, "10m", "then_escalate_to: [here]").replace("to: away", "to: here"),
+    );
     let mut run = anna.start(&["--config", &config, "apply", "--yes", &text]);
     run.says("runbook done 1 ack");
     run.signal("KILL");
     run.finish().dies_killed();
     let mut again = anna.start(&["--config", &config, "resume", "1"]);
     again.says("runbook done 1 ack");
+    anna.run(&["--config", &config, "failed", "1", "ack", "--reason", "no spare"])
+        .exits(0)
+        .says("no spare");
     again
         .finish()
         .exits(4)
-        .says("task ack EXPIRED")
-        .says("timed out: nobody answered in time");
+        .says("task ack FAILED by")
+        .says("says that it failed: no spare");
     let told = fs::read_to_string(told).unwrap();
-    assert_eq!(told.lines().filter(|l| l.contains("to away")).count(), 2, "called again: {told}");
+    assert_eq!(told.matches("needs you").count(), 2, "called again: {told}");
     anna.run(&["--config", &config, "done", "1", "ack"]).exits(10);
     assert_eq!(found(&site), None);
 }

@@ -18,16 +18,25 @@ pub fn read(text: &str) -> Result<Value, String> {
     Ok(Value::List(shown.map(Row::to_value).collect()))
 }
 
-struct Row {
-    device: String,
-    used_kib: u64,
-    free_kib: u64,
-    mount: String,
+/// One line of it.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// What is mounted.
+    pub device: String,
+    /// All of it.
+    pub total_kib: u64,
+    /// In use.
+    pub used_kib: u64,
+    /// What ordinary users can still have.
+    pub free_kib: u64,
+    /// Where it is mounted.
+    pub mount: String,
 }
 
 impl Row {
     /// `DEVICE BLOCKS USED FREE PERCENT MOUNT`; the device and the mount may hold blanks, the percentage tells where.
-    fn read(line: &str) -> Option<Row> {
+    #[must_use]
+    pub fn read(line: &str) -> Option<Row> {
         let words: Vec<&str> = line.split_whitespace().collect();
         let is_percent = |word: &&str| word.strip_suffix('%').is_some_and(|n| n.parse::<u32>().is_ok());
         let at = words.iter().position(is_percent)?;
@@ -36,6 +45,7 @@ impl Row {
         }
         Some(Row {
             device: words[..at - 3].join(" "),
+            total_kib: words[at - 3].parse().ok()?,
             used_kib: words[at - 2].parse().ok()?,
             free_kib: words[at - 1].parse().ok()?,
             mount: words[at + 1..].join(" "),

@@ -1,6 +1,6 @@
 //! `facts`: memory, processors, load and file systems of a host.
 
-mod disk;
+pub mod disk;
 pub mod memory;
 
 use std::collections::BTreeMap;

@@ -4,9 +4,13 @@
 
 pub mod difference;
 pub mod fact;
+pub mod line;
+pub mod place_fact;
 pub mod put;
 pub mod replace;
 pub mod search;
+pub mod stand;
+pub mod stat;
 pub mod write;
 
 use sha2::{Digest, Sha256};

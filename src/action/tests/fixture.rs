@@ -282,6 +282,7 @@ fn act(act: &Act) -> String {
             severity,
             attach,
         } => format!("notify {to} {severity} {message:?} {} attached", attach.len()),
+        Act::History { resource, last } => format!("history of {resource}, last {last}"),
         Act::Pause { span } => format!("pause {}", crate::base::clock::friendly(*span)),
     }
 }

@@ -16,6 +16,7 @@ pub(super) const PAGES: &[Page] = &[
     ("RB0712", include_str!("plan/RB0712.md")),
     ("RB0713", include_str!("plan/RB0713.md")),
     ("RB0714", include_str!("plan/RB0714.md")),
+    ("RB0715", include_str!("plan/RB0715.md")),
     ("RB0720", include_str!("plan/RB0720.md")),
     ("RB0730", include_str!("plan/RB0730.md")),
     ("RB0731", include_str!("plan/RB0731.md")),

@@ -8,6 +8,7 @@ mod machine;
 
 pub use machine::{to_github, to_json};
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Patch, Renderer, Snippet};
@@ -17,17 +18,36 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Sources};
 
 use excerpt::{Clean, Excerpt, Found, Index};
 
-/// For people: every mistake at its place, sorted, and a last line that counts them. Empty when there are none.
+/// Mistakes of one file that are shown; whoever has more mends these first.
+const FILE_MOST: usize = 50;
+
+/// For people: every mistake at its place, sorted, and a last line that counts them; of each file the first fifty. Empty when there
+/// are none.
 #[must_use]
 pub fn render(diagnostics: &Diagnostics, sources: &Sources, colour: bool) -> String {
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
     let index = Index::new(sources);
     let sorted = diagnostics.sorted();
     let mut out = String::new();
+    let mut shown = BTreeMap::new();
     for diagnostic in &sorted {
+        let of_file: &mut usize = shown.entry(diagnostic.span.map(|s| s.source)).or_default();
+        *of_file += 1;
+        if *of_file > FILE_MOST {
+            continue;
+        }
         let groups = report(diagnostic, &index);
         out.push_str(&renderer.render(&groups));
         out.push_str("\n\n");
+    }
+    for (source, number) in shown.into_iter().filter(|(_, number)| *number > FILE_MOST) {
+        let file = source.and_then(|id| sources.get(id)).map_or("", |s| s.name.as_str());
+        let _ = writeln!(
+            out,
+            "{}: and {} more\n",
+            for_terminal(file).replace('\n', "\\n"),
+            number - FILE_MOST
+        );
     }
     if let Some(line) = summary(&sorted, sources) {
         let _ = writeln!(out, "{line}");
@@ -253,6 +273,28 @@ drain.yaml: 2 errors, 0 warnings.   runbook explain RB0102   for the long story
                 }
             }
         }
+    }
+
+    #[test]
+    fn of_a_file_with_very_many_mistakes_the_first_are_shown() {
+        let mut all = Diagnostics::new();
+        let mut sources = sources();
+        let other = sources.add("b.yaml", "x: 1\n");
+        for i in 0..80 {
+            all.push(Diagnostic::error(
+                "RB0001",
+                Span::new(SourceId(0), i, i + 1),
+                format!("number {i} is wrong"),
+            ));
+        }
+        all.push(Diagnostic::error("RB0001", Span::new(other, 0, 1), "another file"));
+        let shown = render(&all, &sources, false);
+        assert_eq!(shown.matches("error[RB0001]").count(), 51);
+        assert!(shown.contains("number 49 is") && !shown.contains("number 50 is") && shown.contains("another file"));
+        assert!(
+            shown.contains("\ndrain.yaml: and 30 more\n\n2 files: 81 errors, 0 warnings."),
+            "{shown}"
+        );
     }
 
     #[test]

@@ -40,7 +40,8 @@ pub fn every_prefix_replays(life: &Life<'_>) -> Result<(), String> {
     }
 }
 
-fn live(sample: &Sample, seed: u64, decide: Decide) -> Result<RunOutcome, String> {
+/// Lives one life and holds every rule against it.
+pub fn live(sample: &Sample, seed: u64, decide: Decide) -> Result<RunOutcome, String> {
     let watched = seed.is_multiple_of(5);
     let life = Life::live(sample, &mut Luck::new(seed), decide, watched)?;
     rules::check(&life).map_err(|why| format!("{why}\n{}", story(&life)))?;

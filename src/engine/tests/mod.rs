@@ -1,5 +1,6 @@
 //! The engine alone: scripted lives, thousands of random ones, and bugs planted to prove that the rules would see them.
 
+mod calls;
 mod corners;
 mod generate;
 mod life;

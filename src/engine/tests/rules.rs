@@ -100,7 +100,8 @@ impl<'l> Account<'l> {
     fn kept(&self, id: &NodeId) -> bool {
         let turns = &self.node(id).turns;
         let nodes = &self.life.sample.created.plan.nodes;
-        !turns.is_empty() && nodes.iter().filter(|n| n.turns.starts_with(turns)).all(|n| self.done(&n.id))
+        let work = nodes.iter().filter(|n| n.section.is_work() && n.turns.starts_with(turns));
+        !turns.is_empty() && work.into_iter().all(|n| self.done(&n.id))
     }
 
     fn judge(&self, event: &Event, at: Timestamp) -> Result<(), String> {

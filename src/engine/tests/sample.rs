@@ -60,9 +60,17 @@ fn inventory() -> Inventory {
 impl Sample {
     /// Compiles and plans a text (without its head), offline: what nodes do is the plot's business.
     pub fn of(steps: &str) -> Result<Sample, String> {
+        Sample::among(steps, &[])
+    }
+
+    /// As [`Sample::of`], with files that it calls.
+    pub fn among(steps: &str, files: &[(&str, &str)]) -> Result<Sample, String> {
         let text = format!("{HEAD}{steps}");
         let mut sources = Sources::new();
         let id = sources.add("example.yaml", text.as_str());
+        for (name, text) in files {
+            sources.add(*name, *text);
+        }
         let (runbook, mistakes) = lang::compile(&sources, id, None, &CATALOG);
         let runbook = runbook.ok_or_else(|| format!("{text}\n{mistakes:#?}"))?;
         let inventory = inventory();

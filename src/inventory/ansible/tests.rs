@@ -37,6 +37,9 @@ fn ini(text: &str) -> Inventory {
     good(&[("hosts", text)])
 }
 
+/// Codes with the text at their place.
+type Expected = &'static [(&'static str, &'static str)];
+
 /// Codes with the text at their place; `~` marks a warning.
 fn found(texts: &[(&str, &str)]) -> Vec<(String, String)> {
     let (inventory, list, sources) = read_all(texts);
@@ -116,7 +119,7 @@ fn ini_mistakes_are_found_at_their_places() {
 
 #[test]
 fn yaml_and_json_mistakes_are_found_at_their_places() {
-    let table: &[(&str, &str, &[(&str, &str)])] = &[
+    let table: &[(&str, &str, Expected)] = &[
         ("h.yaml", "all:\n  hosts: [a]\n", &[("RB0522", "[")]),
         ("h.yaml", "all:\n  hosts:\n    a: 1\n", &[("RB0522", "1")]),
         ("h.yaml", "all:\n  hots:\n    a:\n", &[("RB0522", "hots")]),
@@ -126,7 +129,8 @@ fn yaml_and_json_mistakes_are_found_at_their_places() {
             "web:\n  hosts:\n    a: { ansible_host: !vault x }\n",
             &[("RB0524", "!vault x")],
         ),
-        ("h.yaml", "web:\n  hosts: { a: }\n  vars: &v { x: 1 }\n", &[("RB0003", "&v")]),
+        ("h.yaml", "web:\n  hosts: { a: }\n  vars: &v { x: *v }\n", &[("RB0003", "*v")]),
+        ("h.yaml", "web:\n  hosts: { a: }\n  vars: { x: 1, <<: 3 }\n", &[("RB0004", "3")]),
         ("h.yaml", "web:\n  hosts: { a: }\n  vars: { x: !mine 1 }\n", &[("RB0005", "!mine")]),
         ("h.yaml", "plugin: aws_ec2\n", &[("RB0514", "plugin")]),
         ("h.toml", "[web.hosts]\na = {}\n", &[("RB0514", "[web.hosts]")]),

@@ -14,18 +14,9 @@ const SECTIONS: &[&str] = &["hosts", "children", "vars"];
 /// Groups inside groups inside groups.
 const DEEPEST: usize = 40;
 
-/// Reads YAML as Ansible writes it: `!vault` and `!unsafe` are no mistakes.
+/// Reads YAML as Ansible does: with anchors, and `!vault` and `!unsafe` are no mistakes.
 pub(super) fn read_yaml(sources: &Sources, id: SourceId) -> (Option<Node>, Diagnostics) {
-    let (node, found) = yaml::read(sources, id);
-    let text = sources.get(id).map_or("", |s| s.text.as_str());
-    let mut kept = Diagnostics::new();
-    for mistake in found.iter() {
-        let tag = mistake.span.and_then(|s| text.get(s.start as usize..s.end as usize)).unwrap_or("");
-        if mistake.code != "RB0005" || !matches!(tag, "!vault" | "!vault-encrypted" | "!unsafe") {
-            kept.push(mistake.clone());
-        }
-    }
-    (node, kept)
+    yaml::read_foreign(sources, id, &["!vault", "!vault-encrypted", "!unsafe"])
 }
 
 /// A YAML inventory: every top key is a group.

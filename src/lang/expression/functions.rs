@@ -102,6 +102,16 @@ const FUNCTIONS: &[Function] = &[
     },
 ];
 
+/// How each function is written.
+pub(in crate::lang) fn usages() -> impl Iterator<Item = String> {
+    let own = FUNCTIONS.iter().map(|f| f.usage.to_owned());
+    own.chain(
+        COMPREHENSIONS
+            .iter()
+            .map(|name| format!("`list.{name}(x, …)`: `x` is each item in turn")),
+    )
+}
+
 /// What people write who come from another language.
 const FOREIGN: &[(&str, &str)] = &[
     ("len", "size"),

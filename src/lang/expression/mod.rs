@@ -15,6 +15,7 @@ mod paths;
 mod relations;
 
 pub use eval::{EvalError, NOW, eval};
+pub(super) use functions::usages;
 pub use paths::paths;
 
 use crate::diagnostic::{Diagnostics, Span};

@@ -16,6 +16,11 @@ pub(super) struct Helper {
     apply: fn(&[Value]) -> Result<String, String>,
 }
 
+/// How each helper is written.
+pub(in crate::lang) fn usages() -> impl Iterator<Item = &'static str> {
+    HELPERS.iter().map(|helper| helper.usage)
+}
+
 pub(super) const HELPERS: &[Helper] = &[
     Helper {
         name: "default",
@@ -146,25 +151,13 @@ fn duration(value: &Value) -> Result<String, String> {
 // A size for people has three digits; a float has fifteen.
 #[allow(clippy::cast_precision_loss)]
 fn size(value: &Value) -> Result<String, String> {
-    let mut number = match value {
+    let number = match value {
         Value::Size(n) => *n as f64,
         Value::Int(n) if *n >= 0 => *n as f64,
         Value::Float(n) if *n >= 0.0 => *n,
         _ => return Err(String::from("`size` needs a number of bytes, not below zero")),
     };
-    let mut unit = "B";
-    for larger in ["KiB", "MiB", "GiB", "TiB", "PiB"] {
-        if number < 1024.0 {
-            break;
-        }
-        number /= 1024.0;
-        unit = larger;
-    }
-    Ok(if unit == "B" || (number.fract() == 0.0) {
-        format!("{number:.0} {unit}")
-    } else {
-        format!("{number:.1} {unit}")
-    })
+    Ok(crate::base::size::friendly(number))
 }
 
 fn basename(value: &Value) -> Result<String, String> {

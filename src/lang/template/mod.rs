@@ -17,6 +17,7 @@ mod shell_cases;
 mod shell_oracle;
 
 pub use check::text_type;
+pub(super) use functions::usages;
 pub use render::{RenderError, render, render_for_people};
 
 use crate::diagnostic::{Diagnostics, Span};

@@ -261,3 +261,19 @@ fn an_approval_escalates_to_somebody_or_not_at_all() {
     );
     assert_eq!(problems, Vec::<String>::new());
 }
+
+#[test]
+fn the_way_back_is_made_of_actions() {
+    let bodies = [
+        ("manual", "manual: { ask: x, to: y }"),
+        ("approve", "approve: { ask: x, from: [y] }"),
+        ("decide", "decide: [{ is: a }]"),
+        ("for_each", "for_each: { as: web, hosts: a }, steps: [{ id: look, facts: [cpu] }]"),
+    ];
+    for (what, body) in bodies {
+        one_mistake(
+            &format!("hosts: a\nsteps:\n  - id: s\n    command: {{ argv: [x] }}\n    undo:\n      - {{ id: back, {body} }}\n"),
+            &["RB0111 9:15", &format!("`{what}` in `undo` is not supported yet")],
+        );
+    }
+}

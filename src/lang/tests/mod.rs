@@ -11,6 +11,7 @@ use crate::model::inventory::Share;
 use crate::model::runbook::{Argument, ArgumentKind, Batch, Body, LoopOver, Pace, ParamKind, Place, Runbook, Step, UndoRule};
 use crate::model::text::{Operand, Part};
 
+mod calls;
 mod control;
 mod messages;
 mod obligations;
@@ -30,8 +31,16 @@ const SHIPPED: &[(&str, &str)] = &[
 
 /// Compiles a file called `test.yaml`.
 fn compiled(stem: Option<&str>, text: &str) -> (Option<Runbook>, Vec<String>) {
+    compiled_with(stem, "test.yaml", text, &[])
+}
+
+/// Compiles a file of that name among others.
+fn compiled_with(stem: Option<&str>, name: &str, text: &str, others: &[(&str, &str)]) -> (Option<Runbook>, Vec<String>) {
     let mut sources = Sources::new();
-    let id = sources.add("test.yaml", text);
+    let id = sources.add(name, text);
+    for (name, text) in others {
+        sources.add(*name, *text);
+    }
     let (runbook, d) = compile(&sources, id, stem, &SAMPLE);
     assert_eq!(runbook.is_none(), d.has_errors(), "a runbook, or errors: {:?}", shown(&sources, &d));
     (runbook, shown(&sources, &d))

@@ -1,7 +1,7 @@
 //! The pages of our codes: the wrong example gives that code and no other, the right one nothing.
 
-use super::compiled;
-use crate::diagnostic::code::pages;
+use super::compiled_with;
+use crate::diagnostic::code::{further_files, pages};
 
 fn block<'p>(page: &'p str, tag: &str) -> Option<&'p str> {
     let start = page.find(&format!("```{tag}\n"))? + tag.len() + 4;
@@ -17,10 +17,10 @@ fn examples_of_pages_are_true() {
     assert!(ours.len() > 20, "{}", ours.len());
     for (code, page) in ours {
         assert!(page.starts_with(&format!("# {code}: ")), "{code}");
-        let stem = Some("example");
-        let (_, wrong) = compiled(stem, block(page, "wrong").unwrap_or_else(|| panic!("{code}: no wrong example")));
+        let compiled = |text| compiled_with(Some("example"), "example.yaml", text, &further_files(page));
+        let (_, wrong) = compiled(block(page, "wrong").unwrap_or_else(|| panic!("{code}: no wrong example")));
         assert!(!wrong.is_empty() && wrong.iter().all(|p| p.starts_with(code)), "{code}: {wrong:#?}");
-        let (_, right) = compiled(stem, block(page, "right").unwrap_or_else(|| panic!("{code}: no right example")));
+        let (_, right) = compiled(block(page, "right").unwrap_or_else(|| panic!("{code}: no right example")));
         assert_eq!(right, Vec::<String>::new(), "{code}");
     }
 }
@@ -29,8 +29,11 @@ fn examples_of_pages_are_true() {
 fn every_code_has_a_page() {
     let sources = [
         include_str!("../arguments.rs"),
+        include_str!("../call.rs"),
+        include_str!("../check.rs"),
         include_str!("../check_control.rs"),
         include_str!("../check_step.rs"),
+        include_str!("../link.rs"),
         include_str!("../mod.rs"),
         include_str!("../needs.rs"),
         include_str!("../outline.rs"),

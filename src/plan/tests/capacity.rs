@@ -13,6 +13,7 @@ fn node(id: &str, needs: &[&str], effects: &[(&str, EffectKind)]) -> Node {
         step: id.into(),
         section: Section::Steps,
         turns: Vec::new(),
+        call: None,
         bindings: Default::default(),
         host: None,
         touches: Vec::new(),

@@ -119,7 +119,7 @@ fn in_a_loop_every_turn_decides_and_asks_for_itself() {
 /// The plan of a text when every request is answered with 200.
 fn when_all_answer(text: &str) -> Plan {
     let text = format!("{HEAD}{text}");
-    let (runbook, inventory) = (super::compiled(&text), super::hosts());
+    let (runbook, inventory) = (super::compiled(&text, &[]), super::hosts());
     let (params, _) = super::parameters::resolve(&runbook, &inventory, &Default::default());
     let input = PlanInput {
         runbook: &runbook,

@@ -1,5 +1,6 @@
 //! Tests of planning as a whole: runbooks compiled with the real catalogue, planned against a small inventory.
 
+mod calls;
 mod capacity;
 mod control;
 mod digest;
@@ -47,16 +48,30 @@ fn hosts() -> Inventory {
     found.unwrap_or_else(|| panic!("{mistakes:#?}"))
 }
 
-fn compiled(text: &str) -> Runbook {
+fn compiled(text: &str, others: &[(&str, &str)]) -> Runbook {
     let mut sources = Sources::new();
     let id = sources.add("example.yaml", text);
+    for (name, text) in others {
+        sources.add(*name, *text);
+    }
     let (found, mistakes) = lang::compile(&sources, id, None, &CATALOG);
     found.unwrap_or_else(|| panic!("{text}\n{mistakes:#?}"))
 }
 
 /// Plans a text; nobody answers, so whatever looks finds its host unreachable.
 fn planned(text: &str, given: &[(&str, &str)], offline: bool) -> Result<Plan, Diagnostics> {
-    let (runbook, inventory) = (compiled(text), hosts());
+    planned_with(text, &[], given, offline)
+}
+
+/// As [`planned`], with files that the runbook calls.
+fn planned_with(text: &str, others: &[(&str, &str)], given: &[(&str, &str)], offline: bool) -> Result<Plan, Diagnostics> {
+    let (runbook, inventory) = (compiled(text, others), hosts());
+    let mut all = Sources::new();
+    all.add("example.yaml", text);
+    others.iter().for_each(|(name, text)| {
+        all.add(*name, *text);
+    });
+    let whole = all.whole();
     let given: BTreeMap<String, String> = given.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     let (params, mistakes) = parameters::resolve(&runbook, &inventory, &given);
     if mistakes.has_errors() {
@@ -64,7 +79,7 @@ fn planned(text: &str, given: &[(&str, &str)], offline: bool) -> Result<Plan, Di
     }
     let input = PlanInput {
         runbook: &runbook,
-        text,
+        text: &whole,
         inventory: &inventory,
         params: &params,
         catalog: &CATALOG,

@@ -7,7 +7,7 @@ use crate::model::value::Value;
 
 fn resolved(declared: &str, given: &[(&str, &str)]) -> Result<BTreeMap<String, Value>, Vec<String>> {
     let step = "steps:\n  - { id: look, hosts: web-01, facts: [memory] }\n";
-    let runbook = compiled(&format!("{HEAD}params:\n{declared}\n{step}"));
+    let runbook = compiled(&format!("{HEAD}params:\n{declared}\n{step}"), &[]);
     let given = given.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     let (values, mistakes) = parameters::resolve(&runbook, &hosts(), &given);
     match mistakes.has_errors() {

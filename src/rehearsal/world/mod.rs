@@ -8,6 +8,7 @@ mod balancer;
 mod fault;
 mod host;
 mod link;
+mod place;
 mod programs;
 mod records;
 mod web;
@@ -208,6 +209,12 @@ impl Inner {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Hosts and pools.
+    #[must_use]
+    pub fn inventory(&self) -> &Inventory {
+        &self.inventory
     }
 
     /// What has been recorded.

@@ -62,8 +62,7 @@ fn service_command(argv: &[&str]) -> Option<(String, String)> {
 impl Inner {
     /// What a program answers; `given`: the content of a file that its command line names and that is not in place yet.
     pub(super) fn program(&mut self, host: Option<&HostName>, argv: &[String], given: Option<&str>) -> Reply {
-        let shown = quote::show(argv.iter().map(String::as_str));
-        if let Some(reply) = self.told_answer(host, &shown, argv, given) {
+        if let Some(reply) = self.told_answer(host, argv, given) {
             return reply;
         }
         let now = self.now();
@@ -85,7 +84,7 @@ impl Inner {
                 ["sh", "-c", script, _, rest @ ..] => {
                     format!("sh -c '{}' … {}", crate::base::sanitise::one_line(script, 60), rest.join(" "))
                 }
-                _ => crate::base::sanitise::one_line(&shown, 160),
+                words => crate::base::sanitise::one_line(&quote::show(words.iter().copied()), 160),
             };
             self.unanswered.insert(format!(
                 "`{short}` on {place}; add to its state `commands: [{{ run: \"…\", exit: 0 }}]`"
@@ -95,16 +94,19 @@ impl Inner {
     }
 
     /// The first answer of the test file that fits.
-    fn told_answer(&mut self, host: Option<&HostName>, shown: &str, argv: &[String], given: Option<&str>) -> Option<Reply> {
+    fn told_answer(&mut self, host: Option<&HostName>, argv: &[String], given: Option<&str>) -> Option<Reply> {
         let state = match host {
             Some(host) => self.hosts.get_mut(host)?,
             None => &mut self.controller,
         };
+        if state.commands.is_empty() {
+            return None;
+        }
         let holds = |text: &str| {
             let named = argv.iter().filter_map(|w| state.files.get(w));
             given.is_some_and(|g| g.contains(text)) || named.clone().any(|f| f.content.contains(text))
         };
-        let plain = argv.join(" ");
+        let (shown, plain) = (quote::show(argv.iter().map(String::as_str)), argv.join(" "));
         let at = state.commands.iter().position(|(c, used)| {
             (shown.contains(&c.run) || plain.contains(&c.run))
                 && c.times.is_none_or(|times| *used < times)
