@@ -98,7 +98,7 @@ fn dispatch(arguments: Arguments, quiet: bool) -> Result<Exit, CliError> {
         }
         Command::Test { files, filter, output } => return test::run(&files, &filter, output, Colors::new(global.color)),
         Command::Explain { topic, name } => return explain::run(topic.as_deref(), name.as_deref()),
-        Command::Validate(arguments) => return validate::run(&arguments, Colors::new(global.color)),
+        Command::Validate(arguments) => return validate::run(&arguments, global),
         Command::Init { folder } => return init::run(&folder),
         Command::Fmt(arguments) => return fmt::run(&arguments, Colors::new(global.color)),
         Command::Demo(arguments) => return demo::run(&arguments, Colors::new(global.color)),
