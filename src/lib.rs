@@ -25,6 +25,7 @@
 //! | 6 | [`journal`] | events kept durably in SQLite, hash-chained; a second one in memory for tests |
 //! | 6 | [`approval`] | how people are asked |
 //! | 6 | [`report`] | plan, live lines, summary, timeline, status, diagram: records to text; pure as well |
+//! | 6 | [`secrets`] | what the named secrets of a run are worth, read from file, environment or command; puts them in and masks them |
 //! | 6 | [`notify`] | what is sent to a channel, as data; pure as well: `run` sends it |
 //! | 7 | [`run`] | drives the engine: observes, performs, holds leases, tells people |
 //! | 8 | [`lab`] | the practice fleet and the incidents; judges the product, so uses none of its ways to hosts |
@@ -82,5 +83,6 @@ pub mod plan;
 pub mod rehearsal;
 pub mod report;
 pub mod run;
+pub mod secrets;
 pub mod transport;
 pub mod yaml;

@@ -10,6 +10,7 @@ pub const fn required(name: &'static str, kind: ParameterKind, docs: &'static st
         kind,
         required: true,
         docs,
+        secret: false,
     }
 }
 
@@ -21,5 +22,13 @@ pub const fn optional(name: &'static str, kind: ParameterKind, docs: &'static st
         kind,
         required: false,
         docs,
+        secret: false,
     }
+}
+
+/// The same parameter, which a secret may reach: the action gives it on as a [`Sensitive`](crate::base::secret::Sensitive) and shows it
+/// nowhere.
+#[must_use]
+pub const fn may_be_secret(parameter: Parameter) -> Parameter {
+    Parameter { secret: true, ..parameter }
 }

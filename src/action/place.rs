@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::base::secret::Sensitive;
 use crate::model::action::{BindError, Context, ResourceKey, Scope};
 use crate::model::inventory::Host;
 use crate::model::operation::{Act, Identity, Operation, PutFile, Target};
@@ -79,7 +80,8 @@ impl Place {
     pub fn probe<I: IntoIterator<Item = S>, S: Into<String>>(&self, argv: I) -> Operation {
         self.operation(Act::Probe {
             argv: argv.into_iter().map(Into::into).collect(),
-            stdin: String::new(),
+            stdin: Sensitive::default(),
+            env: BTreeMap::new(),
         })
     }
 
@@ -95,7 +97,7 @@ impl Place {
     pub fn run<I: IntoIterator<Item = S>, S: Into<String>>(&self, argv: I) -> Operation {
         self.operation(Act::Run {
             argv: argv.into_iter().map(Into::into).collect(),
-            stdin: String::new(),
+            stdin: Sensitive::default(),
             env: BTreeMap::new(),
             cwd: None,
         })

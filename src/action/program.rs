@@ -9,6 +9,7 @@ use crate::action::outcome::{Exited, exited, unexpected};
 use crate::action::place::Place;
 use crate::base::quote;
 use crate::base::sanitise::one_line;
+use crate::base::secret::Sensitive;
 use crate::base::value::Value;
 use crate::model::action::{
     Action, Arguments, BindError, Change, Class, Context, Decision, Observation, PoolEffect, ReadError, ResourceKey, Settle, Undo, Verdict,
@@ -19,13 +20,13 @@ use crate::model::types::Type;
 /// Parameters that every program takes, after those given.
 macro_rules! program_parameters {
     ($($own:expr),* $(,)?) => {{
-        use $crate::action::declare::optional;
+        use $crate::action::declare::{may_be_secret, optional};
         use $crate::model::action::ParameterKind as Kind;
         &[
             $($own,)*
             optional("cwd", Kind::Path, "Working directory. Default: the home directory of the user it runs as."),
-            optional("env", Kind::TextMap, "Variables added to its environment."),
-            optional("stdin", Kind::Text, "Its standard input. Default: empty."),
+            may_be_secret(optional("env", Kind::TextMap, "Variables added to its environment; a `secret` may stand here.")),
+            may_be_secret(optional("stdin", Kind::Text, "Its standard input; a `secret` may stand here. Default: empty.")),
             optional("creates", Kind::Path, "What the program makes: when this path exists, there is nothing to do, and afterwards it must exist."),
             optional("removes", Kind::Path, "What the program takes away: when this path does not exist, there is nothing to do, and afterwards it must not exist."),
             optional("read_only", Kind::Bool, "Your word that it changes nothing: it then also runs when a plan is made, and the step needs no `undo`. Default: false."),
@@ -89,8 +90,8 @@ pub struct Program {
     /// For people: the argument vector, or the script.
     shown: String,
     cwd: Option<String>,
-    env: BTreeMap<String, String>,
-    stdin: String,
+    env: BTreeMap<String, Sensitive>,
+    stdin: Sensitive,
     creates: Option<String>,
     removes: Option<String>,
     read_only: bool,
@@ -123,7 +124,7 @@ impl Program {
             shown,
             cwd: arguments.text("cwd").map(str::to_owned),
             env: environment(arguments)?,
-            stdin: arguments.text("stdin").unwrap_or_default().to_owned(),
+            stdin: arguments.sensitive("stdin").unwrap_or_default(),
             creates: arguments.text("creates").map(str::to_owned),
             removes: arguments.text("removes").map(str::to_owned),
             read_only,
@@ -141,16 +142,12 @@ impl Program {
         creates.into_iter().chain(self.removes.as_deref().map(|path| (path, false)))
     }
 
-    /// The whole probe of a read-only program. A probe has neither environment nor directory of its own, so `env` and `sh` set them.
+    /// The whole probe of a read-only program. A probe has no directory of its own, so `sh` sets it.
     fn probe_argv(&self) -> Vec<String> {
         let mut argv = Vec::new();
         if let Some(cwd) = &self.cwd {
             let enter = ["sh", "-c", "cd -- \"$1\" && shift && exec \"$@\"", "sh", cwd];
             argv.extend(enter.map(str::to_owned));
-        }
-        if !self.env.is_empty() {
-            argv.push(String::from("env"));
-            argv.extend(self.env.iter().map(|(name, value)| format!("{name}={value}")));
         }
         argv.extend(self.argv.iter().cloned());
         argv
@@ -207,6 +204,7 @@ impl Action for Program {
         vec![self.place.operation(Act::Probe {
             argv: self.probe_argv(),
             stdin: self.stdin.clone(),
+            env: self.env.clone(),
         })]
     }
 
@@ -312,10 +310,8 @@ fn exit_codes(arguments: &Arguments) -> Vec<i64> {
     }
 }
 
-fn environment(arguments: &Arguments) -> Result<BTreeMap<String, String>, BindError> {
-    let Some(Value::Map(variables)) = arguments.get("env") else {
-        return Ok(BTreeMap::new());
-    };
+fn environment(arguments: &Arguments) -> Result<BTreeMap<String, Sensitive>, BindError> {
+    let variables = arguments.sensitive_map("env");
     for name in variables.keys() {
         let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         if !plain || name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
@@ -324,7 +320,7 @@ fn environment(arguments: &Arguments) -> Result<BTreeMap<String, String>, BindEr
             );
         }
     }
-    Ok(variables.iter().map(|(name, value)| (name.clone(), value.to_string())).collect())
+    Ok(variables)
 }
 
 /// Shows an argument vector to a person.

@@ -28,6 +28,8 @@ pub const CHANNELS_PER_HOST: usize = 4;
 pub const CONNECT_TIMEOUT_S: u64 = 10;
 /// Levels of loops inside loops.
 pub const LOOP_DEPTH: usize = 2;
+/// Bytes of one secret; a private key has a tenth of that.
+pub const SECRET_BYTES: usize = 64 * 1024;
 /// Runbooks called inside runbooks that are called; a person at 3 a.m. follows no longer chain.
 pub const CALL_DEPTH: usize = 4;
 /// Calls in one runbook, those inside the called ones included: a call is written out in full, and calls multiply.

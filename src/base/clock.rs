@@ -153,9 +153,29 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     u64::try_from(total_ms).map(Duration::from_millis).map_err(|_| refuse())
 }
 
+/// Reads `2026-12-24T00:00Z`, `2026-12-24T00:00:00+01:00`; a time without its zone is an error.
+///
+/// # Errors
+/// A sentence for people: what was expected.
+pub fn parse_time(text: &str) -> Result<Timestamp, String> {
+    text.trim()
+        .parse::<jiff::Timestamp>()
+        .map(|t| Timestamp(t.as_millisecond()))
+        .map_err(|_| format!("expected a time with its zone such as `2026-12-24T00:00Z`, found `{text}`"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_need_their_zone() {
+        assert_eq!(parse_time("1970-01-02T00:00Z"), Ok(Timestamp(86_400_000)));
+        assert_eq!(parse_time("1970-01-02T01:00:00+01:00"), Ok(Timestamp(86_400_000)));
+        for text in ["1970-01-02", "1970-01-02T00:00", "tomorrow", "1970-13-02T00:00Z"] {
+            assert!(parse_time(text).is_err(), "{text} must be refused");
+        }
+    }
 
     #[test]
     fn times_read_and_write() {

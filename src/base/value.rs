@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::secret::Sensitive;
+
 /// One value. `Unknown` stands for what only a real run can tell ("known at run time").
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -33,6 +35,8 @@ pub enum Value {
     List(Vec<Value>),
     /// Named values.
     Map(BTreeMap<String, Value>),
+    /// Text that holds a secret, by name; shown as `***`.
+    Secret(Sensitive),
 }
 
 /// A count or a percentage.
@@ -77,6 +81,16 @@ impl Value {
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The text, with or without secrets, if it is one.
+    #[must_use]
+    pub fn to_sensitive(&self) -> Option<Sensitive> {
+        match self {
+            Value::Text(text) => Some(Sensitive::from(text.as_str())),
+            Value::Secret(text) => Some(text.clone()),
             _ => None,
         }
     }
@@ -133,6 +147,7 @@ impl Value {
             Value::Size(n) => Json::from(*n),
             Value::List(list) => Json::Array(list.iter().map(Value::to_json).collect()),
             Value::Map(map) => Json::Object(map.iter().map(|(k, v)| (k.clone(), v.to_json())).collect()),
+            Value::Secret(text) => Json::from(text.to_string()),
         }
     }
 
@@ -174,6 +189,7 @@ impl fmt::Display for Value {
                 Ok(())
             }
             Value::Map(_) => write!(f, "{}", self.to_json()),
+            Value::Secret(text) => write!(f, "{text}"),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! `runbook apply`: plan, show, confirm, run, report.
 
+use std::time::Duration;
+
 use super::arguments::{ApplyArguments, Format};
 use super::context::Context;
 use super::exit::{CliError, Exit};
@@ -7,6 +9,8 @@ use super::output::{err, interactive};
 use super::plan::{self, Made};
 use super::progress;
 use crate::approval::terminal;
+use crate::base::sanitise::one_line;
+use crate::config::Freeze;
 use crate::model::event::RunCreated;
 use crate::model::plan::Plan;
 use crate::report;
@@ -23,6 +27,11 @@ pub fn run(context: &Context, arguments: &ApplyArguments) -> Result<Exit, CliErr
             "--offline only plans; without looking at the hosts nothing is proved, and nothing is run",
         )));
     }
+    let by = system::person();
+    if let Some(freeze) = context.config.frozen(&by, context.clock().now()) {
+        return Err(CliError::Refused(frozen(freeze, &by)));
+    }
+    not_too_many(context)?;
     let (made, opened) = plan::make_open(context, &arguments.plan)?;
     let format = arguments.plan.output;
     if format == Format::Text {
@@ -37,9 +46,10 @@ pub fn run(context: &Context, arguments: &ApplyArguments) -> Result<Exit, CliErr
     confirm(context, arguments, &made.plan)?;
     let supervisor = Supervisor {
         opened: Some(opened.connections()),
+        vault: Some(opened.vault()),
         ..context.supervisor()?
     };
-    let run = supervisor.create(created(arguments, made))?;
+    let run = supervisor.create(created(arguments, made, by))?;
     progress::drive_on(
         opened.runtime(),
         context,
@@ -53,7 +63,36 @@ pub fn run(context: &Context, arguments: &ApplyArguments) -> Result<Exit, CliErr
     )
 }
 
-fn created(arguments: &ApplyArguments, made: Made) -> RunCreated {
+fn frozen(freeze: &Freeze, by: &str) -> String {
+    let except = match freeze.except.as_slice() {
+        [] => String::from("nobody is excepted"),
+        names => format!("excepted are {}, and {by} is none of them", names.join(", ")),
+    };
+    format!(
+        "nothing is applied until {}: {} (`freeze` of the configuration; {except}); `plan` and `resume` work",
+        freeze.until,
+        one_line(&freeze.reason, 200)
+    )
+}
+
+/// A storm of alerts, or a script gone wild, ends here.
+fn not_too_many(context: &Context) -> Result<(), CliError> {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let Some(most) = context.config.limits.runs_per_hour else {
+        return Ok(());
+    };
+    let now = context.clock().now();
+    let latest = context.journal()?.runs(most)?;
+    match latest.get(most - 1) {
+        Some(run) if now.since(run.created_at) < HOUR => Err(CliError::Refused(format!(
+            "{most} runs were started within the last hour, and `limits.runs_per_hour` allows no more; the next may start at {}",
+            run.created_at.after(HOUR)
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn created(arguments: &ApplyArguments, made: Made, by: String) -> RunCreated {
     RunCreated {
         uid: system::new_uid(),
         runbook: made.compiled.runbook.name.clone(),
@@ -61,7 +100,7 @@ fn created(arguments: &ApplyArguments, made: Made) -> RunCreated {
         inventory: made.inventory,
         params: made.params,
         plan: made.plan,
-        by: system::person(),
+        by,
         reason: arguments.reason.clone(),
         gate: arguments.gate.is_some(),
     }

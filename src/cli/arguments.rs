@@ -87,6 +87,8 @@ pub enum SchemaOf {
     Runbook,
     /// NAME.test.yaml
     Test,
+    /// runbook.config.yaml
+    Config,
     /// Inventories
     Inventory,
 }
@@ -210,6 +212,11 @@ pub enum Command {
         /// Of what
         #[arg(default_value = "runbook")]
         of: SchemaOf,
+    },
+    /// The configuration that counts
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
     },
     /// Check this machine: ssh, journal, configuration, and every host of the inventory
     Doctor {
@@ -357,6 +364,19 @@ pub enum InventoryCommand {
     Hosts {
         /// webservers:!web-01
         pattern: String,
+        #[arg(short, long, default_value = "text")]
+        output: Format,
+    },
+}
+
+/// Parts of the configuration.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Every setting that counts; secrets are named, never shown
+    Show {
+        /// Also where each comes from: a flag, the environment, a file and its line, or the default
+        #[arg(long)]
+        origin: bool,
         #[arg(short, long, default_value = "text")]
         output: Format,
     },

@@ -13,7 +13,7 @@ use crate::action::CATALOG;
 use crate::base::bound::CALLS;
 use crate::base::clock::Clock;
 use crate::config::{self, Config};
-use crate::diagnostic::{Diagnostic, SourceId, Sources};
+use crate::diagnostic::{Diagnostic, Diagnostics, SourceId, Sources};
 use crate::inventory;
 use crate::journal::{Journal, SqliteJournal};
 use crate::lang;
@@ -32,6 +32,10 @@ pub struct Context {
     pub colors: Colors,
     /// People, channels, limits.
     pub config: Config,
+    /// The files it came from.
+    pub config_sources: Sources,
+    /// What in them has no effect.
+    pub config_warnings: Diagnostics,
 }
 
 /// A compiled runbook and the texts it came from (the runbook is source 0, those that it calls follow).
@@ -57,7 +61,13 @@ impl Context {
         }
         let (config, diagnostics) = config::parse(&sources, &ids);
         match config {
-            Some(config) if !diagnostics.has_errors() => Ok(Context { global, colors, config }),
+            Some(config) if !diagnostics.has_errors() => Ok(Context {
+                global,
+                colors,
+                config,
+                config_sources: sources,
+                config_warnings: diagnostics,
+            }),
             _ => Err(CliError::Texts(diagnostics, Box::new(sources))),
         }
     }
@@ -78,7 +88,10 @@ impl Context {
             (read(&mut sources, &path)?, stem)
         };
         read_called(&mut sources)?;
-        let (runbook, diagnostics) = lang::compile(&sources, id, stem.as_deref(), &CATALOG);
+        let (runbook, mut diagnostics) = lang::compile(&sources, id, stem.as_deref(), &CATALOG);
+        if let Some(runbook) = &runbook {
+            diagnostics.extend(config::check_names(&self.config, runbook));
+        }
         match runbook {
             Some(runbook) if !diagnostics.has_errors() => {
                 if !diagnostics.is_empty() {
@@ -174,6 +187,8 @@ impl Context {
             channels: Arc::new(people::channels(&self.config)?),
             ssh_options: self.config.ssh_options(),
             opened: None,
+            secret_sources: Arc::new(self.config.secret_sources.clone()),
+            vault: None,
         })
     }
 

@@ -113,7 +113,8 @@ fn date(host: &HostName) -> Operation {
         run_as: Default::default(),
         act: Act::Probe {
             argv: vec![String::from("date"), String::from("+%s")],
-            stdin: String::new(),
+            stdin: Default::default(),
+            env: Default::default(),
         },
         timeout: std::time::Duration::from_secs(15),
     }

@@ -4,6 +4,7 @@ pub mod apply;
 pub mod approve;
 pub mod arguments;
 mod asker;
+pub mod config;
 pub mod context;
 pub mod demo;
 pub mod doctor;
@@ -56,7 +57,12 @@ pub fn run() -> ExitCode {
     log(arguments.global.verbose, colors);
     let quiet = matches!(
         arguments.command,
-        Command::Lab(_) | Command::Completions { .. } | Command::Explain { .. } | Command::Schema { .. } | Command::Test { .. }
+        Command::Lab(_)
+            | Command::Completions { .. }
+            | Command::Explain { .. }
+            | Command::Schema { .. }
+            | Command::Config { .. }
+            | Command::Test { .. }
     );
     let result = dispatch(arguments, quiet);
     match result {
@@ -84,6 +90,7 @@ fn dispatch(arguments: Arguments, quiet: bool) -> Result<Exit, CliError> {
         Command::Schema { of } => {
             output::json(&match of {
                 SchemaOf::Runbook => crate::lang::schema(&crate::action::CATALOG),
+                SchemaOf::Config => crate::config::schema(),
                 SchemaOf::Inventory => crate::inventory::schema(),
                 SchemaOf::Test => crate::rehearsal::schema(),
             });
@@ -91,7 +98,7 @@ fn dispatch(arguments: Arguments, quiet: bool) -> Result<Exit, CliError> {
         }
         Command::Test { files, filter, output } => return test::run(&files, &filter, output, Colors::new(global.color)),
         Command::Explain { topic, name } => return explain::run(topic.as_deref(), name.as_deref()),
-        Command::Validate(arguments) => return validate::run(&arguments, Colors::new(global.color)),
+        Command::Validate(arguments) => return validate::run(&arguments, global),
         Command::Init { folder } => return init::run(&folder),
         Command::Fmt(arguments) => return fmt::run(&arguments, Colors::new(global.color)),
         Command::Demo(arguments) => return demo::run(&arguments, Colors::new(global.color)),
@@ -123,6 +130,7 @@ fn with_context(context: &Context, command: Command) -> Result<Exit, CliError> {
         Command::Obligations { command, output } => obligations::run(context, command, output),
         Command::Inventory { command } => inventory::run(context, command),
         Command::Graph(arguments) => graph::run(context, &arguments),
+        Command::Config { command } => config::run(context, command),
         Command::Doctor { output } => doctor::run(context, output),
         Command::Lab(_)
         | Command::Completions { .. }

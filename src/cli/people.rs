@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::exit::CliError;
-use crate::config::{self, Config, Secret, Template};
+use secrecy::ExposeSecret;
+
+use crate::config::{self, Address, Config, Template};
 use crate::notify::{Channel, WebhookStyle};
+use crate::secrets::{self, Configured};
 
 /// The channels of every name that a runbook may notify: channels, people, groups.
 ///
@@ -14,13 +17,17 @@ pub fn channels(config: &Config) -> Result<BTreeMap<String, Vec<Channel>>, CliEr
     let mut by_name = BTreeMap::new();
     for name in config.recipient_names() {
         let Some(recipient) = config.recipients(name) else { continue };
-        let channels: Result<Vec<Channel>, CliError> = recipient.channels.iter().map(|(name, c)| channel(name, c)).collect();
+        let channels: Result<Vec<Channel>, CliError> = recipient
+            .channels
+            .iter()
+            .map(|(name, c)| channel(name, c, &config.secret_sources))
+            .collect();
         by_name.insert(name.to_owned(), channels?);
     }
     Ok(by_name)
 }
 
-fn channel(name: &str, channel: &config::Channel) -> Result<Channel, CliError> {
+fn channel(name: &str, channel: &config::Channel, configured: &Configured) -> Result<Channel, CliError> {
     Ok(match channel {
         config::Channel::Command { argv } => Channel::Command { argv: argv.clone() },
         config::Channel::Terminal => Channel::Terminal,
@@ -30,20 +37,18 @@ fn channel(name: &str, channel: &config::Channel) -> Result<Channel, CliError> {
                 Template::Plain => WebhookStyle::Plain,
             };
             Channel::Webhook {
-                url: secret(name, url)?,
+                url: address(name, url, configured)?,
                 style,
             }
         }
     })
 }
 
-fn secret(channel: &str, secret: &Secret) -> Result<String, CliError> {
-    let missing = |what: String| CliError::Internal(format!("the URL of channel `{channel}` cannot be read: {what}"));
-    match secret {
-        Secret::Plain(text) => Ok(text.clone()),
-        Secret::File(path) => std::fs::read_to_string(path)
-            .map(|t| t.trim().to_owned())
-            .map_err(|e| missing(format!("{path}: {e}"))),
-        Secret::Env(name) => std::env::var(name).map_err(|_| missing(format!("the environment variable {name} is not set"))),
+fn address(channel: &str, address: &Address, configured: &Configured) -> Result<String, CliError> {
+    match address {
+        Address::Plain(url) => Ok(url.clone()),
+        Address::Kept(source) => secrets::read(source, configured)
+            .map(|url| url.expose_secret().to_owned())
+            .map_err(|problem| CliError::Internal(format!("the URL of channel `{channel}` cannot be read: {problem}"))),
     }
 }

@@ -12,15 +12,17 @@ use super::output::{self, interactive, out};
 use crate::action::CATALOG;
 use crate::base::id::HostName;
 use crate::base::value::Value;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::inventory::Inventory;
 use crate::model::pattern;
 use crate::model::plan::Plan;
+use crate::model::runbook::{Param, ParamKind};
 use crate::plan::{PlanInput, params};
 use crate::report::{self, Style};
 use crate::run::connections::Connections;
 use crate::run::observe::Observer;
 use crate::run::planning;
+use crate::secrets::Vault;
 
 /// A plan and everything it was made from.
 #[derive(Debug)]
@@ -42,6 +44,7 @@ const TRUSTED: Duration = Duration::from_secs(5);
 pub struct Opened {
     runtime: tokio::runtime::Runtime,
     connections: Arc<Connections>,
+    vault: Arc<Vault>,
     since: Instant,
 }
 
@@ -50,6 +53,12 @@ impl Opened {
     #[must_use]
     pub fn runtime(&self) -> &tokio::runtime::Runtime {
         &self.runtime
+    }
+
+    /// The run's secrets.
+    #[must_use]
+    pub fn vault(&self) -> Arc<Vault> {
+        self.vault.clone()
     }
 
     /// The connections; when somebody has thought for long, only those that still answer.
@@ -113,6 +122,11 @@ pub fn make_open(context: &Context, arguments: &PlanArguments) -> Result<(Made, 
     if diagnostics.has_errors() {
         return Err(CliError::Texts(diagnostics, Box::new(compiled.sources)));
     }
+    let vault = if arguments.offline {
+        Arc::new(Vault::empty())
+    } else {
+        secrets(context, &compiled)?
+    };
     let limit = arguments.limit.as_deref().map(|text| limit(text, &inventory)).transpose()?;
     let text = compiled.sources.whole();
     let input = PlanInput {
@@ -134,6 +148,7 @@ pub fn make_open(context: &Context, arguments: &PlanArguments) -> Result<(Made, 
             Arc::new(inventory.clone()),
             context.config.ssh_options(),
         )),
+        vault: vault.clone(),
     };
     // Only a runbook that asks the record needs one; any other is planned also where the journal is damaged.
     let record = if text.contains("history") {
@@ -142,7 +157,7 @@ pub fn make_open(context: &Context, arguments: &PlanArguments) -> Result<(Made, 
         None
     };
     // The planner is given eyes only: an observer has no way to change anything.
-    let observer = Observer::new(opened.connections.clone()).knowing(record);
+    let observer = Observer::new(opened.connections.clone()).knowing(record).with(vault);
     let planned = opened.runtime.block_on(planning::make(input, &observer));
     opened.since = Instant::now();
     match planned {
@@ -159,6 +174,28 @@ pub fn make_open(context: &Context, arguments: &PlanArguments) -> Result<(Made, 
     }
 }
 
+/// Reads the runbook's secrets: what is missing is found before anything is done, not at the step that needs it.
+fn secrets(context: &Context, compiled: &Compiled) -> Result<Arc<Vault>, CliError> {
+    let vault = Vault::of(&compiled.runbook, &context.config.secret_sources);
+    let mut diagnostics = Diagnostics::new();
+    for (name, problem) in vault.missing() {
+        let declared = compiled.runbook.params.iter().find(|p| p.name == name);
+        let message = format!("secret `{name}` cannot be read: {}", problem.message);
+        let diagnostic = match declared {
+            Some(param) => Diagnostic::error("RB0731", param.span, message),
+            None => Diagnostic::nowhere("RB0731", message),
+        };
+        diagnostics.push(diagnostic.help(match problem.help.as_str() {
+            "" => String::from("`--offline` plans without secrets, and without looking at any host"),
+            help => help.to_owned(),
+        }));
+    }
+    if diagnostics.has_errors() {
+        return Err(CliError::Texts(diagnostics, Box::new(compiled.sources.clone())));
+    }
+    Ok(Arc::new(vault))
+}
+
 fn limit(text: &str, inventory: &Inventory) -> Result<Vec<HostName>, CliError> {
     pattern::select(text, inventory).map_err(|message| {
         let d = Diagnostic::nowhere("RB0713", format!("--limit `{text}`: {message}"));
@@ -171,7 +208,8 @@ fn ask_missing(context: &Context, compiled: &Compiled, given: &mut BTreeMap<Stri
     if !interactive(context.global.no_input) {
         return Ok(());
     }
-    for param in compiled.runbook.params.iter().filter(|p| p.default.is_none()) {
+    let asked = |p: &&Param| p.default.is_none() && p.kind != ParamKind::Secret;
+    for param in compiled.runbook.params.iter().filter(asked) {
         if given.contains_key(&param.name) {
             continue;
         }

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
 
-use super::arguments::Format;
-use super::context::read_called;
+use super::arguments::{Format, Global};
+use super::context::{Context, read_called};
 use super::exit::{CliError, Exit};
 use super::files::yaml_files;
 use super::output::{self, Colors, err, out};
 use crate::action::CATALOG;
+use crate::config::Config;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, SourceId, Sources, Span, render};
 use crate::{config, inventory, lang, yaml};
 
@@ -39,6 +40,8 @@ struct Checked {
 /// Everything that was read.
 #[derive(Default)]
 struct Report {
+    /// Whom runbooks may name.
+    config: Option<Config>,
     sources: Sources,
     found: Diagnostics,
     files: Vec<Checked>,
@@ -50,8 +53,13 @@ struct Report {
 ///
 /// # Errors
 /// Never for mistakes in the texts: those are printed, and give exit code 3.
-pub fn run(arguments: &ValidateArguments, colors: Colors) -> Result<Exit, CliError> {
-    let mut report = Report::default();
+pub fn run(arguments: &ValidateArguments, global: Global) -> Result<Exit, CliError> {
+    let colors = Colors::new(global.color);
+    let mut report = Report {
+        // A configuration with mistakes is told of when it is among the files; runbooks are checked all the same.
+        config: Context::new(global).ok().map(|context| context.config),
+        ..Report::default()
+    };
     for path in &arguments.files {
         match yaml_files(std::slice::from_ref(path)) {
             Ok(files) => {
@@ -118,6 +126,9 @@ impl Report {
                 read_called(&mut own)?;
                 let (runbook, found) = lang::compile(&own, first, stem.as_deref(), &CATALOG);
                 found.iter().for_each(|d| self.adopt(d, &own));
+                if let (Some(config), Some(runbook)) = (&self.config, &runbook) {
+                    config::check_names(config, runbook).iter().for_each(|d| self.adopt(d, &own));
+                }
                 size = runbook.map_or_else(String::new, |r| steps(r.all_steps().len()));
             }
         }

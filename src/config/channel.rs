@@ -3,9 +3,12 @@
 use std::fmt;
 
 use crate::base::sanitise::one_line;
-use crate::diagnostic::{Diagnostic, Diagnostics, Span, Spanned};
+use crate::config::read::Merge;
+use crate::config::secret::Address;
+use crate::config::{keys, secret};
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::yaml::Entry;
-use crate::yaml::fields::{Fields, text};
+use crate::yaml::fields::Fields;
 
 /// A way to reach people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,23 +21,12 @@ pub enum Channel {
     /// A POST to a URL.
     Webhook {
         /// Where to.
-        url: Secret,
+        url: Address,
         /// What the body looks like.
         template: Template,
     },
     /// The terminal of whoever started the run.
     Terminal,
-}
-
-/// A text that may have to stay secret.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Secret {
-    /// Written in the configuration.
-    Plain(String),
-    /// `secret:file:PATH`: the content of a file.
-    File(String),
-    /// `secret:env:NAME`: an environment variable.
-    Env(String),
 }
 
 /// What the body of a webhook looks like.
@@ -47,30 +39,6 @@ pub enum Template {
     Plain,
 }
 
-/// The parts of a URL before its path are enough to recognise it; a path may hold a token.
-impl fmt::Display for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Secret::Plain(url) => {
-                let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-                let authority = rest.split(['/', '?', '#']).next().unwrap_or("");
-                let place = authority.rsplit('@').next().unwrap_or("");
-                let hidden = if place.len() < rest.len() { "/…" } else { "" };
-                write!(f, "{scheme}://{place}{hidden}")
-            }
-            Secret::File(name) => write!(f, "secret:file:{name}"),
-            Secret::Env(name) => write!(f, "secret:env:{name}"),
-        }
-    }
-}
-
-/// As shown: a value that is logged by accident must not tell.
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Secret({self})")
-    }
-}
-
 impl fmt::Display for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -81,14 +49,12 @@ impl fmt::Display for Channel {
     }
 }
 
-const KINDS: &[&str] = &["command", "webhook", "terminal"];
-
 /// Reads one channel.
-pub(super) fn read(entry: &Entry, diagnostics: &mut Diagnostics) -> Option<Channel> {
+pub(super) fn read(entry: &Entry, merge: &Merge<'_>, diagnostics: &mut Diagnostics) -> Option<Channel> {
     let name = &entry.key;
     let fields = Fields::of(
         &entry.value,
-        KINDS,
+        &keys::CHANNEL.names(),
         &format!("channel `{}`", one_line(&name.value, 60)),
         diagnostics,
     );
@@ -96,7 +62,7 @@ pub(super) fn read(entry: &Entry, diagnostics: &mut Diagnostics) -> Option<Chann
         .value
         .as_map()?
         .iter()
-        .filter(|e| KINDS.contains(&e.key.value.as_str()))
+        .filter(|e| keys::CHANNEL.get(&e.key.value).is_some())
         .collect();
     let [kind] = kinds.as_slice() else {
         let message = format!(
@@ -107,11 +73,18 @@ pub(super) fn read(entry: &Entry, diagnostics: &mut Diagnostics) -> Option<Chann
         return None;
     };
     match kind.key.value.as_str() {
-        "command" => command(&Fields::of(&kind.value, &["argv"], "command", diagnostics), diagnostics),
-        "webhook" => webhook(&Fields::of(&kind.value, &["url", "template"], "webhook", diagnostics), diagnostics),
+        "command" => command(
+            &Fields::of(&kind.value, &keys::COMMAND.names(), "command", diagnostics),
+            diagnostics,
+        ),
+        "webhook" => webhook(
+            &Fields::of(&kind.value, &keys::WEBHOOK.names(), "webhook", diagnostics),
+            merge,
+            diagnostics,
+        ),
         _ => {
             if let Some(node) = fields.get("terminal") {
-                Fields::of(node, &[], "terminal", diagnostics);
+                Fields::of(node, &keys::TERMINAL.names(), "terminal", diagnostics);
             }
             Some(Channel::Terminal)
         }
@@ -131,41 +104,13 @@ fn command(fields: &Fields<'_>, diagnostics: &mut Diagnostics) -> Option<Channel
     Some(Channel::Command { argv })
 }
 
-fn webhook(fields: &Fields<'_>, diagnostics: &mut Diagnostics) -> Option<Channel> {
+fn webhook(fields: &Fields<'_>, merge: &Merge<'_>, diagnostics: &mut Diagnostics) -> Option<Channel> {
     let template = fields.choice("template", &["slack", "plain"], diagnostics);
     let node = fields.required("url", diagnostics)?;
-    let url = secret(&text(node, "url", diagnostics)?, diagnostics)?;
+    let url = secret::address(node, "url", merge, diagnostics)?;
     let template = match template.map(|t| t.value) {
         Some("slack") => Template::Slack,
         _ => Template::Plain,
     };
     Some(Channel::Webhook { url, template })
-}
-
-fn secret(written: &Spanned<String>, diagnostics: &mut Diagnostics) -> Option<Secret> {
-    let mut refuse = |span: Span, message: &str| {
-        let help = "write a URL, `secret:file:NAME` or `secret:env:NAME`";
-        diagnostics.push(Diagnostic::error("RB0605", span, message).help(help));
-        None
-    };
-    let value = written.value.as_str();
-    if let Some(reference) = value.strip_prefix("secret:") {
-        return match reference.split_once(':') {
-            Some(("file", name)) if !name.is_empty() => Some(Secret::File(name.to_owned())),
-            Some(("env", name)) if is_variable(name) => Some(Secret::Env(name.to_owned())),
-            _ => refuse(written.span, "not a reference to a secret"),
-        };
-    }
-    let rest = value
-        .strip_prefix("http://")
-        .or_else(|| value.strip_prefix("https://"))
-        .unwrap_or("");
-    if rest.is_empty() || rest.starts_with('/') || value.chars().any(|c| c.is_control() || c.is_whitespace()) {
-        return refuse(written.span, "`url` must be an http or https URL");
-    }
-    Some(Secret::Plain(value.to_owned()))
-}
-
-fn is_variable(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }

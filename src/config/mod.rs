@@ -3,8 +3,15 @@
 //! Every value's place is kept, so `config show --origin` can say where it came from. Secrets are best named here and not held.
 //! Relative paths start from the folder of the file they stand in, and have been joined with it. Knows nothing of runbooks.
 
+mod calendar;
 mod channel;
+mod check;
+mod keys;
+mod names;
 mod read;
+mod schema;
+mod secret;
+mod source;
 mod ssh;
 
 #[cfg(test)]
@@ -13,10 +20,17 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-pub use channel::{Channel, Secret, Template};
+pub use calendar::Freeze;
+pub use channel::{Channel, Template};
+pub use names::check_names;
 pub use read::parse;
+pub use schema::schema;
+pub use secret::Address;
+pub use source::{Auth, Serve, Source, Token};
 
+use crate::base::clock::Timestamp;
 use crate::diagnostic::Span;
+use crate::model::secret::SecretSource;
 
 /// The configuration; what no file says is absent or empty, and the one who uses it knows the default.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,8 +49,18 @@ pub struct Config {
     pub channels: BTreeMap<String, Channel>,
     /// What no run may exceed.
     pub limits: Limits,
+    /// Times in which nothing is applied, of all files.
+    pub freeze: Vec<Freeze>,
     /// How we connect.
     pub ssh: Ssh,
+    /// Who may send alerts.
+    pub sources: BTreeMap<String, Source>,
+    /// How long records are kept.
+    pub retention: Retention,
+    /// Where to listen, and for whom.
+    pub serve: Serve,
+    /// Where secrets are kept, by name.
+    pub secret_sources: BTreeMap<String, SecretSource>,
     /// Where each value was written, in the order read.
     pub origins: Vec<Origin>,
 }
@@ -66,8 +90,21 @@ pub struct Person {
 /// People who share a duty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Group {
-    /// Short names of people.
+    /// Short names of people, and groups.
     pub members: Vec<String>,
+    /// Without an answer for so long, those of `then` are asked.
+    pub escalate_after: Option<Duration>,
+    /// People and groups to be asked next.
+    pub then: Vec<String>,
+}
+
+/// How long records are kept; absent: for ever.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Runs.
+    pub runs: Option<Duration>,
+    /// What programs wrote.
+    pub output: Option<Duration>,
 }
 
 /// What no run may exceed.
@@ -75,6 +112,10 @@ pub struct Group {
 pub struct Limits {
     /// Hosts that one run may change.
     pub max_hosts: Option<usize>,
+    /// Runs that may be started within an hour.
+    pub runs_per_hour: Option<usize>,
+    /// Minutes that members of a pool may be out of service, all together.
+    pub pool_member_minutes_per_day: BTreeMap<String, usize>,
 }
 
 /// How we connect.
@@ -84,6 +125,8 @@ pub struct Ssh {
     pub connect_timeout: Option<Duration>,
     /// Connections that may be opened at the same time.
     pub max_connects: Option<usize>,
+    /// `default`, or `fast`: curve25519 alone.
+    pub key_exchange: Option<&'static str>,
     /// `-o NAME=VALUE`; only options that cannot run anything or weaken the check of host keys.
     pub options: BTreeMap<String, String>,
 }
@@ -117,12 +160,11 @@ impl Config {
         } else if let Some(person) = self.people.get(name) {
             (RecipientKind::Person, person.notify.iter().map(String::as_str).collect())
         } else {
-            let group = self
-                .groups
-                .get(name)
-                .map(|g| g.members.iter().filter_map(|m| self.people.get(m)).collect());
-            let with_role = || self.people.values().filter(|p| p.approve.iter().any(|role| role == name)).collect();
-            let members: Vec<&Person> = group.unwrap_or_else(with_role);
+            let members: Vec<&Person> = if self.groups.contains_key(name) {
+                self.members(name).into_iter().filter_map(|m| self.people.get(m)).collect()
+            } else {
+                self.people.values().filter(|p| p.approve.iter().any(|role| role == name)).collect()
+            };
             if members.is_empty() && !self.groups.contains_key(name) {
                 return None;
             }
@@ -144,11 +186,40 @@ impl Config {
     #[must_use]
     pub fn may_approve(&self, person: &str, from: &[String]) -> bool {
         let roles = self.people.get(person).map(|p| p.approve.as_slice()).unwrap_or_default();
-        let in_group = |name: &str| {
-            let group = self.groups.get(name);
-            group.is_some_and(|g| g.members.iter().any(|m| m == person))
-        };
-        from.iter().any(|f| f == "*" || f == person || roles.contains(f) || in_group(f))
+        from.iter()
+            .any(|f| f == "*" || f == person || roles.contains(f) || self.members(f).contains(&person))
+    }
+
+    /// The people of a group, those of its groups included, in the order written; empty if there is no such group.
+    #[must_use]
+    pub fn members(&self, group: &str) -> Vec<&str> {
+        let mut people = Vec::new();
+        let mut open: Vec<&str> = self
+            .groups
+            .get_key_value(group)
+            .map(|(name, _)| name.as_str())
+            .into_iter()
+            .collect();
+        let mut seen = BTreeSet::new();
+        while let Some(name) = open.pop() {
+            match self.groups.get(name) {
+                _ if !seen.insert(name) => {}
+                Some(group) => open.extend(group.members.iter().rev().map(String::as_str)),
+                None => people.push(name),
+            }
+        }
+        people
+    }
+
+    /// Every role that somebody may approve in.
+    pub fn roles(&self) -> impl Iterator<Item = &str> {
+        self.people.values().flat_map(|p| p.approve.iter().map(String::as_str))
+    }
+
+    /// The freeze that forbids `person` to apply anything at that moment.
+    #[must_use]
+    pub fn frozen(&self, person: &str, at: Timestamp) -> Option<&Freeze> {
+        self.freeze.iter().find(|f| f.holds(at) && !self.may_approve(person, &f.except))
     }
 
     /// What ssh gets as `-o NAME=VALUE` on every connection: the options, and the timeout in whole seconds.
@@ -159,7 +230,11 @@ impl Config {
             (String::from("ConnectTimeout"), seconds.to_string())
         });
         let options = self.ssh.options.iter().map(|(name, value)| (name.clone(), value.clone()));
-        timeout.into_iter().chain(options).collect()
+        let fast = (self.ssh.key_exchange == Some("fast")).then(|| {
+            let only = "curve25519-sha256,curve25519-sha256@libssh.org";
+            (String::from("KexAlgorithms"), String::from(only))
+        });
+        timeout.into_iter().chain(fast).chain(options).collect()
     }
 
     /// Every name that [`Config::recipients`] knows.

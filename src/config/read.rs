@@ -2,20 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
+use super::check::{Reference, Wanted};
+use super::keys::{self, Table};
+use super::{Config, Freeze, Group, Origin, Person, calendar, channel, check, secret, source, ssh};
+use crate::base::clock::friendly;
 use crate::base::sanitise::one_line;
-use crate::config::{Channel, Config, Group, Origin, Person, Secret, channel, ssh};
-use crate::diagnostic::{Diagnostic, Diagnostics, SourceId, Sources, Span, Spanned, nearest};
-use crate::yaml::fields::Fields;
+use crate::diagnostic::{Diagnostic, Diagnostics, SourceId, Sources, Span, Spanned};
+use crate::model::secret::SecretSource;
+use crate::yaml::fields::{Fields, text};
 use crate::yaml::{self, Entry, Node};
-
-const SECTIONS: &[&str] = &["inventory", "identity", "journal", "people", "groups", "channels", "limits", "ssh"];
-
-/// Sections, and keys of sections, that are planned; accepted without effect they would promise what is not kept.
-const PLANNED: &[&str] = &["sources", "serve", "freeze", "retention", "secret_sources"];
-const PLANNED_LIMITS: &[&str] = &["runs_per_hour", "pool_member_minutes_per_day"];
-const PLANNED_GROUP: &[&str] = &["escalate_after", "then"];
-const PLANNED_SSH: &[&str] = &["key_exchange"];
 
 /// Reads a configuration from several files, the one of highest precedence first. It is there only without errors; no file at all
 /// is the empty configuration.
@@ -41,21 +38,8 @@ pub fn parse(sources: &Sources, files: &[SourceId]) -> (Option<Config>, Diagnost
             file(&node, &mut merge, &mut diagnostics);
         }
     }
-    check(&config, &references, &mut diagnostics);
+    check::check(&config, &references, &mut diagnostics);
     ((!diagnostics.has_errors()).then_some(config), diagnostics)
-}
-
-/// What a name in a list must be.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Wanted {
-    Person,
-    Channel,
-}
-
-/// A name that must be declared somewhere, in whichever file.
-struct Reference {
-    wanted: Wanted,
-    name: Spanned<String>,
 }
 
 /// Puts the values of one file where no file of higher precedence has put one.
@@ -102,7 +86,14 @@ impl Merge<'_> {
         self.config.origins.push(Origin { key, value, span });
     }
 
-    fn path(&self, written: &str) -> String {
+    /// A freeze of one file does not lift that of another.
+    pub fn freeze(&mut self, freeze: Spanned<Freeze>, shown: String) {
+        self.origin("freeze", shown, freeze.span);
+        self.config.freeze.push(freeze.value);
+    }
+
+    /// A path as written, seen from the folder of its file.
+    pub fn path(&self, written: &str) -> String {
         // `~` is the shell's and ssh's; `join` leaves absolute paths alone
         let home = written == "~" || written.starts_with("~/");
         let whole = if home {
@@ -128,9 +119,7 @@ pub(super) fn count(number: Spanned<i64>) -> Spanned<usize> {
 
 fn file(node: &Node, merge: &mut Merge<'_>, diagnostics: &mut Diagnostics) {
     let d = diagnostics;
-    let known: Vec<&str> = SECTIONS.iter().chain(PLANNED).copied().collect();
-    let top = Fields::of(node, &known, "the configuration", d);
-    planned(node, PLANNED, d);
+    let top = fields(node, &keys::CONFIG, "the configuration", d);
     inventory(&top, merge, d);
     merge.value("identity", identity(&top, d), String::clone, |config| &mut config.identity);
     let journal = journal(&top, d).map(|j| Spanned::new(merge.path(&j.value), j.span));
@@ -142,27 +131,105 @@ fn file(node: &Node, merge: &mut Merge<'_>, diagnostics: &mut Diagnostics) {
         group(entry, merge, d);
     }
     for entry in named(&top, "channels", d) {
-        let Some(mut channel) = channel::read(entry, d) else { continue };
-        if let Channel::Webhook {
-            url: Secret::File(path), ..
-        } = &mut channel
-        {
-            *path = merge.path(path);
-        }
+        let Some(channel) = channel::read(entry, merge, d) else { continue };
         let (name, shown) = (&entry.key.value, channel.to_string());
         let channel = Spanned::new(channel, entry.key.span);
         merge.named(&format!("channels.{name}"), name, channel, shown, |config| &mut config.channels);
     }
-    if let Some(limits) = top.get("limits") {
-        planned(limits, PLANNED_LIMITS, d);
-        let fields = Fields::of(limits, &["max_hosts", PLANNED_LIMITS[0], PLANNED_LIMITS[1]], "limits", d);
-        let most = fields.int("max_hosts", 1..=1_000_000, d).map(count);
-        merge.value("limits.max_hosts", most, usize::to_string, |config| &mut config.limits.max_hosts);
+    for entry in named(&top, "sources", d) {
+        let Some(source) = source::source(entry, merge, d) else { continue };
+        let (name, shown) = (&entry.key.value, format!("{} for {}", source.kind, source.runbooks.join(", ")));
+        let source = Spanned::new(source, entry.key.span);
+        merge.named(&format!("sources.{name}"), name, source, shown, |config| &mut config.sources);
+    }
+    if let Some(section) = top.get("limits") {
+        limits(section, merge, d);
+    }
+    if top.get("freeze").is_some() {
+        for node in top.list("freeze", d).unwrap_or_default() {
+            let except = calendar::freeze(node, merge, d);
+            merge.refer(Wanted::Answerer, &except);
+        }
     }
     if let Some(section) = top.get("ssh") {
-        planned(section, PLANNED_SSH, d);
         ssh::read(section, merge, d);
     }
+    if let Some(section) = top.get("retention") {
+        retention(section, merge, d);
+    }
+    if let Some(section) = top.get("serve") {
+        source::serve(section, merge, d);
+    }
+    for entry in named(&top, "secret_sources", d) {
+        let name = &entry.key.value;
+        let kept = text(&entry.value, name, d).and_then(|w| secret::reference(&w, name, merge, d).map(|s| (s, w.span)));
+        let Some((kept, span)) = kept else { continue };
+        if matches!(kept, SecretSource::Configured(_)) {
+            let message = format!("`secret_sources.{name}` names another name, not a place");
+            d.push(
+                Diagnostic::error("RB0605", span, message)
+                    .help("say where it is kept: `secret:file:PATH`, `secret:env:NAME` or `secret:command:…`"),
+            );
+            continue;
+        }
+        let shown = format!("secret:{kept}");
+        let kept = Spanned::new(kept, entry.key.span);
+        merge.named(&format!("secret_sources.{name}"), name, kept, shown, |config| {
+            &mut config.secret_sources
+        });
+    }
+}
+
+/// The fields of a map; what nothing acts on yet is warned of, for it would promise what is not kept.
+pub(super) fn fields<'n>(node: &'n Node, table: &Table, what: &str, d: &mut Diagnostics) -> Fields<'n> {
+    let idle = |entry: &&Entry| table.get(&entry.key.value).is_some_and(|k| !k.used) && !entry.value.is_null();
+    for entry in node.as_map().unwrap_or_default().iter().filter(idle) {
+        let message = format!("`{}` is checked, but nothing acts on it yet", entry.key.value);
+        d.push(
+            Diagnostic::error("RB0602", entry.key.span, message)
+                .label("without effect")
+                .warning(),
+        );
+    }
+    Fields::of(node, &table.names(), what, d)
+}
+
+fn limits(node: &Node, merge: &mut Merge<'_>, d: &mut Diagnostics) {
+    let fields = fields(node, &keys::LIMITS, "limits", d);
+    let most = fields.int("max_hosts", 1..=1_000_000, d).map(count);
+    merge.value("limits.max_hosts", most, usize::to_string, |config| &mut config.limits.max_hosts);
+    let runs = fields.int("runs_per_hour", 1..=1_000_000, d).map(count);
+    merge.value("limits.runs_per_hour", runs, usize::to_string, |config| {
+        &mut config.limits.runs_per_hour
+    });
+    if let Some(node) = fields.get("pool_member_minutes_per_day") {
+        let pools = Fields::any(node, "pool_member_minutes_per_day", d);
+        for entry in node.as_map().unwrap_or_default() {
+            let name = &entry.key.value;
+            let Some(minutes) = pools.int(name, 1..=1_000_000, d).map(count) else {
+                continue;
+            };
+            let (key, shown) = (format!("limits.pool_member_minutes_per_day.{name}"), minutes.value.to_string());
+            merge.named(&key, name, minutes, shown, |config| &mut config.limits.pool_member_minutes_per_day);
+        }
+    }
+}
+
+fn retention(node: &Node, merge: &mut Merge<'_>, d: &mut Diagnostics) {
+    let fields = fields(node, &keys::RETENTION, "retention", d);
+    let (runs, output) = (fields.duration("runs", d), fields.duration("output", d));
+    for zero in [&runs, &output].into_iter().flatten().filter(|t| t.value.is_zero()) {
+        d.push(Diagnostic::error("RB0605", zero.span, "nothing would be kept at all").label("must be longer than nothing"));
+    }
+    if let (Some(runs), Some(output)) = (&runs, &output)
+        && output.value > runs.value
+    {
+        let message = "what a run wrote cannot be kept longer than the run";
+        d.push(Diagnostic::error("RB0605", output.span, message).also(runs.span, "kept so long"));
+    }
+    let shown = |t: &Duration| friendly(*t);
+    merge.value("retention.runs", runs, shown, |config| &mut config.retention.runs);
+    merge.value("retention.output", output, shown, |config| &mut config.retention.output);
 }
 
 fn inventory(top: &Fields<'_>, merge: &mut Merge<'_>, diagnostics: &mut Diagnostics) {
@@ -174,18 +241,6 @@ fn inventory(top: &Fields<'_>, merge: &mut Merge<'_>, diagnostics: &mut Diagnost
         let joined = merge.path(&path.value);
         merge.origin("inventory", joined.clone(), path.span);
         merge.config.inventory.push(joined);
-    }
-}
-
-fn planned(node: &Node, keys: &[&str], diagnostics: &mut Diagnostics) {
-    for entry in node
-        .as_map()
-        .unwrap_or_default()
-        .iter()
-        .filter(|e| keys.contains(&e.key.value.as_str()))
-    {
-        let message = format!("`{}` is not supported yet", entry.key.value);
-        diagnostics.push(Diagnostic::error("RB0602", entry.key.span, message).help("remove it: it would have no effect"));
     }
 }
 
@@ -240,12 +295,7 @@ fn named<'n>(top: &Fields<'n>, key: &str, diagnostics: &mut Diagnostics) -> Vec<
 
 fn person(entry: &Entry, merge: &mut Merge<'_>, diagnostics: &mut Diagnostics) {
     let short = &entry.key.value;
-    let fields = Fields::of(
-        &entry.value,
-        &["name", "approve", "notify"],
-        &format!("person `{short}`"),
-        diagnostics,
-    );
+    let fields = fields(&entry.value, &keys::PERSON, &format!("person `{short}`"), diagnostics);
     let name = fields.text("name", diagnostics).map(|n| n.value);
     let approve = fields.texts("approve", diagnostics).unwrap_or_default();
     let notify = fields.texts("notify", diagnostics).unwrap_or_default();
@@ -261,54 +311,32 @@ fn person(entry: &Entry, merge: &mut Merge<'_>, diagnostics: &mut Diagnostics) {
 
 fn group(entry: &Entry, merge: &mut Merge<'_>, diagnostics: &mut Diagnostics) {
     let name = &entry.key.value;
-    planned(&entry.value, PLANNED_GROUP, diagnostics);
     let what = format!("group `{name}`");
-    let fields = Fields::of(&entry.value, &["members", PLANNED_GROUP[0], PLANNED_GROUP[1]], &what, diagnostics);
+    let fields = fields(&entry.value, &keys::GROUP, &what, diagnostics);
     let members = match fields.required("members", diagnostics) {
         Some(_) => fields.texts("members", diagnostics).unwrap_or_default(),
         None => Vec::new(),
     };
-    merge.refer(Wanted::Person, &members);
-    let members = values(members);
+    let then = fields.texts("then", diagnostics).unwrap_or_default();
+    let escalate_after = fields.duration("escalate_after", diagnostics);
+    if fields.key_span("then").is_some() != fields.key_span("escalate_after").is_some() {
+        let message = format!("group `{name}` needs both `escalate_after` and `then`, or neither");
+        let help = "for example `escalate_after: 15m` and `then: [sysadmin_oncall]`";
+        diagnostics.push(Diagnostic::error("RB0605", entry.key.span, message).help(help));
+    }
+    merge.refer(Wanted::Member, &members);
+    merge.refer(Wanted::Next, &then);
+    let (members, then) = (values(members), values(then));
     let shown = format!("[{}]", members.join(", "));
-    let group = Spanned::new(Group { members }, entry.key.span);
+    let group = Group {
+        members,
+        escalate_after: escalate_after.map(|e| e.value),
+        then,
+    };
+    let group = Spanned::new(group, entry.key.span);
     merge.named(&format!("groups.{name}"), name, group, shown, |config| &mut config.groups);
 }
 
 fn values(list: Vec<Spanned<String>>) -> Vec<String> {
     list.into_iter().map(|t| t.value).collect()
-}
-
-/// Names that mean two things, and names that mean nothing.
-fn check(config: &Config, references: &[Reference], diagnostics: &mut Diagnostics) {
-    let mut names: BTreeMap<&str, (&str, Span)> = BTreeMap::new();
-    for origin in &config.origins {
-        let (what, name) = match origin.key.split_once('.') {
-            Some(("people", name)) => ("person", name),
-            Some(("groups", name)) => ("group", name),
-            Some(("channels", name)) => ("channel", name),
-            _ => continue,
-        };
-        if let Some((other, first)) = names.insert(name, (what, origin.span)) {
-            let message = format!("`{name}` is both a {other} and a {what}");
-            let mistake = Diagnostic::error("RB0603", origin.span, message).also(first, format!("the {other}"));
-            diagnostics.push(mistake.help("a recipient could mean either: rename one of them"));
-        }
-    }
-    for reference in references {
-        let name = &reference.name;
-        let (what, declared): (_, Vec<&str>) = match reference.wanted {
-            Wanted::Person => ("person", config.people.keys().map(String::as_str).collect()),
-            Wanted::Channel => ("channel", config.channels.keys().map(String::as_str).collect()),
-        };
-        if declared.contains(&name.value.as_str()) {
-            continue;
-        }
-        let message = format!("no {what} is named `{}`", one_line(&name.value, 60));
-        let mistake = Diagnostic::error("RB0601", name.span, message);
-        diagnostics.push(match nearest(&name.value, declared) {
-            Some(near) => mistake.help(format!("did you mean `{near}`?")).replacement(near),
-            None => mistake,
-        });
-    }
 }

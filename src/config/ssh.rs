@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::base::clock::friendly;
 use crate::base::sanitise::one_line;
+use crate::config::keys;
 use crate::config::read::{Merge, count};
 use crate::diagnostic::{Diagnostic, Diagnostics, Spanned};
 use crate::yaml::fields::{Fields, suggest, text};
@@ -51,8 +52,7 @@ const ALLOWED: &[&str] = &[
 /// Reads the section.
 pub(super) fn read(node: &Node, merge: &mut Merge<'_>, diagnostics: &mut Diagnostics) {
     let d = diagnostics;
-    // `key_exchange` has been refused before, in words of its own
-    let fields = Fields::of(node, &["connect_timeout", "max_connects", "options", "key_exchange"], "ssh", d);
+    let fields = Fields::of(node, &keys::SSH.names(), "ssh", d);
     let timeout = fields.duration("connect_timeout", d);
     if let Some(zero) = timeout.as_ref().filter(|t| t.value.is_zero()) {
         d.push(Diagnostic::error(
@@ -65,6 +65,19 @@ pub(super) fn read(node: &Node, merge: &mut Merge<'_>, diagnostics: &mut Diagnos
     merge.value("ssh.connect_timeout", timeout, shown, |config| &mut config.ssh.connect_timeout);
     let most = fields.int("max_connects", 1..=1024, d).map(count);
     merge.value("ssh.max_connects", most, usize::to_string, |config| &mut config.ssh.max_connects);
+    let exchange = fields.choice("key_exchange", &["default", "fast"], d);
+    if let Some(fast) = &exchange
+        && fields.get("options").and_then(|o| o.get("KexAlgorithms")).is_some()
+    {
+        let message = "`key_exchange` and the option `KexAlgorithms` say the same thing";
+        d.push(Diagnostic::error("RB0605", fast.span, message).help("remove one of them"));
+    }
+    merge.value(
+        "ssh.key_exchange",
+        exchange,
+        |e| String::from(*e),
+        |config| &mut config.ssh.key_exchange,
+    );
     for entry in fields.map("options", d).unwrap_or_default() {
         if let Some((name, value)) = option(entry, d) {
             let (key, shown) = (format!("ssh.options.{name}"), value.value.clone());

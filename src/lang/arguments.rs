@@ -201,6 +201,12 @@ fn rendered(parameter: &Parameter, kind: ParameterKind, written: &Written, site:
         ParameterKind::Json => (Destination::Json, false),
         _ => (Destination::Plain, parameter.name == "message"),
     };
+    if parameter.secret {
+        site.env.let_secrets(true);
+        let text = site.text_for(written, destination, blocks);
+        site.env.let_secrets(false);
+        return text;
+    }
     if parameter.name != "validate" {
         return site.text_for(written, destination, blocks);
     }

@@ -18,6 +18,20 @@ use crate::yaml::{Node, NodeKind};
 pub(super) fn compile(written: &Written, id: &str, site: &mut Site<'_>) -> Option<Called> {
     let target = written.target.clone()?;
     let runbook = &target.runbook;
+    if let Some(secret) = runbook.params.iter().find(|p| p.kind == ParamKind::Secret) {
+        let message = format!(
+            "runbook `{}` uses secret `{}`, and a called runbook cannot have secrets yet",
+            runbook.name, secret.name
+        );
+        let help = "start it by itself, or write its steps here";
+        site.d.push(
+            wrong(written.runbook.span, message)
+                .label("has a secret")
+                .also(secret.span, "declared here")
+                .help(help),
+        );
+        return None;
+    }
     let mut params = std::collections::BTreeMap::new();
     for (name, node) in &written.params {
         let Some(param) = runbook.params.iter().find(|p| p.name == name.value) else {
@@ -123,7 +137,7 @@ fn fits(kind: &ParamKind, found: &Type) -> bool {
         (ParamKind::Hosts, found) => is_name(found),
         (ParamKind::Choice(words), Type::Enum(possible)) => possible.iter().all(|p| words.contains(p)),
         (ParamKind::List(item), Type::List(found)) => fits(item, found),
-        (ParamKind::Choice(_) | ParamKind::List(_), _) => false,
+        (ParamKind::Choice(_) | ParamKind::List(_) | ParamKind::Secret, _) => false,
     }
 }
 

@@ -8,7 +8,7 @@ use super::outline::Outline;
 use super::scope::{BASE_FIELDS, View, names};
 use super::site::Site;
 use super::syntax::Runbook as Written;
-use super::{invariants, needs, owes, params, trigger};
+use super::{invariants, needs, owes, params, people, trigger};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::action::Catalog;
 use crate::model::runbook::{NotifyRule, Runbook, Step};
@@ -49,6 +49,7 @@ pub(super) fn check(file: &Written, catalog: &dyn Catalog, d: &mut Diagnostics) 
     let triggers = trigger::triggers(file, &checker.outline, d);
     let outputs = checker.outputs(d);
     owes::obligations(&checker.outline, d);
+    let people = people::named(file, &checker.outline);
     let unasked = owes::unasked_destruction(&checker.outline).is_some();
     let runbook = Runbook {
         name: file.name.value.clone(),
@@ -67,6 +68,7 @@ pub(super) fn check(file: &Written, catalog: &dyn Catalog, d: &mut Diagnostics) 
         notify,
         outputs,
         triggers,
+        people,
     };
     Some((runbook, unasked))
 }
@@ -90,7 +92,7 @@ impl<'a> Checker<'a> {
         let mentions = Mentions::in_text(written.message.as_ref().map_or("", |m| &m.value));
         let mut site = Site::new(names(&self.outline, &self.params, View::Over, &[], &mentions), d);
         Some(NotifyRule {
-            to: written.to.clone(),
+            to: written.to.value.clone(),
             events: written.events.clone(),
             message: written.message.as_ref().and_then(|m| site.message(m)),
         })

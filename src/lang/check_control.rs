@@ -42,7 +42,7 @@ pub(super) fn approve(written: &syntax::Approve, site: &mut Site<'_>) -> Option<
     let within = within(&written.within, site);
     Some(Body::Approve(Box::new(Approve {
         ask: site.message(&written.ask)?,
-        from: written.from.clone(),
+        from: names(&written.from),
         quorum: written.quorum,
         show_plan: written.show_plan,
         within: within?,
@@ -59,15 +59,29 @@ pub(super) fn manual(written: &syntax::Manual, site: &mut Site<'_>) -> Option<Bo
             site.d
                 .push(Diagnostic::error("RB0136", field.name.span, message).label("choose another name"));
         }
+        if field.kind.as_ref().is_some_and(|k| k.value == "secret") {
+            let message = format!("field `{name}` cannot be a secret: answers are recorded and shown");
+            let help = "declare it under `params` with `from`, where nobody has to type it";
+            site.d.push(
+                Diagnostic::error("RB0139", field.name.span, message)
+                    .label("would be kept")
+                    .help(help),
+            );
+        }
     }
     if !written.blocking {
         does_not_wait(written, site.d);
     }
-    let fields: Vec<_> = written.fields.iter().map(|f| params::param(f, site.d)).collect();
+    let told = |f: &syntax::Param| f.kind.as_ref().is_some_and(|k| k.value == "secret");
+    let fields: Vec<_> = written
+        .fields
+        .iter()
+        .map(|f| if told(f) { None } else { params::param(f, site.d) })
+        .collect();
     let within = within(&written.within, site);
     Some(Body::Manual(Box::new(Manual {
         ask: site.message(&written.ask)?,
-        to: written.to.clone(),
+        to: names(&written.to),
         fields: fields.into_iter().collect::<Option<_>>()?,
         within: within?,
         then_escalate_to: names(&written.then_escalate_to),

@@ -300,6 +300,11 @@ fn unfitting_keys(written: &WrittenStep, d: &mut Diagnostics) {
         let message = "`allow_failure` means nothing for a loop";
         d.push(Diagnostic::error("RB0118", allowed.span, message).label("not here").help(help));
     }
+    let failure = written
+        .allow_failure
+        .as_ref()
+        .filter(|_| matches!(written.body, WrittenBody::Approve(_)));
+    let given = given.into_iter().chain([("allow_failure", failure.map(|w| w.span))]);
     for (key, span) in given {
         if let Some(span) = span {
             let message = format!("`{key}` means nothing for {what}");

@@ -37,6 +37,7 @@ pub fn param(kind: &ParamKind, text: &str) -> Result<Value, String> {
         ParamKind::Url => conform(ParameterKind::Url, Value::text(text)),
         ParamKind::Host | ParamKind::Hosts | ParamKind::Pool => named(text),
         ParamKind::Choice(words) => choice(words.iter().map(String::as_str), text),
+        ParamKind::Secret => Err(String::from("a secret is never written down; it comes from where `from` says")),
         ParamKind::List(item) => text
             .split(',')
             .map(|t| param(item, t.trim()))
@@ -63,6 +64,7 @@ pub fn param_words(kind: &ParamKind) -> String {
         ParamKind::Hosts => "a host pattern such as `webservers`".into(),
         ParamKind::Pool => "a pool such as `web`".into(),
         ParamKind::Choice(words) => format!("one of {}", ticked(words.iter().map(String::as_str))),
+        ParamKind::Secret => "a secret".into(),
         ParamKind::List(item) => format!("a list, each item {}", param_words(item)),
     }
 }

@@ -129,6 +129,7 @@ pub(super) const PARAM_TYPES: &[&str] = &[
     "hosts",
     "pool",
     "choice",
+    "secret",
 ];
 
 const fn must(name: &'static str, shape: Shape, docs: &'static str) -> Key {
@@ -199,7 +200,7 @@ pub(super) static PARAM: Table = Table {
         must(
             "type",
             Shape::Word,
-            "string, int, float, bool, duration, size, percent, count_or_percent, path, url, host, hosts, pool, choice, or `list of T`.",
+            "string, int, float, bool, duration, size, percent, count_or_percent, path, url, host, hosts, pool, choice, secret, or `list of T`.",
         ),
         may(
             "default",
@@ -211,7 +212,11 @@ pub(super) static PARAM: Table = Table {
         may("pattern", Shape::Word, "Regular expression the text must match as a whole."),
         may("min", Shape::Any, "Least value."),
         may("max", Shape::Any, "Greatest value."),
-        may("from", Shape::Word, "Group (pattern) that a host must be in."),
+        may(
+            "from",
+            Shape::Word,
+            "Of a host: group (pattern) that it must be in. Of a secret: where it is kept, `env.NAME`, `file:/path`, `command:/program …` or `secret_sources.NAME`.",
+        ),
     ],
 };
 
@@ -494,27 +499,74 @@ pub(super) static NOTIFY: Table = Table {
     ],
 };
 
-/// An entry of `triggers:`.
+/// An entry of `triggers:`: one of its kinds, and what is the same for all.
 pub(super) static TRIGGER: Table = Table {
     of: "a trigger",
     definition: "trigger",
     keys: &[
-        must("alertmanager", Shape::Map(&ALERTMANAGER), "Alerts of Prometheus' Alertmanager."),
-        may("params", Shape::TextMap, "Parameters from the alert: `{{alert.labels.X}}`."),
+        may("alertmanager", Shape::Map(&ALERT), "Alerts of Prometheus' Alertmanager."),
+        may("grafana", Shape::Map(&ALERT), "Alerts of Grafana."),
+        may("pagerduty", Shape::Map(&PAGERDUTY), "Events of PagerDuty (webhooks version 3)."),
+        may("webhook", Shape::Map(&WEBHOOK), "Any JSON."),
+        may("schedule", Shape::Map(&SCHEDULE), "At times."),
+        may(
+            "params",
+            Shape::TextMap,
+            "Parameters from what was sent: `{{alert.labels.X}}`, `{{event.data.X}}` of PagerDuty, `{{body.X}}` of a webhook.",
+        ),
         may("mode", Shape::Choice(MODES), "plan (default), approve or auto."),
         may("dedupe", Shape::Map(&DEDUPE), "What makes two alerts the same."),
-        later("grafana", "Alerts of Grafana."),
-        later("pagerduty", "Incidents of PagerDuty."),
-        later("webhook", "Any JSON."),
-        later("schedule", "At times."),
     ],
 };
 
-/// `alertmanager:`
-pub(super) static ALERTMANAGER: Table = Table {
-    of: "`alertmanager`",
-    definition: "alertmanager",
-    keys: &[must("match", Shape::TextMap, "Labels that must be equal, or match: `~regex`.")],
+/// Kinds of triggers that are sent by somebody.
+pub(super) const SENT: &[&str] = &["alertmanager", "grafana", "pagerduty", "webhook"];
+
+/// `alertmanager:`, `grafana:`
+pub(super) static ALERT: Table = Table {
+    of: "an alert to wait for",
+    definition: "alert",
+    keys: &[must(
+        "match",
+        Shape::TextMap,
+        "Labels that must be equal, or match as a whole: `~regex`.",
+    )],
+};
+
+/// `pagerduty:`
+pub(super) static PAGERDUTY: Table = Table {
+    of: "`pagerduty`",
+    definition: "pagerduty",
+    keys: &[must(
+        "match",
+        Shape::TextMap,
+        "Paths in `event` that must be equal, or match as a whole: `event_type`, `data.service.summary`.",
+    )],
+};
+
+/// `webhook:`
+pub(super) static WEBHOOK: Table = Table {
+    of: "`webhook`",
+    definition: "webhook",
+    keys: &[must(
+        "match",
+        Shape::TextMap,
+        "Paths in the JSON that must be equal, or match as a whole: `repository.name`, `commits.0.id`.",
+    )],
+};
+
+/// `schedule:`
+pub(super) static SCHEDULE: Table = Table {
+    of: "`schedule`",
+    definition: "schedule",
+    keys: &[
+        may("every", Shape::Duration, "That long after the last beginning."),
+        may(
+            "at",
+            Shape::Word,
+            "Times as cron writes them, `30 3 * * 1-5`, or a time of every day, `03:30`; in UTC.",
+        ),
+    ],
 };
 
 /// `dedupe:`

@@ -28,6 +28,7 @@ mod params;
 mod parse;
 mod parse_control;
 mod parse_step;
+mod people;
 mod place;
 mod reader;
 mod schema;

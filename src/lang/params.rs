@@ -5,6 +5,7 @@ use super::syntax::{Param as Written, Runbook};
 use crate::base::value::Value;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::model::runbook::{Param, ParamKind};
+use crate::model::secret::{FORMS, SecretSource};
 use crate::model::types::Type;
 use crate::yaml::{Node, NodeKind};
 
@@ -45,6 +46,7 @@ fn type_of(kind: &ParamKind) -> Type {
         ParamKind::CountOrPercent => Type::Dynamic,
         ParamKind::Host => Type::host(),
         ParamKind::Choice(words) => Type::Enum(words.clone()),
+        ParamKind::Secret => Type::Secret,
         ParamKind::List(item) => Type::list(type_of(item)),
     }
 }
@@ -64,6 +66,7 @@ fn one_kind(name: &str, param: &Written) -> Option<ParamKind> {
         "host" => ParamKind::Host,
         "hosts" => ParamKind::Hosts,
         "pool" => ParamKind::Pool,
+        "secret" => ParamKind::Secret,
         "choice" => {
             let choices = param.choices.as_ref().filter(|c| !c.is_empty())?;
             ParamKind::Choice(choices.iter().map(|c| c.value.clone()).collect())
@@ -86,11 +89,16 @@ pub(super) fn param(written: &Written, d: &mut Diagnostics) -> Option<Param> {
         return None;
     };
     unfitting_keys(written, &kind, d);
+    if !secret(written, &kind, d) {
+        return None;
+    }
     let unit = match &kind {
         ParamKind::List(item) => item,
         other => other,
     };
-    let limit = |node: &Option<Node>, d: &mut Diagnostics| node.as_ref().and_then(|n| number(name, unit, n, d));
+    // On other types they have been refused above.
+    let limit =
+        |node: &Option<Node>, d: &mut Diagnostics| node.as_ref().filter(|_| is_numeric(unit)).and_then(|n| number(name, unit, n, d));
     let (min, max) = (limit(&written.min, d), limit(&written.max, d));
     if let (Some(least), Some(most), Some(node)) = (min, max, &written.max)
         && least > most
@@ -141,18 +149,65 @@ pub(super) fn param(written: &Written, d: &mut Diagnostics) -> Option<Param> {
     })
 }
 
+/// A secret says where it is kept, and nothing of what it is worth.
+fn secret(written: &Written, kind: &ParamKind, d: &mut Diagnostics) -> bool {
+    let name = &written.name.value;
+    if matches!(kind, ParamKind::List(item) if **item == ParamKind::Secret) {
+        let span = written.kind.as_ref().map_or(written.name.span, |k| k.span);
+        let message = format!("parameter `{name}`: there are no lists of secrets");
+        d.push(wrong(span, message).label("not a type").help("declare one parameter for each"));
+        return false;
+    }
+    if *kind != ParamKind::Secret {
+        return true;
+    }
+    if let Some(default) = &written.default {
+        let message = format!("parameter `{name}` is a secret, and a runbook is no place to keep one");
+        let help = format!("remove `default`, and say where it is kept: `from:` {FORMS}");
+        d.push(
+            Diagnostic::error("RB0139", default.span, message)
+                .label("would be read by everybody")
+                .help(help),
+        );
+        return false;
+    }
+    let Some(from) = &written.from else {
+        let message = format!("secret `{name}` does not say where it is kept");
+        d.push(
+            Diagnostic::error("RB0139", written.name.span, message)
+                .label("`from` is missing")
+                .help(format!("add `from:` with {FORMS}")),
+        );
+        return false;
+    };
+    if let Err(problem) = SecretSource::parse(&from.value) {
+        let message = format!("secret `{name}`: {problem}");
+        d.push(
+            Diagnostic::error("RB0139", from.span, message)
+                .label("not a place")
+                .help(format!("write {FORMS}")),
+        );
+        return false;
+    }
+    true
+}
+
+fn is_numeric(kind: &ParamKind) -> bool {
+    matches!(
+        kind,
+        ParamKind::Int | ParamKind::Float | ParamKind::Duration | ParamKind::Size | ParamKind::Percent | ParamKind::CountOrPercent
+    )
+}
+
 /// Keys that mean nothing for a type are mistakes, not decoration.
 fn unfitting_keys(written: &Written, kind: &ParamKind, d: &mut Diagnostics) {
     let inner = match kind {
         ParamKind::List(item) => item,
         other => other,
     };
-    let numeric = matches!(
-        inner,
-        ParamKind::Int | ParamKind::Float | ParamKind::Duration | ParamKind::Size | ParamKind::Percent | ParamKind::CountOrPercent
-    );
+    let numeric = is_numeric(inner);
     let is_text = matches!(inner, ParamKind::Text | ParamKind::Path | ParamKind::Url);
-    let hosts = matches!(inner, ParamKind::Host | ParamKind::Hosts);
+    let from = matches!(inner, ParamKind::Host | ParamKind::Hosts | ParamKind::Secret);
     let choices = written.choices.as_ref().and_then(|c| c.first()).map(|c| c.span);
     let given = [
         ("choices", choices, matches!(inner, ParamKind::Choice(_)), "choice"),
@@ -169,7 +224,7 @@ fn unfitting_keys(written: &Written, kind: &ParamKind, d: &mut Diagnostics) {
             numeric,
             "numbers, duration, size and percent",
         ),
-        ("from", written.from.as_ref().map(|f| f.span), hosts, "host and hosts"),
+        ("from", written.from.as_ref().map(|f| f.span), from, "host, hosts and secret"),
     ];
     for (key, span, fits, types) in given {
         if let Some(span) = span.filter(|_| !fits) {

@@ -3,12 +3,17 @@
 use std::time::Duration;
 
 use super::convert::ticked;
-use super::keys::{self, EVENTS, MODES, PARAM_TYPES};
+use super::keys::{self, EVENTS, MODES, PARAM_TYPES, SENT};
 use super::parse_step::{checks, invariants, steps};
 use super::reader::{Map, choice, identifier, mismatch};
-use super::syntax::{Notify, Param, Runbook, Trigger, Written};
+use super::syntax::{Event, Notify, Param, Runbook, Trigger, Written};
+use crate::base::clock::friendly;
 use crate::diagnostic::{Diagnostic, Diagnostics, Spanned};
+use crate::model::schedule::{Schedule, Times};
 use crate::yaml::{Node, NodeKind};
+
+/// Faster than a run takes is no schedule.
+const LEAST_PACE: Duration = Duration::from_secs(60);
 
 /// Reads a file. `None` only if it is no map at all.
 pub(super) fn runbook(node: &Node, d: &mut Diagnostics) -> Option<Runbook> {
@@ -87,11 +92,6 @@ fn param_type(kind: Written, d: &mut Diagnostics) -> Option<Written> {
     if PARAM_TYPES.contains(&inner) {
         return Some(kind);
     }
-    if inner == "secret" {
-        let message = "type `secret` is not supported yet";
-        d.push(Diagnostic::error("RB0111", kind.span, message).label("part of the language, but this version cannot keep secrets"));
-        return None;
-    }
     let message = format!("unknown type `{}` of a parameter", kind.value);
     let diagnostic = Diagnostic::error("RB0114", kind.span, message).label("not a type");
     d.push(match crate::diagnostic::nearest(inner, PARAM_TYPES.iter().copied()) {
@@ -119,7 +119,7 @@ fn notify(map: &Map<'_>, d: &mut Diagnostics) -> Option<Notify> {
     let map = Map::read(map.get("notify")?, &keys::NOTIFY, d)?;
     let events = map.words("events", d).unwrap_or_default();
     Some(Notify {
-        to: map.word("to", d)?.value,
+        to: map.word("to", d)?,
         events: events
             .into_iter()
             .filter_map(|e| choice(e, EVENTS, d))
@@ -147,13 +147,78 @@ fn trigger(node: &Node, d: &mut Diagnostics) -> Option<Trigger> {
         let window = m.duration("window", d);
         Some((by?, window?.value))
     });
-    let source = map.entry("alertmanager")?;
-    let labels = Map::read(&source.value, &keys::ALERTMANAGER, d)?.text_map("match", d)?;
+    let begins = map.misspelt.is_empty();
+    let kinds: Vec<&'static str> = SENT
+        .iter()
+        .chain(&["schedule"])
+        .copied()
+        .filter(|k| map.entry(k).is_some())
+        .collect();
+    let [kind] = kinds.as_slice() else {
+        if kinds.len() > 1 || begins {
+            let message = "a trigger is exactly one of `alertmanager`, `grafana`, `pagerduty`, `webhook` and `schedule`";
+            let place = kinds.get(1).and_then(|k| map.entry(k)).map_or(node.span, |e| e.key.span);
+            let label = if kinds.is_empty() { "none of them" } else { "the second" };
+            d.push(
+                Diagnostic::error("RB0117", place, message)
+                    .label(label)
+                    .help("write one entry of `triggers` for each"),
+            );
+        }
+        return None;
+    };
+    let entry = map.entry(kind)?;
+    let event = match *kind {
+        "schedule" => schedule(&entry.value, d).map(Event::Due),
+        sent => {
+            let table = match sent {
+                "pagerduty" => &keys::PAGERDUTY,
+                "webhook" => &keys::WEBHOOK,
+                _ => &keys::ALERT,
+            };
+            let labels = Map::read(&entry.value, table, d).and_then(|m| m.text_map("match", d));
+            labels.map(|labels| Event::Sent(sent, labels))
+        }
+    };
     Some(Trigger {
-        span: source.key.span,
-        labels,
+        span: entry.key.span,
+        event,
         params,
-        mode: mode.unwrap_or(Spanned::new("plan", source.key.span)),
+        mode: mode.unwrap_or(Spanned::new("plan", entry.key.span)),
         dedupe,
     })
+}
+
+fn schedule(node: &Node, d: &mut Diagnostics) -> Option<Schedule> {
+    let map = Map::read(node, &keys::SCHEDULE, d)?;
+    match (map.entry("every"), map.entry("at")) {
+        (Some(_), None) => {
+            let every = map.duration("every", d)?;
+            if every.value < LEAST_PACE {
+                let message = format!("a schedule of `{}` is too fast", friendly(every.value));
+                d.push(Diagnostic::error("RB0117", every.span, message).help("at least 1m; to react faster, use an alert"));
+                return None;
+            }
+            Some(Schedule::Every(every.value))
+        }
+        (None, Some(_)) => {
+            let at = map.word("at", d)?;
+            match Times::parse(&at.value) {
+                Ok(times) => Some(Schedule::At(times)),
+                Err(why) => {
+                    d.push(Diagnostic::error("RB0117", at.span, format!("`at`: {why}")).label("no time"));
+                    None
+                }
+            }
+        }
+        _ if !map.misspelt.is_empty() => None,
+        (_, second) => {
+            let message = "`schedule` needs either `every` or `at`";
+            let place = second.map_or(node.span, |e| e.key.span);
+            d.push(
+                Diagnostic::error("RB0117", place, message).help("for example `schedule: { every: 1h }` or `schedule: { at: \"03:30\" }`"),
+            );
+            None
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::keys;
 use super::parse::params;
 use super::reader::{Map, converted, identifier, mismatch};
-use super::syntax::{Approve, Body, Branch, Decide, Manual, Within, Written};
+use super::syntax::{Approve, Body, Branch, Decide, Manual, Within};
 use crate::base::clock::parse_duration;
 use crate::diagnostic::Diagnostics;
 use crate::yaml::{Entry, Node, NodeKind};
@@ -15,7 +15,7 @@ pub(super) fn approve(node: &Node, d: &mut Diagnostics) -> Body {
     let Some(map) = Map::read(node, &keys::APPROVE, d) else {
         return Body::Broken;
     };
-    let from = plain(map.words("from", d));
+    let from = map.words("from", d).unwrap_or_default();
     let quorum = map.count("quorum", 1, d).unwrap_or(1);
     let show = map.choice("show", &["plan", "none"], d);
     let within = within(&map, Duration::from_secs(15 * 60), d);
@@ -39,7 +39,7 @@ pub(super) fn manual(node: &Node, d: &mut Diagnostics) -> Body {
         return Body::Broken;
     };
     let manual = Manual {
-        to: plain(map.words("to", d)),
+        to: map.words("to", d).unwrap_or_default(),
         fields: map.get("fields").map(|n| params(n, "fields", d)).unwrap_or_default(),
         within: within(&map, Duration::from_secs(60 * 60), d),
         then_escalate_to: map.words("then_escalate_to", d).unwrap_or_default(),
@@ -79,10 +79,6 @@ fn branch(node: &Node, d: &mut Diagnostics) -> Option<Branch> {
     let when = map.written("when", d);
     let whole = map.misspelt.is_empty() && when.is_some() == map.get("when").is_some();
     is.filter(|_| whole).map(|is| Branch { is, when })
-}
-
-fn plain(words: Option<Vec<Written>>) -> Vec<String> {
-    words.unwrap_or_default().into_iter().map(|w| w.value).collect()
 }
 
 /// A duration, or a text with a placeholder that the compiler looks at.

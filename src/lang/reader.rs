@@ -13,6 +13,9 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Span, Spanned, nearest};
 use crate::model::inventory::Share;
 use crate::yaml::{Entry, Node, NodeKind};
 
+/// Durations that may be left out by writing `0s`; a deadline or a pace of nothing would mean never or always.
+const MAY_BE_NOTHING: &[&str] = &["delay", "pause"];
+
 /// A map whose keys are those of a table.
 pub(super) struct Map<'n> {
     /// The whole map.
@@ -101,7 +104,13 @@ impl<'n> Map<'n> {
     /// A duration.
     pub fn duration(&self, name: &str, d: &mut Diagnostics) -> Option<Spanned<Duration>> {
         let text = self.word(name, d)?;
-        converted(text, parse_duration, d)
+        let read = |t: &str| match parse_duration(t) {
+            Ok(span) if span.is_zero() && !MAY_BE_NOTHING.contains(&name) => {
+                Err(format!("expected a duration longer than nothing, found `{t}`"))
+            }
+            other => other,
+        };
+        converted(text, read, d)
     }
 
     /// A whole number of at least `least`.

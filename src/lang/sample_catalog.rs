@@ -48,6 +48,7 @@ const fn must(name: &'static str, kind: ParameterKind) -> Parameter {
         kind,
         required: true,
         docs: "required",
+        secret: false,
     }
 }
 
@@ -57,6 +58,14 @@ const fn may(name: &'static str, kind: ParameterKind) -> Parameter {
         kind,
         required: false,
         docs: "optional",
+        secret: false,
+    }
+}
+
+const fn secret(name: &'static str, kind: ParameterKind) -> Parameter {
+    Parameter {
+        secret: true,
+        ..may(name, kind)
     }
 }
 
@@ -149,7 +158,9 @@ const STATES: &[&str] = &["started", "stopped", "restarted", "reloaded"];
 
 const COMMAND: &[Parameter] = &[
     must("argv", ParameterKind::TextList),
-    may("env", ParameterKind::TextMap),
+    secret("env", ParameterKind::TextMap),
+    secret("stdin", ParameterKind::Text),
+    may("cwd", ParameterKind::Path),
     may("read_only", ParameterKind::Bool),
     may("ok_exit_codes", ParameterKind::IntList),
     may("changed", ParameterKind::Expression),

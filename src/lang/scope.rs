@@ -58,10 +58,16 @@ pub(super) fn names(outline: &Outline<'_>, params: &Type, view: View, variables:
     env
 }
 
-/// The names in the parameters of a trigger.
-pub(super) fn alert_names() -> TypeEnv {
+/// The names in the parameters of a trigger of that kind. A schedule brings nothing.
+pub(super) fn trigger_names(kind: &str) -> TypeEnv {
     let mut env = TypeEnv::new();
-    env.set("alert", Type::record([("labels", Type::Map(Box::new(Type::Text)))]));
+    let texts = || Type::Map(Box::new(Type::Text));
+    match kind {
+        "alertmanager" | "grafana" => env.set("alert", Type::record([("labels", texts()), ("annotations", texts())])),
+        "pagerduty" => env.set("event", Type::Dynamic),
+        "webhook" => env.set("body", Type::Dynamic),
+        _ => {}
+    }
     env
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::diagnostic::{Span, Spanned};
 use crate::model::inventory::Share;
 use crate::model::runbook::{CallMode, Runbook as RunbookModel};
+use crate::model::schedule::Schedule;
 use crate::yaml::Node;
 
 /// A scalar's content and its place.
@@ -168,7 +169,7 @@ pub(super) enum Undo {
 #[derive(Debug)]
 pub(super) struct Approve {
     pub ask: Written,
-    pub from: Vec<String>,
+    pub from: Vec<Written>,
     pub quorum: u32,
     pub show_plan: bool,
     pub within: Within,
@@ -180,7 +181,7 @@ pub(super) struct Approve {
 #[derive(Debug)]
 pub(super) struct Manual {
     pub ask: Written,
-    pub to: Vec<String>,
+    pub to: Vec<Written>,
     pub fields: Vec<Param>,
     pub within: Within,
     pub then_escalate_to: Vec<Written>,
@@ -232,7 +233,7 @@ pub(super) struct CalledFile {
 
 #[derive(Debug)]
 pub(super) struct Notify {
-    pub to: String,
+    pub to: Written,
     pub events: Vec<String>,
     pub message: Option<Written>,
 }
@@ -240,10 +241,20 @@ pub(super) struct Notify {
 #[derive(Debug)]
 pub(super) struct Trigger {
     pub span: Span,
-    pub labels: Vec<(Written, Written)>,
+    /// What starts it; refused already if there is none.
+    pub event: Option<Event>,
     pub params: Vec<(Written, Written)>,
     pub mode: Spanned<&'static str>,
     pub dedupe: Option<(Vec<Written>, Duration)>,
+}
+
+/// What starts a runbook.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// Something that is sent: its kind, and what must be in it.
+    Sent(&'static str, Vec<(Written, Written)>),
+    /// A time.
+    Due(Schedule),
 }
 
 impl Step {

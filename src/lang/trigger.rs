@@ -6,11 +6,11 @@ use super::convert;
 use super::outline::Outline;
 use super::owes::unasked_destruction;
 use super::params;
-use super::scope::alert_names;
+use super::scope::trigger_names;
 use super::site::Site;
-use super::syntax::{Runbook, Trigger as Written};
+use super::syntax::{Event, Runbook, Trigger as Written, Written as Text};
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
-use crate::model::runbook::Trigger;
+use crate::model::runbook::{ParamKind, Trigger};
 
 /// Checks all triggers.
 pub(super) fn triggers(file: &Runbook, outline: &Outline<'_>, d: &mut Diagnostics) -> Vec<Trigger> {
@@ -18,23 +18,26 @@ pub(super) fn triggers(file: &Runbook, outline: &Outline<'_>, d: &mut Diagnostic
 }
 
 fn trigger(written: &Written, file: &Runbook, outline: &Outline<'_>, d: &mut Diagnostics) -> Trigger {
-    for (_, value) in &written.labels {
-        if let Some(Err(e)) = value.value.strip_prefix('~').map(crate::base::regex::compile) {
-            let message = format!("`{}` is no regular expression: {e}", value.value);
-            d.push(Diagnostic::error("RB0117", value.span, message).label("after `~` stands a regular expression"));
-        }
+    let (source, matches): (&str, &[(Text, Text)]) = match &written.event {
+        Some(Event::Sent(kind, matches)) => (kind, matches),
+        _ => ("schedule", &[]),
+    };
+    if matches!(written.event, Some(Event::Sent(..))) {
+        conditions(source, matches, written, d);
     }
-    let params = parameters(written, file, d);
+    let params = parameters(written, source, file, d);
     let given: BTreeSet<&str> = written.params.iter().map(|(name, _)| name.value.as_str()).collect();
-    let missing = |p: &&super::syntax::Param| p.default.is_none() && !given.contains(p.name.value.as_str());
+    let secret = |p: &super::syntax::Param| params::kind(p) == Some(ParamKind::Secret);
+    let missing = |p: &&super::syntax::Param| p.default.is_none() && !secret(p) && !given.contains(p.name.value.as_str());
     for param in file.params.iter().filter(missing) {
         let message = format!(
-            "the alert gives no value for parameter `{}`, which has no default",
+            "this trigger gives no value for parameter `{}`, which has no default",
             param.name.value
         );
         let help = format!(
-            "add `params: {{ {}: \"{{{{alert.labels.…}}}}\" }}` to the trigger, or a default to the parameter",
-            param.name.value
+            "add `params: {{ {}: {} }}` to the trigger, or a default to the parameter",
+            param.name.value,
+            example(source)
         );
         d.push(
             Diagnostic::error("RB0117", written.span, message)
@@ -44,14 +47,22 @@ fn trigger(written: &Written, file: &Runbook, outline: &Outline<'_>, d: &mut Dia
         );
     }
     if let Some((by, _)) = &written.dedupe {
+        if by.is_empty() {
+            let message = "`dedupe` names no parameter: all alerts would count as one";
+            d.push(Diagnostic::error("RB0117", written.span, message).help("add `by: [NAME]`"));
+        }
         for name in by {
             known_parameter(name, file, d);
         }
     }
     automatic(written, outline, d);
     Trigger {
-        source: "alertmanager".into(),
-        labels: written.labels.iter().map(|(k, v)| (k.value.clone(), v.value.clone())).collect(),
+        source: source.into(),
+        labels: matches.iter().map(|(k, v)| (k.value.clone(), v.value.clone())).collect(),
+        schedule: match &written.event {
+            Some(Event::Due(schedule)) => Some(schedule.clone()),
+            _ => None,
+        },
         params,
         mode: written.mode.value.to_owned(),
         dedupe: written
@@ -61,14 +72,76 @@ fn trigger(written: &Written, file: &Runbook, outline: &Outline<'_>, d: &mut Dia
     }
 }
 
-fn parameters(written: &Written, file: &Runbook, d: &mut Diagnostics) -> BTreeMap<String, crate::model::text::Text> {
+/// What must be in the thing that is sent: a name that can stand there, and a text or a regular expression.
+fn conditions(source: &str, matches: &[(Text, Text)], written: &Written, d: &mut Diagnostics) {
+    if matches.is_empty() {
+        let message = "`match` is empty: whatever is sent would start this runbook";
+        d.push(
+            Diagnostic::error("RB0117", written.span, message)
+                .label("no condition")
+                .help("name at least one label or path"),
+        );
+    }
+    let labels = matches!(source, "alertmanager" | "grafana");
+    for (name, value) in matches {
+        let fits = if labels { is_label(&name.value) } else { is_path(&name.value) };
+        if !fits {
+            let message = match labels {
+                true => format!("`{}` is no name of a label, so this never matches", name.value),
+                false => format!("`{}` is no path, so this never matches", name.value),
+            };
+            let help = match labels {
+                true => "labels are letters, digits and `_`, the first no digit",
+                false => "a path is names and numbers with dots between them: `repository.name`, `commits.0.id`",
+            };
+            d.push(Diagnostic::error("RB0117", name.span, message).label("not possible").help(help));
+        }
+        if value.value.contains("{{") {
+            let message = "no placeholder is possible here: `match` compares with what is sent";
+            d.push(Diagnostic::error("RB0117", value.span, message).label("a fixed text or `~regex`"));
+        } else if let Some(Err(e)) = value
+            .value
+            .strip_prefix('~')
+            .map(|r| crate::base::regex::compile(&format!("^(?:{r})$")))
+        {
+            let message = format!("`{}` is no regular expression: {e}", value.value);
+            d.push(Diagnostic::error("RB0117", value.span, message).label("after `~` stands a regular expression"));
+        }
+    }
+}
+
+fn is_label(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+fn is_path(path: &str) -> bool {
+    let fits = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    path.split('.').all(fits)
+}
+
+/// How a parameter is taken from what is sent.
+fn example(source: &str) -> &'static str {
+    match source {
+        "pagerduty" => "\"{{event.data.…}}\"",
+        "webhook" => "\"{{body.…}}\"",
+        "schedule" => "…",
+        _ => "\"{{alert.labels.…}}\"",
+    }
+}
+
+fn parameters(written: &Written, source: &str, file: &Runbook, d: &mut Diagnostics) -> BTreeMap<String, crate::model::text::Text> {
     let mut texts = BTreeMap::new();
     for (name, value) in &written.params {
         if !known_parameter(name, file, d) {
             continue;
         }
-        let text = Site::new(alert_names(), d).text(value);
         let param = file.params.iter().find(|p| p.name.value == name.value);
+        if param.and_then(params::kind) == Some(ParamKind::Secret) {
+            let message = format!("secret `{}` comes from where its `from` says, never from an alert", name.value);
+            d.push(Diagnostic::error("RB0117", name.span, message).label("a secret").help("remove it"));
+            continue;
+        }
+        let text = Site::new(trigger_names(source), d).text(value);
         let fixed = text.as_ref().and_then(|t| t.as_literal());
         if let (Some(kind), Some(fixed)) = (param.and_then(params::kind), fixed)
             && let Err(message) = convert::param(&kind, fixed)

@@ -70,6 +70,7 @@ pub struct TypeEnv {
     names: BTreeMap<String, Type>,
     refusals: Vec<Refusal>,
     facts: Vec<Fact>,
+    secrets: bool,
 }
 
 /// One name of a path, with its place.
@@ -107,6 +108,11 @@ impl TypeEnv {
         self.names.get(name)
     }
 
+    /// A secret may stand here: what is written goes to where nobody reads along.
+    pub fn let_secrets(&mut self, may: bool) {
+        self.secrets = may;
+    }
+
     /// Forbids a path here.
     pub fn refuse(&mut self, refusal: Refusal) {
         self.refusals.push(refusal);
@@ -140,6 +146,9 @@ impl TypeEnv {
         for (i, segment) in rest.iter().enumerate() {
             let owner = join(&path[..=i]);
             kind = field(&kind, segment, &owner)?;
+        }
+        if kind.holds_secret() && !(self.secrets && kind == Type::Secret) {
+            return Err(Box::new(secret_diagnostic(path)));
         }
         Ok(kind)
     }
@@ -292,6 +301,18 @@ fn no_fields(kind: &Type, owner: &str) -> String {
         Type::List(_) => format!("a list has items, not fields: `{owner}.exists(x, …)`, `{owner}[0]`, `{owner}.size()`"),
         _ => format!("`{owner}` is a plain {}: use it without a field", short(kind)),
     }
+}
+
+fn secret_diagnostic(path: &[Segment]) -> Diagnostic {
+    let (first, last) = (&path[0], &path[path.len() - 1]);
+    let span = Span {
+        end: last.span.end.max(first.span.end),
+        ..first.span
+    };
+    let message = format!("`{}` holds a secret, which cannot stand here", join(path));
+    Diagnostic::error("RB0320", span, message)
+        .label("would be shown or recorded")
+        .help("a secret may reach `env`, `stdin`, `headers` and `password` of an action, and nothing else")
 }
 
 fn refusal_diagnostic(refusal: &Refusal, path: &[Segment]) -> Diagnostic {

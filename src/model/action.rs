@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::base::id::{HostName, PoolName};
+use crate::base::secret::Sensitive;
 use crate::base::value::Value;
 use crate::model::inventory::{Host, Inventory, Pool};
 use crate::model::operation::{Identity, Operation, Output};
@@ -147,6 +148,8 @@ pub struct Parameter {
     pub required: bool,
     /// What it means, units and default included.
     pub docs: &'static str,
+    /// A secret may reach it: its value is neither shown nor recorded nor part of a command line.
+    pub secret: bool,
 }
 
 /// What a parameter may be. Texts may hold placeholders unless said otherwise.
@@ -217,6 +220,23 @@ impl Arguments {
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
         self.get(name).and_then(Value::as_text)
+    }
+
+    /// A text of a parameter that a secret may reach.
+    #[must_use]
+    pub fn sensitive(&self, name: &str) -> Option<Sensitive> {
+        self.get(name).and_then(Value::to_sensitive)
+    }
+
+    /// Names and texts of a parameter that a secret may reach; absent is empty.
+    #[must_use]
+    pub fn sensitive_map(&self, name: &str) -> BTreeMap<String, Sensitive> {
+        let Some(Value::Map(map)) = self.get(name) else {
+            return BTreeMap::new();
+        };
+        map.iter()
+            .map(|(k, v)| (k.clone(), v.to_sensitive().unwrap_or_else(|| Sensitive::from(v.to_string()))))
+            .collect()
     }
 
     /// A truth value; absent is `default`.

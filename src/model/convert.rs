@@ -110,6 +110,7 @@ pub fn argument(kind: ParameterKind, value: Value) -> Result<Value, String> {
             Ok(Value::Text(v.to_string()))
         }
         (Kind::Host, Value::Map(map)) => map.get("name").cloned().ok_or_else(|| String::from("expected the name of a host")),
+        (Kind::Text, v @ Value::Secret(_)) => Ok(v),
         (Kind::Text, v @ (Value::Duration(_) | Value::Size(_) | Value::Percent(_) | Value::List(_))) => Ok(Value::Text(v.to_string())),
         (Kind::TextList, Value::List(list)) => Ok(Value::List(
             list.into_iter()
@@ -128,7 +129,16 @@ pub fn argument(kind: ParameterKind, value: Value) -> Result<Value, String> {
             .map(Value::List),
         (Kind::TextMap, Value::Map(map)) => Ok(Value::Map(
             map.into_iter()
-                .map(|(k, v)| (k, if v == Value::Unknown { v } else { Value::Text(v.to_string()) }))
+                .map(|(k, v)| {
+                    (
+                        k,
+                        if matches!(v, Value::Unknown | Value::Secret(_)) {
+                            v
+                        } else {
+                            Value::Text(v.to_string())
+                        },
+                    )
+                })
                 .collect(),
         )),
         (Kind::Json, v) => Ok(v),

@@ -12,6 +12,8 @@ pub mod plan;
 pub mod pool_record;
 pub mod run;
 pub mod runbook;
+pub mod schedule;
+pub mod secret;
 pub mod text;
 pub mod types;
 

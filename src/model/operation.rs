@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::clock::Timestamp;
 use crate::base::id::{HostName, RunId};
+use crate::base::secret::Sensitive;
 
 /// Where an operation happens.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -51,16 +52,19 @@ pub enum Act {
         /// Program and arguments.
         argv: Vec<String>,
         /// Its standard input.
-        stdin: String,
+        stdin: Sensitive,
+        /// Added to its environment.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        env: BTreeMap<String, Sensitive>,
     },
     /// A program that changes something; runs under the durable wrapper.
     Run {
         /// Program and arguments.
         argv: Vec<String>,
         /// Its standard input.
-        stdin: String,
+        stdin: Sensitive,
         /// Added to its environment.
-        env: BTreeMap<String, String>,
+        env: BTreeMap<String, Sensitive>,
         /// Its working directory.
         cwd: Option<String>,
     },
@@ -87,7 +91,7 @@ pub enum Act {
         /// `http://…`
         url: String,
         /// Header lines.
-        headers: Vec<(String, String)>,
+        headers: Vec<(String, Sensitive)>,
         /// Body.
         body: String,
         /// The request changes nothing (GET, HEAD, or the author's word).

@@ -10,6 +10,7 @@ use crate::base::value::Value;
 use crate::diagnostic::{Span, Spanned};
 use crate::model::action::Class;
 use crate::model::inventory::Share;
+use crate::model::schedule::Schedule;
 use crate::model::text::{Expression, Text};
 
 /// A runbook that compiled.
@@ -47,6 +48,26 @@ pub struct Runbook {
     pub outputs: BTreeMap<String, Expression>,
     /// Alerts that may start it; parsed and checked, used by the server.
     pub triggers: Vec<Trigger>,
+    /// People, groups and channels that the text names, in its order.
+    pub people: Vec<Named>,
+}
+
+/// Somebody of the configuration, as a runbook names him.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Named {
+    /// The name, at its place.
+    pub name: Spanned<String>,
+    /// What for.
+    pub duty: Duty,
+}
+
+/// What somebody is named for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duty {
+    /// Gets a message.
+    IsTold,
+    /// May answer a question.
+    Answers,
 }
 
 impl Runbook {
@@ -143,6 +164,8 @@ pub enum ParamKind {
     Pool,
     /// one of the choices
     Choice(Vec<String>),
+    /// a text that is never shown nor recorded
+    Secret,
     /// several of one type
     List(Box<ParamKind>),
 }
@@ -469,8 +492,10 @@ pub struct NotifyRule {
 pub struct Trigger {
     /// alertmanager, grafana, pagerduty, webhook, schedule
     pub source: String,
-    /// Labels that must be equal (or match, written `~regex`).
+    /// Labels (of a webhook and PagerDuty: paths) that must be equal (or match as a whole, written `~regex`).
     pub labels: BTreeMap<String, String>,
+    /// When, of a `schedule`.
+    pub schedule: Option<Schedule>,
     /// Parameters from the alert.
     pub params: BTreeMap<String, Text>,
     /// plan, approve, auto

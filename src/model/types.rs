@@ -28,6 +28,8 @@ pub enum Type {
     Record(BTreeMap<String, Type>),
     /// any names, one type of value
     Map(Box<Type>),
+    /// a secret, known by its name only
+    Secret,
     /// known only at run time (a JSON body, an inventory variable); to compare it, the other side must have a definite type
     Dynamic,
 }
@@ -56,6 +58,19 @@ impl Type {
     }
 }
 
+impl Type {
+    /// True when a value of this type is, or holds, a secret.
+    #[must_use]
+    pub fn holds_secret(&self) -> bool {
+        match self {
+            Type::Secret => true,
+            Type::List(item) | Type::Map(item) => item.holds_secret(),
+            Type::Record(fields) => fields.values().any(Type::holds_secret),
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -70,6 +85,7 @@ impl fmt::Display for Type {
             Type::List(item) => write!(f, "list of {item}"),
             Type::Record(fields) => write!(f, "record with {}", fields.keys().cloned().collect::<Vec<_>>().join(", ")),
             Type::Map(item) => write!(f, "map of {item}"),
+            Type::Secret => f.write_str("secret"),
             Type::Dynamic => f.write_str("value known at run time"),
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::base::clock;
+use crate::base::secret::Sensitive;
 use crate::base::value::Value;
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::model::convert;
@@ -27,10 +28,16 @@ pub fn resolve(runbook: &Runbook, inventory: &Inventory, given: &BTreeMap<String
         diagnostics.push(d);
     }
     for param in &runbook.params {
+        if param.kind == ParamKind::Secret && given.contains_key(&param.name) {
+            diagnostics.push(given_secret(param));
+            continue;
+        }
+        let known_by_name = (param.kind == ParamKind::Secret).then_some(Value::Null);
         let raw = given
             .get(&param.name)
             .map(|t| Value::text(t.as_str()))
-            .or_else(|| param.default.clone());
+            .or_else(|| param.default.clone())
+            .or(known_by_name);
         let Some(raw) = raw else {
             diagnostics.push(missing(param));
             continue;
@@ -47,6 +54,15 @@ pub fn resolve(runbook: &Runbook, inventory: &Inventory, given: &BTreeMap<String
         }
     }
     (values, diagnostics)
+}
+
+fn given_secret(param: &Param) -> Diagnostic {
+    let message = format!(
+        "secret `{}` cannot be given as a parameter: it comes from where `from` says",
+        param.name
+    );
+    Diagnostic::error("RB0730", param.span, message)
+        .help("what stands on a command line is seen by every user of this machine and kept by the shell")
 }
 
 /// A value as that of a parameter; hosts may be given as another runbook's parameter holds them.
@@ -149,6 +165,7 @@ fn typed(kind: &ParamKind, raw: Value, param: &Param, inventory: &Inventory) -> 
                 ))
             }
         },
+        ParamKind::Secret => Ok(Value::Secret(Sensitive::secret(&param.name))),
         ParamKind::List(item) => {
             let items = match raw {
                 Value::List(items) => items,

@@ -32,6 +32,7 @@ use crate::run::dispatcher::{INBOX, RunError};
 use crate::run::observe::Observer;
 use crate::run::planning;
 use crate::run::supervisor::Supervisor;
+use crate::secrets::Vault;
 
 /// The identity of every rehearsed run.
 pub const UID: &str = "rehearsal";
@@ -219,7 +220,7 @@ async fn plan(script: &Script<'_>, suite: &Suite, params: &BTreeMap<String, Valu
         Arc::new(suite.inventory.clone()),
         Vec::new(),
     ));
-    planning::make(input, &Observer::new(connections)).await
+    planning::make(input, &Observer::new(connections).with(Arc::new(Vault::rehearsed()))).await
 }
 
 /// Drives the run to its end, however often its controller dies.
@@ -285,6 +286,8 @@ async fn one_controller(
         channels: Arc::new(BTreeMap::from([(String::from(EVERYBODY_ELSE), people)])),
         ssh_options: Vec::new(),
         opened: None,
+        secret_sources: Arc::default(),
+        vault: Some(Arc::new(Vault::rehearsed())),
     };
     let (news, heard) = mpsc::channel(INBOX);
     let waiting = journal.approvals_waiting()?;

@@ -105,7 +105,7 @@ impl Channels {
                 let act = Act::Http {
                     method: method.to_owned(),
                     url,
-                    headers: headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+                    headers: headers.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect(),
                     body,
                     read_only: false,
                 };

@@ -1,6 +1,6 @@
 //! Performs operations that only read. This is all that a dry-run is given: it has no way to change anything.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +10,10 @@ use super::connections::Connections;
 use super::history;
 use crate::base::bound;
 use crate::base::sanitise;
+use crate::base::secret::Sensitive;
 use crate::journal::Journal;
 use crate::model::operation::{Act, Identity, Operation, Output, Target, Trouble, TroubleKind};
+use crate::secrets::Vault;
 use crate::transport::http::{self, HttpRequest, HttpTarget};
 use crate::transport::{
     self, BoxStream, Captured, EndReason, Exec, FileError, Host, Program, RemoteFile, RunAs, SocketError, SocketErrorKind, StartError,
@@ -22,6 +24,7 @@ use crate::transport::{
 #[derive(Clone)]
 pub struct Observer {
     pub(super) connections: Arc<Connections>,
+    pub(super) vault: Arc<Vault>,
     /// What runs have done, where there is a record of it.
     journal: Option<Arc<dyn Journal>>,
 }
@@ -32,8 +35,15 @@ impl Observer {
     pub fn new(connections: Arc<Connections>) -> Observer {
         Observer {
             connections,
+            vault: Arc::new(Vault::empty()),
             journal: None,
         }
+    }
+
+    /// Also knows these secrets: puts them into what is sent and takes them out of what comes back.
+    #[must_use]
+    pub fn with(self, vault: Arc<Vault>) -> Observer {
+        Observer { vault, ..self }
     }
 
     /// The same, with a record of what runs have done.
@@ -45,6 +55,11 @@ impl Observer {
     /// Performs read-only operations; one output each, in the same order. Hosts are looked at side by side, and the programs of one
     /// host share a round trip. With a pause among them, they are performed one after the other.
     pub async fn observe(&self, operations: &[Operation]) -> Vec<Output> {
+        let outputs = self.all(operations).await;
+        outputs.into_iter().map(|o| self.vault.mask(o)).collect()
+    }
+
+    async fn all(&self, operations: &[Operation]) -> Vec<Output> {
         if operations.iter().any(|o| matches!(o.act, Act::Pause { .. })) {
             let mut outputs = Vec::with_capacity(operations.len());
             for operation in operations {
@@ -80,12 +95,12 @@ impl Observer {
         let mut outputs = Vec::with_capacity(probes.len());
         let (mut sent, mut requests) = (Vec::with_capacity(probes.len()), Vec::with_capacity(probes.len()));
         for (i, operation) in probes {
-            match request(&operation) {
+            match self.request(&operation) {
                 Ok(request) => {
                     sent.push((i, operation));
                     requests.push(request);
                 }
-                Err(error) => outputs.push((i, file_trouble(&error))),
+                Err(output) => outputs.push((i, output)),
             }
         }
         let mut results = Vec::new();
@@ -124,6 +139,10 @@ impl Observer {
 
     /// Performs one read-only operation; refuses any other.
     pub async fn one(&self, operation: &Operation) -> Output {
+        self.vault.mask(self.unmasked(operation).await)
+    }
+
+    async fn unmasked(&self, operation: &Operation) -> Output {
         if !operation.act.reads() {
             return failed(
                 TroubleKind::Other,
@@ -168,7 +187,7 @@ impl Observer {
                 Err(trouble) => return Output::Failed(trouble),
             };
             let transient;
-            (output, transient) = look(host.as_ref(), operation).await;
+            (output, transient) = self.look(host.as_ref(), operation).await;
             if !transient || last {
                 break;
             }
@@ -179,6 +198,10 @@ impl Observer {
 
     /// One HTTP request, from here or through the connection to a host.
     pub(super) async fn http(&self, operation: &Operation) -> Output {
+        self.vault.mask(self.exchange(operation).await)
+    }
+
+    async fn exchange(&self, operation: &Operation) -> Output {
         let Act::Http {
             method,
             url,
@@ -188,6 +211,14 @@ impl Observer {
         } = &operation.act
         else {
             return failed(TroubleKind::Other, "not an HTTP request", false);
+        };
+        let revealed: Result<Vec<(String, String)>, String> = headers
+            .iter()
+            .map(|(name, value)| Ok((name.clone(), self.vault.reveal(value)?)))
+            .collect();
+        let headers = match revealed {
+            Ok(headers) => headers,
+            Err(why) => return failed(TroubleKind::Denied, &why, false),
         };
         let target = match HttpTarget::parse(url) {
             Ok(target) => target,
@@ -201,7 +232,7 @@ impl Observer {
         let request = HttpRequest {
             method: method.clone(),
             target,
-            headers: headers.clone(),
+            headers,
             body: body.clone().into_bytes(),
             timeout: operation.timeout,
         };
@@ -242,7 +273,71 @@ impl Observer {
             may_have_happened: false,
         }))
     }
+
+    async fn look(&self, host: &dyn Host, operation: &Operation) -> (Output, bool) {
+        let run_as = run_as(&operation.run_as);
+        match &operation.act {
+            Act::Probe { .. } => {
+                let request = match self.exec(operation) {
+                    Ok(request) => request,
+                    Err(output) => return (output, false),
+                };
+                let result = host.exec(request).await;
+                let transient = matches!(&result, Err(e) if e.is_transient());
+                (exited(result), transient)
+            }
+            Act::ReadFile { path } => {
+                let answer = host.read_file(path, run_as, bound::REMOTE_FILE_BYTES).await;
+                let transient = matches!(&answer, Err(e) if e.is_transient());
+                (file(answer), transient)
+            }
+            Act::Socket { path, request, .. } => match host.socket(path, request.as_bytes(), run_as, operation.timeout).await {
+                Ok(bytes) => (Output::Answer { text: lossy(&bytes) }, false),
+                Err(error) => (socket_trouble(&error), error.is_transient()),
+            },
+            _ => (failed(TroubleKind::Other, "this cannot be looked at on a host", false), false),
+        }
+    }
+
+    fn request(&self, operation: &Operation) -> Result<Exec, Output> {
+        match &operation.act {
+            Act::ReadFile { path } => {
+                transport::read_request(path, run_as(&operation.run_as), transport::FOLDED_BYTES).map_err(|e| file_trouble(&e))
+            }
+            _ => self.exec(operation),
+        }
+    }
+
+    /// A program that only reads, with its secrets put in. `Err`: one of them is not to be had.
+    fn exec(&self, operation: &Operation) -> Result<Exec, Output> {
+        let Act::Probe { argv, stdin, env } = &operation.act else {
+            return Err(failed(TroubleKind::Other, "not a program", false));
+        };
+        let (stdin, env) = self.revealed(stdin, env)?;
+        Ok(Exec {
+            program: Program::Argv(argv.clone()),
+            stdin,
+            env,
+            cwd: None,
+            run_as: run_as(&operation.run_as),
+            timeout: operation.timeout,
+        })
+    }
+
+    /// Input and environment of a program as they are sent.
+    pub(super) fn revealed(&self, stdin: &Sensitive, env: &BTreeMap<String, Sensitive>) -> Result<Sent, Output> {
+        let missing = |why: String| failed(TroubleKind::Denied, &why, false);
+        let stdin = self.vault.reveal(stdin).map_err(missing)?.into_bytes();
+        let env: Result<Vec<(String, String)>, String> = env
+            .iter()
+            .map(|(name, value)| Ok((name.clone(), self.vault.reveal(value)?)))
+            .collect();
+        Ok((stdin, env.map_err(missing)?))
+    }
 }
+
+/// Input and environment of a program.
+type Sent = (Vec<u8>, Vec<(String, String)>);
 
 enum StreamError {
     /// The host we go through.
@@ -251,40 +346,12 @@ enum StreamError {
     Target(String),
 }
 
-async fn look(host: &dyn Host, operation: &Operation) -> (Output, bool) {
-    let run_as = run_as(&operation.run_as);
-    match &operation.act {
-        Act::Probe { .. } => {
-            let result = host.exec(exec(operation)).await;
-            let transient = matches!(&result, Err(e) if e.is_transient());
-            (exited(result), transient)
-        }
-        Act::ReadFile { path } => {
-            let answer = host.read_file(path, run_as, bound::REMOTE_FILE_BYTES).await;
-            let transient = matches!(&answer, Err(e) if e.is_transient());
-            (file(answer), transient)
-        }
-        Act::Socket { path, request, .. } => match host.socket(path, request.as_bytes(), run_as, operation.timeout).await {
-            Ok(bytes) => (Output::Answer { text: lossy(&bytes) }, false),
-            Err(error) => (socket_trouble(&error), error.is_transient()),
-        },
-        _ => (failed(TroubleKind::Other, "this cannot be looked at on a host", false), false),
-    }
-}
-
 /// May it share a round trip with others of its host?
 fn foldable(operation: &Operation) -> bool {
     match &operation.act {
         Act::Probe { stdin, .. } => stdin.is_empty(),
         Act::ReadFile { .. } => true,
         _ => false,
-    }
-}
-
-fn request(operation: &Operation) -> Result<Exec, FileError> {
-    match &operation.act {
-        Act::ReadFile { path } => transport::read_request(path, run_as(&operation.run_as), transport::FOLDED_BYTES),
-        _ => Ok(exec(operation)),
     }
 }
 
@@ -321,21 +388,6 @@ pub(super) fn run_as(identity: &Identity) -> RunAs {
     match identity {
         Identity::Login => RunAs::Login,
         Identity::User(user) => RunAs::User(user.clone()),
-    }
-}
-
-fn exec(operation: &Operation) -> Exec {
-    let (argv, stdin) = match &operation.act {
-        Act::Probe { argv, stdin } => (argv.clone(), stdin.clone()),
-        _ => (Vec::new(), String::new()),
-    };
-    Exec {
-        program: Program::Argv(argv),
-        stdin: stdin.into_bytes(),
-        env: Vec::new(),
-        cwd: None,
-        run_as: run_as(&operation.run_as),
-        timeout: operation.timeout,
     }
 }
 
@@ -420,7 +472,8 @@ mod tests {
         let say = |word: &str| {
             here(Act::Probe {
                 argv: vec!["echo".into(), word.into()],
-                stdin: String::new(),
+                stdin: Default::default(),
+                env: Default::default(),
             })
         };
         let asked = [

@@ -61,7 +61,8 @@ impl Performer {
     pub async fn perform(&self, operations: &[Operation], identity: &Identity) -> Vec<Output> {
         let mut outputs = Vec::with_capacity(operations.len());
         for (i, operation) in operations.iter().enumerate() {
-            let output = guarded(operation, self.one(operation, identity, i).await);
+            let output = self.observer.vault.mask(self.one(operation, identity, i).await);
+            let output = guarded(operation, output);
             let stop = matches!(output, Output::Failed(_));
             outputs.push(output);
             if stop {
@@ -105,29 +106,41 @@ impl Performer {
             Ok(id) => id,
             Err(why) => return failed(TroubleKind::Other, &why, false),
         };
-        let exec = Exec {
+        // What was sent before may still be found without its secrets; only a new start needs them.
+        let exec = self.observer.revealed(stdin, env).map(|(stdin, env)| Exec {
             program: Program::Argv(argv.clone()),
-            stdin: stdin.clone().into_bytes(),
-            env: env.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
+            stdin,
+            env,
             cwd: cwd.clone(),
             run_as: observe::run_as(&operation.run_as),
             timeout: operation.timeout,
-        };
+        });
         if identity.recovery != Recovery::None {
             return match self.follow(operation, &id).await {
-                Found::Ended(output) => *output,
+                // It may have written a secret that is not known here, which nothing could mask.
+                Found::Ended(output) if exec.is_err() => withheld(*output),
+                Found::Ended(output) => self.cleaned(operation, &id, *output).await,
                 Found::Never if identity.recovery == Recovery::Attach => failed(TroubleKind::Other, NEVER_STARTED, index > 0),
                 // Its name is used up; starting under another one is safe, since the first never will.
-                Found::Never => match AttemptId::new(format!("{}.{index}r", identity.prefix)) {
-                    Ok(fresh) => self.start(operation, &fresh, exec).await,
-                    Err(why) => failed(TroubleKind::Other, &why, false),
+                Found::Never => match (AttemptId::new(format!("{}.{index}r", identity.prefix)), exec) {
+                    (Ok(fresh), Ok(exec)) => self.start(operation, &fresh, exec).await,
+                    (Err(why), _) => failed(TroubleKind::Other, &why, false),
+                    (_, Err(output)) => output,
                 },
             };
         }
-        self.start(operation, &id, exec).await
+        match exec {
+            Ok(exec) => self.start(operation, &id, exec).await,
+            Err(output) => output,
+        }
     }
 
     async fn start(&self, operation: &Operation, id: &AttemptId, exec: Exec) -> Output {
+        let output = self.started(operation, id, exec).await;
+        self.cleaned(operation, id, output).await
+    }
+
+    async fn started(&self, operation: &Operation, id: &AttemptId, exec: Exec) -> Output {
         let run = Run {
             id: id.clone(),
             exec,
@@ -165,6 +178,28 @@ impl Performer {
             }
         }
         output
+    }
+
+    /// A program that wrote a secret has left it on its host as well, where whoever attaches would find it.
+    async fn cleaned(&self, operation: &Operation, id: &AttemptId, output: Output) -> Output {
+        let masked = self.observer.vault.mask(output.clone());
+        let Output::Exited { stdout, stderr, .. } = &masked else {
+            return masked;
+        };
+        if masked == output {
+            return masked;
+        }
+        let cleaned = match self.observer.connections.to(&operation.target).await {
+            Ok(host) => host
+                .keep_instead(id, stdout.clone().into_bytes(), stderr.clone().into_bytes())
+                .await
+                .map_err(|e| e.to_string()),
+            Err(trouble) => Err(trouble.message),
+        };
+        if let Err(why) = cleaned {
+            tracing::error!("what {id:?} wrote holds a secret and stays in its login user's state folder for a week: {why}");
+        }
+        masked
     }
 
     /// Finds out what became of an attempt, over new connections if need be.
@@ -283,6 +318,19 @@ enum Found {
 impl Found {
     fn ended(output: Output) -> Found {
         Found::Ended(Box::new(output))
+    }
+}
+
+/// A program's end without what it wrote.
+fn withheld(output: Output) -> Output {
+    match output {
+        Output::Exited { code, .. } => Output::Exited {
+            code,
+            stdout: String::new(),
+            stderr: String::from("(withheld: a secret of this run is not to be had here, so it could not be masked)"),
+            truncated: true,
+        },
+        other => other,
     }
 }
 

@@ -32,6 +32,7 @@ use crate::model::run::Claim;
 use crate::model::runbook::Runbook;
 use crate::notify::Channel;
 use crate::report::approval::answer_with;
+use crate::secrets::{self, Vault};
 use crate::transport::Transport;
 
 /// A controller that dies holds its run for at most so long.
@@ -54,6 +55,10 @@ pub struct Supervisor {
     pub ssh_options: SshOptions,
     /// Connections to the hosts of the run's own inventory that planning has opened; they end with the run.
     pub opened: Option<Arc<Connections>>,
+    /// Where the configuration keeps secrets.
+    pub secret_sources: Arc<secrets::Configured>,
+    /// The run's secrets, if planning has read them.
+    pub vault: Option<Arc<Vault>>,
 }
 
 /// A run that was started or taken up.
@@ -127,7 +132,10 @@ impl Supervisor {
             ))
         };
         let connections = self.opened.clone().unwrap_or_else(fresh);
-        let observer = Observer::new(connections.clone()).knowing(Some(self.journal.clone()));
+        let read = || Arc::new(Vault::of(&runbook, &self.secret_sources));
+        let observer = Observer::new(connections.clone())
+            .knowing(Some(self.journal.clone()))
+            .with(self.vault.clone().unwrap_or_else(read));
         let channels = Channels::new(self.channels.clone(), observer.clone(), &created.runbook, Some(state.id));
         let what = format!("run {} {} on {}", state.id, created.runbook, system::hostname());
         let pools = Pools::new(observer.clone(), inventory, self.clock.clone(), &created.by, &created.uid, &what);

@@ -380,6 +380,19 @@ pub trait Host: Send + Sync {
     fn run(&self, request: Run, sink: OutputSink) -> BoxFuture<'_, Result<Outcome, StartError>>;
     /// Tells what became of an attempt, and makes sure that one that has not started never will. Waits up to `wait` for its end.
     fn attach<'a>(&'a self, id: &'a AttemptId, wait: Duration) -> BoxFuture<'a, Result<Attached, LinkError>>;
+    /// Replaces what the host keeps of an attempt's output, for whoever attaches later.
+    fn keep_instead<'a>(&'a self, id: &'a AttemptId, stdout: Vec<u8>, stderr: Vec<u8>) -> BoxFuture<'a, Result<(), StartError>> {
+        Box::pin(async move {
+            for (stream, text) in [("out", stdout), ("err", stderr)] {
+                let request = Exec {
+                    stdin: text,
+                    ..Exec::script(format!("umask 077; cat >\"$RBK_S/{}.{stream}\"", id.as_str()))
+                };
+                self.exec(request).await?;
+            }
+            Ok(())
+        })
+    }
     /// Ends an attempt: TERM, after `grace` KILL, and looks whether it worked.
     fn cancel<'a>(&'a self, id: &'a AttemptId, grace: Duration) -> BoxFuture<'a, Result<KillReport, LinkError>>;
     /// Reads a file of at most `max` bytes; `None` if there is none.

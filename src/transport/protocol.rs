@@ -52,8 +52,14 @@ fn spooled(nonce: &str) -> String {
 /// The request that runs a plain command and frames its end.
 pub(super) fn exec(request: &Exec, user: &str, nonce: &str) -> Result<Vec<u8>, StartError> {
     let command = command(request, user, &Form::Plain)?;
-    let (mut bytes, input, after) = input(&request.stdin, nonce);
-    let text = format!("(trap - HUP PIPE;{command}) <{input};rbk_mark {nonce} e $?{after}");
+    let (mut bytes, input, _) = input(&request.stdin, nonce);
+    // The input is open when its file goes: it may hold a secret.
+    let gone = if request.stdin.is_empty() {
+        String::new()
+    } else {
+        format!("rm -f {input};")
+    };
+    let text = format!("(trap - HUP PIPE;{gone}{command}) <{input};rbk_mark {nonce} e $?");
     bytes.extend(line(&text, nonce));
     Ok(bytes)
 }

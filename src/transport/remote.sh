@@ -133,8 +133,9 @@ rbk_end() {
   done
 }
 
-# ID USER: becomes the command that rbk_command holds, in a session of its own.
+# ID USER INPUT: becomes the command that rbk_command holds, in a session of its own. Its input is open by now.
 rbk_start() {
+  [ "$3" = /dev/null ] || rm -f "$3"
   trap - HUP PIPE
   # `$$` is still the resident shell; the reader of this file is this very process.
   read -r RBK_P RBK_X </proc/self/stat
@@ -157,7 +158,7 @@ rbk_run() {
     rbk_mark "$1" x "$RBK_X"
     return
   fi
-  if ! { printf '' >"$RBK_S/$2.out" && printf '' >"$RBK_S/$2.err"; } 2>/dev/null; then
+  if ! (umask 077; printf '' >"$RBK_S/$2.out" && printf '' >"$RBK_S/$2.err") 2>/dev/null; then
     printf 'E 125\n' >>"$RBK_S/$2.j"
     rbk_mark "$1" x error
     return
@@ -166,7 +167,7 @@ rbk_run() {
   # The brackets matter: a redirected function call keeps the old streams open, and the link would seem to live on.
   (rbk_watch "$2" "$3" "$4") </dev/null >/dev/null 2>&1 &
   RBK_W=$!
-  (rbk_start "$2" "$5") <"$7" >"$RBK_S/$2.out" 2>"$RBK_S/$2.err"
+  (rbk_start "$2" "$5" "$7") <"$7" >"$RBK_S/$2.out" 2>"$RBK_S/$2.err"
   RBK_X=$?
   RBK_Y=$RBK_X
   rbk_journal "$2"
@@ -240,9 +241,10 @@ rbk_reap() {
   done
 }
 
-# LENGTH NONCE FILE: bytes of the request into a file. What stays unread would be taken for requests, so failure ends the shell.
+# LENGTH NONCE FILE: bytes of the request into a file that nobody else can read; whoever opens it removes it at once, for it may hold
+# a secret. What stays unread would be taken for requests, so failure ends the shell.
 rbk_spool() {
-  head -c "$1" >"$3" && IFS= read -r RBK_X && [ "$RBK_X" = "$2" ] && return
+  (umask 077; head -c "$1" >"$3") && IFS= read -r RBK_X && [ "$RBK_X" = "$2" ] && return
   rm -f "$3"
   rbk_mark "$2" x error
   exit 74
@@ -257,7 +259,7 @@ rbk_long() {
 # DIRECTORY: makes it ours alone; a link or somebody else's directory is refused.
 rbk_own() {
   [ -d "$1" ] || mkdir -p -m 700 "$1" 2>/dev/null
-  [ -d "$1" ] && [ ! -L "$1" ] && [ -O "$1" ] && [ -w "$1" ] && { printf '' >"$1/.w"; } 2>/dev/null
+  [ -d "$1" ] && [ ! -L "$1" ] && [ -O "$1" ] && chmod 700 "$1" 2>/dev/null && [ -w "$1" ] && { printf '' >"$1/.w"; } 2>/dev/null
 }
 
 # NONCE: who and where we are, then requests until the link ends.

@@ -9,10 +9,11 @@ pub mod proxy;
 pub mod query;
 pub mod status;
 
-use crate::action::declare::{optional, required};
+use crate::action::declare::{may_be_secret, optional, required};
 use crate::action::outcome::{Exited, exited};
 use crate::action::place::{Place, host_of};
 use crate::base::sanitise::one_line;
+use crate::base::secret::Sensitive;
 use crate::model::action::{ActionKind, Arguments, BindError, Context, Parameter, ParameterKind, ReadError};
 use crate::model::operation::{Act, Operation, Output, Trouble, TroubleKind};
 
@@ -33,11 +34,11 @@ const DSN: Parameter = optional(
      `postgres_dsn`, else `dbname=postgres`, the server that listens where the host's psql looks for it.",
 );
 /// `password`.
-const PASSWORD: Parameter = optional(
+const PASSWORD: Parameter = may_be_secret(optional(
     "password",
     ParameterKind::Text,
-    "The password, handed to psql through its environment. Default: none; the host's own rules let the user in.",
-);
+    "The password, handed to psql through its environment; give a `secret`. Default: none; the host's own rules let the user in.",
+));
 
 /// A way to a server or a console.
 #[derive(Clone, Debug)]
@@ -46,7 +47,7 @@ pub struct Way {
     pub place: Place,
     /// Where it connects to.
     pub dsn: String,
-    password: String,
+    password: Sensitive,
 }
 
 impl Way {
@@ -62,14 +63,14 @@ impl Way {
             let message = "it holds a password, which everybody on the host could see in the list of processes";
             return Err(BindError::new("dsn", message).help("give the password as `password`"));
         }
-        let password = arguments.text("password").unwrap_or_default();
-        if password.contains(['\n', '\0']) {
+        let password = arguments.sensitive("password").unwrap_or_default();
+        if password.to_string().contains(['\n', '\0']) {
             return Err(BindError::new("password", "a password of more than one line cannot be handed over"));
         }
         Ok(Way {
             place: Place::of(context),
             dsn: dsn.to_owned(),
-            password: password.to_owned(),
+            password,
         })
     }
 
@@ -79,6 +80,7 @@ impl Way {
         self.place.operation(Act::Probe {
             argv: self.argv(),
             stdin: self.input(script),
+            env: std::collections::BTreeMap::default(),
         })
     }
 
@@ -90,11 +92,11 @@ impl Way {
 
     /// A script of ours that calls psql by itself; the first line of what it reads is the password.
     #[must_use]
-    pub fn script(&self, text: &str, more: &[&str], stdin: &str) -> Operation {
+    pub fn script(&self, text: &str, more: &[&str], stdin: &Sensitive) -> Operation {
         let head = ["sh", "-c", text, "runbook", &self.dsn];
         self.place.operation(Act::Run {
             argv: head.iter().chain(more).map(|&w| w.to_owned()).collect(),
-            stdin: stdin.to_owned(),
+            stdin: stdin.clone(),
             env: std::collections::BTreeMap::default(),
             cwd: None,
         })
@@ -102,8 +104,11 @@ impl Way {
 
     /// What the shell reads: the password, then the script.
     #[must_use]
-    pub fn input(&self, script: &str) -> String {
-        format!("{}\n{script}", self.password)
+    pub fn input(&self, script: &str) -> Sensitive {
+        let mut input = self.password.clone();
+        input.push_text("\n");
+        input.push_text(script);
+        input
     }
 
     fn argv(&self) -> Vec<String> {

@@ -224,8 +224,8 @@ impl Bound {
         argv.extend(self.criteria());
         self.place.operation(Act::Run {
             argv,
-            stdin: String::new(),
-            env: BTreeMap::from([(String::from("RUNBOOK_LISTED"), listed.join("\n"))]),
+            stdin: Default::default(),
+            env: BTreeMap::from([(String::from("RUNBOOK_LISTED"), listed.join("\n").into())]),
             cwd: None,
         })
     }

@@ -5,8 +5,9 @@ mod request;
 
 use std::time::Duration;
 
-use crate::action::declare::{optional, required};
+use crate::action::declare::{may_be_secret, optional, required};
 use crate::action::place::Place;
+use crate::base::secret::Sensitive;
 use crate::base::value::Value;
 use crate::model::action::{Action, ActionKind, Arguments, BindError, Class, Context, ParameterKind, RunsOn, Signature};
 use crate::model::types::Type;
@@ -32,7 +33,11 @@ static SIGNATURE: Signature = Signature {
             ParameterKind::Choice(&["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]),
             "The method. Default: GET.",
         ),
-        optional("headers", ParameterKind::TextMap, "Header names and values."),
+        may_be_secret(optional(
+            "headers",
+            ParameterKind::TextMap,
+            "Header names and values; a `secret` may stand in a value.",
+        )),
         optional(
             "body",
             ParameterKind::Text,
@@ -145,16 +150,13 @@ fn accepted(arguments: &Arguments, reads: bool) -> Accepted {
 }
 
 /// Header lines and body.
-fn content(arguments: &Arguments) -> (Vec<(String, String)>, String) {
-    let mut headers: Vec<(String, String)> = Vec::new();
-    if let Some(Value::Map(given)) = arguments.get("headers") {
-        headers.extend(given.iter().map(|(name, value)| (name.clone(), value.to_string())));
-    }
+fn content(arguments: &Arguments) -> (Vec<(String, Sensitive)>, String) {
+    let mut headers: Vec<(String, Sensitive)> = arguments.sensitive_map("headers").into_iter().collect();
     let Some(json) = arguments.get("json") else {
         return (headers, arguments.text("body").unwrap_or_default().to_owned());
     };
     if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
-        headers.push((String::from("content-type"), String::from("application/json")));
+        headers.push((String::from("content-type"), Sensitive::from("application/json")));
     }
     // A JSON argument whose placeholders were rendered into it arrives as a text.
     let body = json.as_text().map_or_else(|| json.to_json().to_string(), str::to_owned);

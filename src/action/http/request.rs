@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::action::outcome::unexpected;
 use crate::action::place::Place;
 use crate::base::sanitise::one_line;
+use crate::base::secret::Sensitive;
 use crate::base::value::Value;
 use crate::model::action::{Action, Change, Decision, Observation, ReadError, ResourceKey, Scope, Settle, Undo, Verdict};
 use crate::model::operation::{Act, Operation, Output};
@@ -18,7 +19,7 @@ pub struct Request {
     pub scopes: Vec<Scope>,
     pub method: String,
     pub url: String,
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<(String, Sensitive)>,
     pub body: String,
     pub accepted: Accepted,
     pub reads: bool,

@@ -153,10 +153,10 @@ impl Bound {
     fn with_environment(&self, argv: &[&str]) -> Operation {
         self.subject.place.operation(Act::Run {
             argv: argv.iter().map(|&w| w.to_owned()).collect(),
-            stdin: String::new(),
+            stdin: Default::default(),
             env: ENVIRONMENT
                 .iter()
-                .map(|&(k, v)| (k.to_owned(), v.to_owned()))
+                .map(|&(k, v)| (k.to_owned(), v.into()))
                 .collect::<BTreeMap<_, _>>(),
             cwd: None,
         })

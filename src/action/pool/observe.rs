@@ -26,7 +26,8 @@ pub fn operations(target: &Target) -> Vec<Operation> {
         run_as: Identity::Login,
         act: Act::Probe {
             argv: argv.map(str::to_owned).to_vec(),
-            stdin: String::new(),
+            stdin: Default::default(),
+            env: Default::default(),
         },
         timeout: target.timeout,
     });

@@ -45,7 +45,8 @@ pub fn check_file(target: &Target, host: &BalancerHost) -> Operation {
     host.operation(
         Act::Probe {
             argv,
-            stdin: String::new(),
+            stdin: Default::default(),
+            env: Default::default(),
         },
         target.timeout,
     )
@@ -56,8 +57,8 @@ pub fn check_file(target: &Target, host: &BalancerHost) -> Operation {
 pub fn reload(target: &Target, host: &BalancerHost, after: &Balancer) -> Vec<Operation> {
     let act = Act::Run {
         argv: reload_argv(host, &target.pool.service),
-        stdin: String::new(),
-        env: std::collections::BTreeMap::new(),
+        stdin: Default::default(),
+        env: Default::default(),
         cwd: None,
     };
     let mut operations = vec![host.operation(act, target.timeout)];

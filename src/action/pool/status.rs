@@ -38,6 +38,7 @@ pub(super) const POOL: Parameter = Parameter {
     kind: ParameterKind::Pool,
     required: true,
     docs: "The pool, by its name in the inventory.",
+    secret: false,
 };
 
 impl ActionKind for Status {

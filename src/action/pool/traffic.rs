@@ -31,6 +31,7 @@ static SIGNATURE: Signature = Signature {
             kind: ParameterKind::Duration,
             required: false,
             docs: "How long to count. Default: 1m.",
+            secret: false,
         },
     ],
     shorthand: Some("pool"),

@@ -133,7 +133,7 @@ impl Alertmanager {
     }
 
     fn request(&self, method: &str, path: &str, body: Option<&Json>) -> Operation {
-        let json = (String::from("content-type"), String::from("application/json"));
+        let json = (String::from("content-type"), "application/json".into());
         Operation {
             target: Target::Controller,
             run_as: Identity::Login,

@@ -249,11 +249,14 @@ fn act(act: &Act) -> String {
         Act::Probe { argv, .. } if argv.get(3).is_some_and(|a| a == "runbook") => {
             format!("probe script {}", show(&argv[4..])).trim_end().to_owned()
         }
-        Act::Probe { argv, stdin } => format!("probe {}{}", show(argv), input(stdin)),
+        Act::Probe { argv, stdin, env } => {
+            let env: String = env.iter().map(|(k, v)| format!(" with {k}={v}")).collect();
+            format!("probe {}{env}{}", show(argv), input(&stdin.to_string()))
+        }
         Act::Run { argv, stdin, env, cwd } => {
             let place: String = cwd.iter().map(|dir| format!(" in {dir}")).collect();
             let env: String = env.iter().map(|(k, v)| format!(" with {k}={v}")).collect();
-            format!("run {}{env}{place}{}", show(argv), input(stdin))
+            format!("run {}{env}{place}{}", show(argv), input(&stdin.to_string()))
         }
         Act::ReadFile { path } => format!("read {path}"),
         Act::PutFile(file) => put(file),

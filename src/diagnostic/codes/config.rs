@@ -9,4 +9,7 @@ pub(super) const PAGES: &[Page] = &[
     ("RB0604", include_str!("config/RB0604.md")),
     ("RB0605", include_str!("config/RB0605.md")),
     ("RB0606", include_str!("config/RB0606.md")),
+    ("RB0610", include_str!("config/RB0610.md")),
+    ("RB0611", include_str!("config/RB0611.md")),
+    ("RB0612", include_str!("config/RB0612.md")),
 ];

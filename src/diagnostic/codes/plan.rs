@@ -18,4 +18,8 @@ pub(super) const PAGES: &[Page] = &[
     ("RB0714", include_str!("plan/RB0714.md")),
     ("RB0715", include_str!("plan/RB0715.md")),
     ("RB0720", include_str!("plan/RB0720.md")),
+    ("RB0730", include_str!("plan/RB0730.md")),
+    ("RB0731", include_str!("plan/RB0731.md")),
+    ("RB0740", include_str!("plan/RB0740.md")),
+    ("RB0741", include_str!("plan/RB0741.md")),
 ];

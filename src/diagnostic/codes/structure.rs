@@ -28,6 +28,7 @@ pub(super) const PAGES: &[Page] = &[
     ("RB0134", include_str!("structure/RB0134.md")),
     ("RB0135", include_str!("structure/RB0135.md")),
     ("RB0136", include_str!("structure/RB0136.md")),
+    ("RB0139", include_str!("structure/RB0139.md")),
     ("RB0150", include_str!("structure/RB0150.md")),
     ("RB0151", include_str!("structure/RB0151.md")),
     ("RB0152", include_str!("structure/RB0152.md")),

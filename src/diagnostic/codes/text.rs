@@ -17,4 +17,5 @@ pub(super) const PAGES: &[Page] = &[
     ("RB0312", include_str!("RB0312.md")),
     ("RB0313", include_str!("RB0313.md")),
     ("RB0314", include_str!("RB0314.md")),
+    ("RB0320", include_str!("RB0320.md")),
 ];

@@ -83,6 +83,7 @@ pub(super) fn kind_of(value: &Value) -> &'static str {
         Value::Duration(_) => "a duration",
         Value::Size(_) => "a size",
         Value::Percent(_) => "a percentage",
+        Value::Secret(_) => "a secret",
         Value::List(_) => "a list",
         Value::Map(_) => "a record",
     }

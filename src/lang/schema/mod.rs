@@ -65,6 +65,14 @@ fn object(table: &Table) -> Json {
         schema["oneOf"] = json!([{ "required": ["hosts"] }, { "required": ["items"] }]);
         schema["not"] = json!({ "required": ["max_parallel", "max_unavailable"] });
     }
+    let one_of = |names: &[&str]| -> Json { names.iter().map(|n| json!({ "required": [n] })).collect() };
+    if table.definition == keys::TRIGGER.definition {
+        let kinds: Vec<&str> = keys::SENT.iter().chain(&["schedule"]).copied().collect();
+        schema["oneOf"] = one_of(&kinds);
+    }
+    if table.definition == keys::SCHEDULE.definition {
+        schema["oneOf"] = one_of(&["every", "at"]);
+    }
     schema
 }
 

@@ -104,6 +104,12 @@ impl Checker<'_> {
             return;
         }
         let Some(Some(first)) = kinds.first() else { return };
+        if kinds.iter().flatten().any(Type::holds_secret) {
+            let problem = Diagnostic::error("RB0320", tag.span, format!("`{name}` cannot take a secret"));
+            let problem = problem.label("what it gives would no longer be known as a secret");
+            self.problems.push(problem.help("write the secret alone, `{{params.NAME}}`"));
+            return;
+        }
         if !helper.takes(first) {
             let problem = Diagnostic::error("RB0306", tag.arguments[0].span, format!("`{name}` cannot take a {}", short(first)));
             self.problems.push(

@@ -24,6 +24,7 @@ fn env() -> TypeEnv {
         ("limit", Type::Size),
         ("enough", Type::Percent),
         ("name", Type::Text),
+        ("token", Type::Secret),
         ("list", Type::list(Type::Text)),
         ("master", Type::host()),
     ];

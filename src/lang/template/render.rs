@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::base::bound::{EXPRESSION_STEPS, TEXT_BYTES};
 use crate::base::quote;
+use crate::base::secret::Sensitive;
 use crate::base::value::Value;
 use crate::diagnostic::Span;
 use crate::model::text::{Destination, Operand, Part, Placeholder, Scope, Text};
@@ -40,7 +41,14 @@ pub fn render(text: &Text, scope: &Scope) -> Result<Value, RenderError> {
         return renderer.path(path, *span).map(Cow::into_owned);
     }
     let known = renderer.all()?;
-    Ok(if known { Value::Text(renderer.out) } else { Value::Unknown })
+    Ok(match renderer.secret.take() {
+        _ if !known => Value::Unknown,
+        Some(mut before) => {
+            before.push_text(&renderer.out);
+            Value::Secret(before)
+        }
+        None => Value::Text(renderer.out),
+    })
 }
 
 /// The text for people: what cannot be known yet, or is missing, is said in words.
@@ -59,6 +67,8 @@ struct Renderer<'a> {
     scope: &'a Scope,
     for_people: bool,
     locals: Vec<(String, Value)>,
+    /// What stands before `out`, up to the last secret.
+    secret: Option<Sensitive>,
     out: String,
     steps: usize,
 }
@@ -70,6 +80,7 @@ impl<'a> Renderer<'a> {
             scope,
             for_people,
             locals: Vec::new(),
+            secret: None,
             out: String::new(),
             steps: 0,
         }
@@ -187,6 +198,12 @@ impl<'a> Renderer<'a> {
     /// `next`: the character after the placeholder.
     fn placeholder(&mut self, placeholder: &Placeholder, next: Option<char>) -> Result<bool, RenderError> {
         let span = placeholder.span;
+        if let Some(secret) = self.secret_of(placeholder) {
+            let before = self.secret.get_or_insert_default();
+            before.push_text(&std::mem::take(&mut self.out));
+            before.push(&secret);
+            return Ok(true);
+        }
         let shown = match self.shown(placeholder, next) {
             Ok(Some(text)) => text,
             Ok(None) => return self.unknown(span),
@@ -195,6 +212,18 @@ impl<'a> Renderer<'a> {
         };
         self.push(&shown, span)?;
         Ok(true)
+    }
+
+    /// The secret that a placeholder stands for. For people, and where values are quoted, it is shown as its mask.
+    fn secret_of(&self, placeholder: &Placeholder) -> Option<Sensitive> {
+        let [Operand::Path(path)] = placeholder.arguments.as_slice() else {
+            return None;
+        };
+        let kept = !self.for_people && placeholder.helper.is_none() && self.text.destination == Destination::Plain;
+        match self.path(path, placeholder.span).ok().filter(|_| kept)?.as_ref() {
+            Value::Secret(text) => Some(text.clone()),
+            _ => None,
+        }
     }
 
     /// The quoted text of a placeholder; `None` if unknown.

@@ -141,16 +141,6 @@ fn a_step_does_exactly_one_known_thing() {
 }
 
 #[test]
-fn what_this_version_cannot_do_is_refused() {
-    for (text, name) in [
-        ("params:\n  p: { type: secret }\n", "type `secret`"),
-        ("triggers:\n  - schedule: { every: 1h }\n", "`schedule` in a trigger"),
-    ] {
-        one_mistake(&format!("{text}{STEPS}"), &["RB0111", name, "not supported yet"]);
-    }
-}
-
-#[test]
 fn arguments_are_checked_against_the_declaration() {
     let step = |arguments: &str| format!("hosts: a\nsteps:\n  - id: s\n    {arguments}\n");
     let cases = [

@@ -19,6 +19,8 @@ mod messages;
 mod obligations;
 mod pages;
 mod references;
+mod secrets;
+mod triggers;
 
 const SHIPPED: &[(&str, &str)] = &[
     ("recover-master", include_str!("../../../runbooks/recover-master.yaml")),

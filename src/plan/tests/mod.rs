@@ -5,6 +5,7 @@ mod capacity;
 mod control;
 mod digest;
 mod invariants;
+mod names;
 mod order;
 mod pages;
 mod params;

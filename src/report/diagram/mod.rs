@@ -425,6 +425,7 @@ mod tests {
             notify: None,
             outputs: BTreeMap::new(),
             triggers: Vec::new(),
+            people: Vec::new(),
         };
         let shown = runbook_mermaid(&runbook);
         let edges: Vec<&str> = shown

@@ -243,7 +243,7 @@ impl Rig {
                 rustix::process::kill_process(master, rustix::process::Signal::HUP).unwrap();
                 exited(0, "", "")
             }
-            Act::Run { argv, stdin, .. } | Act::Probe { argv, stdin } => program(&self.dir, argv, stdin),
+            Act::Run { argv, stdin, .. } | Act::Probe { argv, stdin, .. } => program(&self.dir, argv, &stdin.to_string()),
             Act::ReadFile { path } => file(Path::new(path)),
             Act::PutFile(put) => put_file(&self.dir, put),
             Act::Socket { path, request, .. } => socket(Path::new(path), request),
