@@ -142,9 +142,10 @@ fn a_step_does_exactly_one_known_thing() {
 
 #[test]
 fn what_this_version_cannot_do_is_refused() {
-    for (text, name) in [("invariants: []\n", "`invariants` in a runbook")] {
-        one_mistake(&format!("{text}{STEPS}"), &["RB0111", name, "not supported yet"]);
-    }
+    one_mistake(
+        &format!("invariants: []\n{STEPS}"),
+        &["RB0111", "`invariants` in a runbook", "not supported yet"],
+    );
     one_mistake(
         "steps:\n  - id: a\n    for_each: { as: web, hosts: webs, undo: all }\n    steps:\n      - { id: x, facts: [cpu] }\n",
         &["RB0111", "`undo: all`"],
