@@ -1,5 +1,7 @@
 //! Whether the people whom a runbook names exist.
 
+use std::collections::BTreeSet;
+
 use super::Config;
 use crate::base::sanitise::one_line;
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
@@ -16,7 +18,8 @@ pub fn check_names(config: &Config, runbook: &Runbook) -> Diagnostics {
             .iter()
             .map(|n| format!("`{}`", one_line(&n.name.value, 60)))
             .collect();
-        names.dedup();
+        let mut known = BTreeSet::new();
+        names.retain(|n| known.insert(n.clone()));
         let message = format!(
             "the configuration has no people and no channels: who is meant by {} is not checked",
             names.join(", ")

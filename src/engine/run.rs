@@ -206,7 +206,7 @@ impl RunState {
             now: self.last_at,
             empty_loops: self.created.plan.empty_loops.clone(),
             forgiving_loops: Vec::new(),
-            planned: hosts(&mut nodes.iter().filter(|n| n.section.is_work())),
+            planned: Arc::new(hosts(&mut nodes.iter().filter(|n| n.section.is_work()))),
             changed: hosts(&mut nodes.iter().filter(|n| self.changed.contains(&n.id))),
             failure: self.told_failure(),
             ahead: false,

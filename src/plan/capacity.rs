@@ -91,6 +91,10 @@ pub fn timeline(nodes: &[Node], pools: &[PoolNow]) -> Vec<Vec<Capacity>> {
 /// Every node that some order of the plan would make take a pool below its minimum.
 #[must_use]
 pub fn refusals(nodes: &[Node], pools: &[PoolNow]) -> Vec<Refusal> {
+    // The order of all nodes is large; where nothing touches a pool, nobody needs it.
+    if nodes.iter().all(|n| n.pool_effects.is_empty()) {
+        return Vec::new();
+    }
     let reach = Reach::of(nodes);
     pools.iter().flat_map(|pool| Proof::new(nodes, &reach, pool).refusals()).collect()
 }

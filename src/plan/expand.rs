@@ -1,5 +1,6 @@
 //! Steps × hosts × turns into nodes, in an order in which they may run, each forecast on the predicted state of those before it.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,8 +38,36 @@ pub(super) struct Planner<'a> {
     forgiving_loops: Vec<StepId>,
     pub(super) watching: Vec<Watching<'a>>,
     pub(super) diagnostics: Diagnostics,
+    /// Hosts that the nodes so far touch.
+    pub(super) planned: PlannedHosts,
     /// Calls that will or may happen, in the order of the plan.
     pub(super) calls: Vec<Place>,
+}
+
+/// The hosts that the work touches. Asked for at every node, so it goes on where it stopped.
+#[derive(Default)]
+pub(super) struct PlannedHosts(RefCell<Counted>);
+
+#[derive(Default)]
+struct Counted {
+    nodes: usize,
+    known: BTreeSet<HostName>,
+    hosts: Arc<Vec<HostName>>,
+}
+
+impl PlannedHosts {
+    /// In the order in which `nodes` meet them; nodes are only ever added.
+    pub(super) fn so_far(&self, nodes: &[Node]) -> Arc<Vec<HostName>> {
+        let counted = &mut *self.0.borrow_mut();
+        let new = nodes.get(counted.nodes..).unwrap_or_default();
+        counted.nodes = nodes.len();
+        for host in new.iter().filter(|n| n.section.is_work()).flat_map(|n| &n.touches) {
+            if counted.known.insert(host.clone()) {
+                Arc::make_mut(&mut counted.hosts).push(host.clone());
+            }
+        }
+        counted.hosts.clone()
+    }
 }
 
 /// Where in the runbook we are.
@@ -109,6 +138,7 @@ impl<'a> Planner<'a> {
             forgiving_loops: Vec::new(),
             watching: input.runbook.invariants.iter().map(Watching::new).collect(),
             diagnostics: Diagnostics::new(),
+            planned: PlannedHosts::default(),
             calls: Vec::new(),
         }
     }
@@ -233,7 +263,7 @@ impl<'a> Planner<'a> {
 
     pub(super) fn scope(&self, place: &Place, host: Option<&HostName>) -> Scope {
         let facts = RunFacts {
-            planned: planned_hosts(&self.nodes),
+            planned: self.planned.so_far(&self.nodes),
             now: self.input.now,
             empty_loops: self.empty_loops.clone(),
             forgiving_loops: self.forgiving_loops.clone(),
@@ -495,12 +525,6 @@ fn count(share: Share, turns: usize) -> usize {
         #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         Share::Percent(p) => ((turns as f64 * p / 100.0).floor() as usize).max(1),
     }
-}
-
-pub(super) fn planned_hosts(nodes: &[Node]) -> Vec<HostName> {
-    let mut known = BTreeSet::new();
-    let touched = nodes.iter().filter(|n| n.section.is_work()).flat_map(|n| &n.touches);
-    touched.filter(|host| known.insert(*host)).cloned().collect()
 }
 
 fn item_turns(items: Vec<Value>) -> Vec<PlannedTurn> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::bind;
 use super::capacity::{MemberNow, PoolNow};
-use super::expand::{self, Place, Planner};
+use super::expand::{Place, Planner};
 use super::judge::{self, Truth};
 use super::results::{self, Ending};
 use crate::base::clock::friendly;
@@ -112,7 +112,7 @@ impl Planner<'_> {
         // A message is sent whatever the run puts into it.
         if signature.runs_on == RunsOn::Controller && node.arguments.has_unknown() {
             let mut scope = site.scope.clone();
-            scope.set("run", results::run_in_a_preview(&expand::planned_hosts(&self.nodes)));
+            scope.set("run", results::run_in_a_preview(&self.planned.so_far(&self.nodes)));
             node.arguments = bind::arguments(site.call, signature, &scope)?;
         }
         if signature.runs_on == RunsOn::Balancers {

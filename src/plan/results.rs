@@ -210,7 +210,7 @@ pub struct RunFacts {
     /// `#12`; empty while planning.
     pub id: String,
     /// Hosts the plan touches.
-    pub planned: Vec<HostName>,
+    pub planned: Arc<Vec<HostName>>,
     /// Hosts where something was changed.
     pub changed: Vec<HostName>,
     /// step, host, summary of the first failure.
@@ -245,7 +245,8 @@ pub fn scope(
     });
     scope.set(NOW, Value::Int(run.now.0.div_euclid(1000)));
     scope.set("groups", groups(inventory));
-    scope.set("run", run_value(run));
+    let run = run.clone();
+    scope.set_when_asked("run", move || run_value(&run));
     // `validate: [php, -l, "{{file}}"]`: whoever puts the file in place fills in its temporary name.
     scope.set("file", Value::text("{{file}}"));
     for (name, value) in bindings {
