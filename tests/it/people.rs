@@ -10,7 +10,7 @@ use crate::site::{Person, RUNBOOK, Site};
 fn configuration(site: &Site, anna: &Person, bert: &Person) -> (String, String) {
     let told = site.work.join("told").display().to_string();
     let text = format!(
-        "people:\n  ghost: {{ notify: [book] }}\n  {}: {{ notify: [book] }}\n{}groups:\n  away: {{ members: [ghost] }}\n  here: {{ members: [{}, {}] }}\n\
+        "people:\n  ghost: {{ notify: [book] }}\n  {}: {{ notify: [book] }}\n{}groups:\n  away: {{ members: [ghost] }}\n  here: {{ members: [{}, {}] }}\n  later: {{ members: [ghost] }}\n\
          channels:\n  book: {{ command: {{ argv: [tee, -a, {told}] }} }}\n",
         anna.known_as(),
         if anna.known_as() == bert.known_as() {
