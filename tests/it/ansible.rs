@@ -48,8 +48,10 @@ fn done(command: &mut Command) -> Output {
 fn theirs(program: &str) -> Command {
     let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ansible-home");
     fs::create_dir_all(&home).unwrap();
-    let mut command = Command::new(ansible().join(program));
+    // Through its Python: the first line of an installed script names the folder that it was installed to, which may have moved.
+    let mut command = Command::new(ansible().join("python"));
     command
+        .args((program != "python").then(|| ansible().join(program)))
         .env_clear()
         .env("PATH", "/usr/bin:/bin")
         .env("LC_ALL", "C.UTF-8")
