@@ -3,17 +3,15 @@
 use regex_lite::Regex;
 
 use crate::action::declare::{optional, required};
-use crate::action::file::fact::FileFact;
+use crate::action::file::edited::EditedFile;
+use crate::action::file::put;
 use crate::action::file::search::regex;
-use crate::action::file::{difference, put, sha256};
-use crate::action::place::Place;
 use crate::base::sanitise::one_line;
 use crate::base::value::Value;
 use crate::model::action::{
-    Action, ActionKind, Arguments, BindError, Change, Class, Context, Decision, Observation, ParameterKind, ReadError, ResourceKey, RunsOn,
-    Signature, Undo, Verdict,
+    Action, ActionKind, Arguments, BindError, Class, Context, Decision, Observation, ParameterKind, ReadError, RunsOn, Signature, Verdict,
 };
-use crate::model::operation::{Operation, Output, PutFile};
+use crate::model::operation::{Operation, Output};
 use crate::model::types::Type;
 
 /// See the signature.
@@ -109,11 +107,8 @@ impl ActionKind for Line {
             (None, _, false) => return Err(BindError::new("line", "it is missing")),
         };
         Ok(Box::new(Edit {
-            place: Place::of(context),
-            path: arguments.text("path").unwrap_or_default().to_owned(),
+            file: EditedFile::bind(arguments, context)?,
             wanted: change,
-            validate: put::validate(arguments)?,
-            backup: arguments.bool("backup", false),
         }))
     }
 }
@@ -194,65 +189,22 @@ fn added(lines: &[&str], line: &str, side: &Side) -> Result<String, String> {
 
 #[derive(Debug)]
 struct Edit {
-    place: Place,
-    path: String,
+    file: EditedFile,
     wanted: Wanted,
-    validate: Option<Vec<String>>,
-    backup: bool,
-}
-
-impl Edit {
-    fn key(&self) -> ResourceKey {
-        self.place.key(format!("file/{}", self.path))
-    }
-
-    fn change(&self, file: &FileFact, old: &str, new: String) -> Change {
-        let put = PutFile {
-            path: self.path.clone(),
-            content: new.clone(),
-            validate: self.validate.clone(),
-            backup: self.backup,
-            expect: Some(sha256(old)),
-            ..PutFile::default()
-        };
-        let then = FileFact {
-            content: Some(new.clone()),
-            ..file.clone()
-        };
-        let what = match &self.wanted {
-            Wanted::Present(line, ..) => format!("line `{}`", one_line(line, 80)),
-            Wanted::Absent(..) => format!("remove {} lines", old.lines().count() - new.lines().count()),
-        };
-        let back = [("path", self.path.clone()), ("expect", sha256(&new)), ("content", old.to_owned())];
-        Change {
-            summary: format!("{} on {}: {what}", self.path, self.place.name()),
-            diff: Some(difference::unified(&self.path, old, &new)),
-            notes: Vec::new(),
-            operations: vec![self.place.put_file(put)],
-            predicted: vec![(self.key(), then.to_value())],
-            taints: Vec::new(),
-            undo: Undo::Call {
-                action: String::from("file.write"),
-                arguments: Arguments(back.into_iter().map(|(k, v)| (k.to_owned(), Value::Text(v))).collect()),
-            },
-        }
-    }
 }
 
 impl Action for Edit {
     fn probe(&self) -> Vec<Operation> {
-        vec![self.place.read_file(&self.path)]
+        self.file.probe()
     }
 
     fn read(&self, outputs: &[Output]) -> Result<Observation, ReadError> {
-        let mut seen = Observation::default();
-        seen.set(self.key(), FileFact::read(outputs.first())?.to_value());
-        Ok(seen)
+        self.file.read(outputs)
     }
 
     fn decide(&self, seen: &Observation) -> Decision {
-        let file = FileFact::of(seen.get(&self.key()));
-        let (path, host) = (&self.path, self.place.name());
+        let file = self.file.of(seen);
+        let (path, host) = (&self.file.path, self.file.place.name());
         match file.exists {
             None => return Decision::Unknown(format!("the content of {path} on {host} is known at run time")),
             Some(false) => return Decision::Refused(format!("{path} on {host} does not exist; `file.write` makes a file")),
@@ -266,20 +218,25 @@ impl Action for Edit {
         };
         match self.wanted.of(old) {
             Ok(new) if new == old => Decision::InDesiredState,
-            Ok(new) => Decision::Change(self.change(&file, old, new)),
+            Ok(new) => {
+                let what = match &self.wanted {
+                    Wanted::Present(line, ..) => format!("line `{}`", one_line(line, 80)),
+                    Wanted::Absent(..) => format!("remove {} lines", old.lines().count() - new.lines().count()),
+                };
+                Decision::Change(self.file.change(&file, old, new, &what))
+            }
             Err(why) => Decision::Refused(format!("{path} on {host}: {why}")),
         }
     }
 
     fn judge(&self, before: &Observation, performed: &[Output], after: &Observation) -> Verdict {
-        let was = FileFact::of(before.get(&self.key()));
-        let now = FileFact::of(after.get(&self.key()));
+        let (was, now) = (self.file.of(before), self.file.of(after));
         let wanted = was.text().and_then(|old| self.wanted.of(old).ok());
         let differs = (now.text() != wanted.as_deref()).then(|| String::from("with other content"));
-        put::judge(&self.path, performed, &now, differs)
+        put::judge(&self.file.path, performed, &now, differs)
     }
 
     fn result(&self, seen: &Observation, performed: &[Output]) -> Value {
-        put::result(&FileFact::of(seen.get(&self.key())), performed)
+        put::result(&self.file.of(seen), performed)
     }
 }

@@ -3,6 +3,7 @@
 //! All of them share the key `file/PATH`, so that each sees in a plan what another will have written.
 
 pub mod difference;
+pub mod edited;
 pub mod fact;
 pub mod line;
 pub mod place_fact;

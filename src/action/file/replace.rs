@@ -3,16 +3,14 @@
 use regex_lite::Regex;
 
 use crate::action::declare::{optional, required};
-use crate::action::file::fact::FileFact;
+use crate::action::file::edited::EditedFile;
+use crate::action::file::put;
 use crate::action::file::search::regex;
-use crate::action::file::{difference, put, sha256};
-use crate::action::place::Place;
 use crate::base::value::Value;
 use crate::model::action::{
-    Action, ActionKind, Arguments, BindError, Change, Class, Context, Decision, Observation, ParameterKind, ReadError, ResourceKey, RunsOn,
-    Signature, Undo, Verdict,
+    Action, ActionKind, Arguments, BindError, Class, Context, Decision, Observation, ParameterKind, ReadError, RunsOn, Signature, Verdict,
 };
-use crate::model::operation::{Operation, Output, PutFile};
+use crate::model::operation::{Operation, Output};
 use crate::model::types::Type;
 
 /// See the signature.
@@ -93,12 +91,9 @@ impl ActionKind for Replace {
             (None, None) => return Err(BindError::new("find", "neither `find` nor `match` is given")),
         };
         Ok(Box::new(Edit {
-            place: Place::of(context),
-            path: arguments.text("path").unwrap_or_default().to_owned(),
+            file: EditedFile::bind(arguments, context)?,
             what,
             with,
-            validate: put::validate(arguments)?,
-            backup: arguments.bool("backup", false),
         }))
     }
 }
@@ -127,73 +122,29 @@ impl What {
 
 #[derive(Debug)]
 struct Edit {
-    place: Place,
-    path: String,
+    file: EditedFile,
     what: What,
     with: String,
-    validate: Option<Vec<String>>,
-    backup: bool,
 }
 
 impl Edit {
-    fn key(&self) -> ResourceKey {
-        self.place.key(format!("file/{}", self.path))
-    }
-
     fn wanted(&self, old: &str) -> String {
         self.what.replaced(old, &self.with)
-    }
-
-    fn change(&self, file: &FileFact, old: &str, new: String) -> Change {
-        let put = PutFile {
-            path: self.path.clone(),
-            content: new.clone(),
-            validate: self.validate.clone(),
-            backup: self.backup,
-            expect: Some(sha256(old)),
-            ..PutFile::default()
-        };
-        let times = match self.what.count(old) {
-            1 => String::from("1 place"),
-            n => format!("{n} places"),
-        };
-        let predicted = FileFact {
-            content: Some(new.clone()),
-            ..file.clone()
-        };
-        Change {
-            summary: format!("{} on {}: replace in {times}", self.path, self.place.name()),
-            diff: Some(difference::unified(&self.path, old, &new)),
-            notes: Vec::new(),
-            operations: vec![self.place.put_file(put)],
-            predicted: vec![(self.key(), predicted.to_value())],
-            taints: Vec::new(),
-            undo: Undo::Call {
-                action: String::from("file.write"),
-                arguments: Arguments::from_pairs([
-                    ("path", Value::text(&self.path)),
-                    ("content", Value::text(old)),
-                    ("expect", Value::text(sha256(&new))),
-                ]),
-            },
-        }
     }
 }
 
 impl Action for Edit {
     fn probe(&self) -> Vec<Operation> {
-        vec![self.place.read_file(&self.path)]
+        self.file.probe()
     }
 
     fn read(&self, outputs: &[Output]) -> Result<Observation, ReadError> {
-        let mut seen = Observation::default();
-        seen.set(self.key(), FileFact::read(outputs.first())?.to_value());
-        Ok(seen)
+        self.file.read(outputs)
     }
 
     fn decide(&self, seen: &Observation) -> Decision {
-        let file = FileFact::of(seen.get(&self.key()));
-        let (path, host) = (&self.path, self.place.name());
+        let file = self.file.of(seen);
+        let (path, host) = (&self.file.path, self.file.place.name());
         if file.exists == Some(false) {
             return Decision::Refused(format!("{host} has no file {path}, so there is nothing to replace in"));
         }
@@ -212,17 +163,21 @@ impl Action for Edit {
                 "what would be written to {path} on {host} would be replaced again by the next run; make the pattern narrower"
             ));
         }
-        Decision::Change(self.change(&file, old, new))
+        let times = match self.what.count(old) {
+            1 => String::from("1 place"),
+            n => format!("{n} places"),
+        };
+        Decision::Change(self.file.change(&file, old, new, &format!("replace in {times}")))
     }
 
     fn judge(&self, before: &Observation, performed: &[Output], after: &Observation) -> Verdict {
-        let (was, now) = (FileFact::of(before.get(&self.key())), FileFact::of(after.get(&self.key())));
+        let (was, now) = (self.file.of(before), self.file.of(after));
         let wanted = was.text().map(|old| self.wanted(old));
         let differs = (now.content != wanted).then(|| String::from("with another content"));
-        put::judge(&self.path, performed, &now, differs)
+        put::judge(&self.file.path, performed, &now, differs)
     }
 
     fn result(&self, seen: &Observation, performed: &[Output]) -> Value {
-        put::result(&FileFact::of(seen.get(&self.key())), performed)
+        put::result(&self.file.of(seen), performed)
     }
 }
