@@ -11,11 +11,11 @@ use super::invariants::{Guarded, Invariants};
 use super::on_journal::on_journal;
 use super::perform::{Identity, NEVER_STARTED, Performer, Recovery};
 use super::pools::Pools;
-use crate::base::clock::friendly;
+use crate::base::clock::{Timestamp, friendly};
 use crate::base::id::{HostName, NodeId, RunId};
 use crate::base::sanitise;
 use crate::base::value::Value;
-use crate::engine::{Ending, Input, Intent};
+use crate::engine::{Ending, Input, Intent, Knowledge, Now};
 use crate::journal::{Journal, Stream};
 use crate::model::action::{Action, Arguments, Catalog, Change, Class, Decision, Observation, ResourceKey, Undo, Verdict};
 use crate::model::event::{Failure, FailureKind, RunCreated};
@@ -57,6 +57,15 @@ impl Shared {
             inventory: &self.created.inventory,
             catalog: self.catalog,
         }
+    }
+
+    /// For asking the engine.
+    pub(super) fn at(&self, at: Timestamp) -> Now<'_> {
+        let knowledge = Knowledge {
+            runbook: &self.runbook,
+            catalog: self.catalog,
+        };
+        Now { knowledge, at }
     }
 
     pub(super) fn step(&self, node: &Node) -> &Step {

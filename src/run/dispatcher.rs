@@ -13,13 +13,13 @@ use super::invariants::Guarded;
 use super::on_journal::{on_journal, poll_every};
 use crate::base::clock::Clock;
 use crate::base::id::NodeId;
+use crate::engine::Input;
 use crate::engine::decide::decide;
 use crate::engine::effects::{Effect, effects, wake_at};
 use crate::engine::invariants::{self, Doing};
 use crate::engine::run::{Phase, ReplayError, RunState};
 use crate::engine::schedule;
 use crate::engine::unwind;
-use crate::engine::{Input, Knowledge, Now};
 use crate::journal::JournalError;
 use crate::model::event::{Event, Failure, FailureKind, Record, RunOutcome};
 use crate::model::obligation::ObligationId;
@@ -130,14 +130,8 @@ impl Dispatcher {
     async fn heed_early_wishes(&mut self) -> Result<(), RunError> {
         loop {
             let wish = self.wishes().await?;
-            let (shared, at) = self.now();
-            let now = Now {
-                knowledge: Knowledge {
-                    runbook: &shared.runbook,
-                    catalog: shared.catalog,
-                },
-                at,
-            };
+            let shared = self.shared.clone();
+            let now = shared.at(self.clock.now());
             let events = if matches!(wish, Input::Tick) {
                 Vec::new()
             } else {
@@ -150,20 +144,10 @@ impl Dispatcher {
         }
     }
 
-    fn now(&self) -> (Arc<Shared>, crate::base::clock::Timestamp) {
-        (self.shared.clone(), self.clock.now())
-    }
-
     /// Everything that follows from an input, applied to the state, not yet durable.
     fn turn(&mut self, input: Input) -> Result<Vec<Record>, RunError> {
-        let (shared, at) = self.now();
-        let now = Now {
-            knowledge: Knowledge {
-                runbook: &shared.runbook,
-                catalog: shared.catalog,
-            },
-            at,
-        };
+        let shared = self.shared.clone();
+        let now = shared.at(self.clock.now());
         let mut records = Vec::new();
         let mut events = decide(&self.state, now, input);
         loop {
@@ -318,14 +302,8 @@ impl Dispatcher {
     }
 
     fn guarded(&self, node: &NodeId, doing: Doing) -> Guarded {
-        let (shared, at) = self.now();
-        let now = Now {
-            knowledge: Knowledge {
-                runbook: &shared.runbook,
-                catalog: shared.catalog,
-            },
-            at,
-        };
+        let shared = self.shared.clone();
+        let now = shared.at(self.clock.now());
         let around = invariants::around(&self.state, now, node, doing);
         Guarded::new(around, invariants::scope(&self.state))
     }
@@ -366,16 +344,10 @@ impl Dispatcher {
     }
 
     fn wake_in(&self) -> Duration {
-        let (shared, at) = self.now();
-        let now = Now {
-            knowledge: Knowledge {
-                runbook: &shared.runbook,
-                catalog: shared.catalog,
-            },
-            at,
-        };
+        let shared = self.shared.clone();
+        let now = shared.at(self.clock.now());
         // With nothing to wait for, the poll ticks anyway; an hour is as good as never.
-        wake_at(&self.state, now).map_or(Duration::from_secs(3600), |wake| wake.since(at))
+        wake_at(&self.state, now).map_or(Duration::from_secs(3600), |wake| wake.since(now.at))
     }
 
     /// What other processes left in the journal for this run.
