@@ -2,6 +2,8 @@
 //!
 //! Knows names, shapes and meanings; not how a value is used.
 
+use crate::model::runbook::{TRIGGER_MODES, TRIGGERS_SENT};
+
 /// One key of a map.
 #[derive(Debug)]
 pub(super) struct Key {
@@ -92,10 +94,6 @@ const fn unused(key: Key) -> Key {
     Key { used: false, ..key }
 }
 
-/// Modes of a trigger, from the most careful.
-pub(super) const MODES: &[&str] = &["plan", "approve", "auto"];
-/// Kinds of alert sources.
-pub(super) const KINDS: &[&str] = &["alertmanager", "grafana", "pagerduty", "webhook"];
 /// Roles of a token.
 pub(super) const ROLES: &[&str] = &["viewer", "operator", "approver", "admin"];
 
@@ -210,7 +208,7 @@ pub(super) static TERMINAL: Table = Table {
 pub(super) static SOURCE: Table = Table {
     definition: "source",
     keys: &[
-        must(may("kind", Shape::Choice(KINDS), "What sends.")),
+        must(may("kind", Shape::Choice(TRIGGERS_SENT), "What sends.")),
         must(may(
             "auth",
             Shape::Map(&AUTH),
@@ -219,7 +217,7 @@ pub(super) static SOURCE: Table = Table {
         must(may("runbooks", Shape::Texts, "Runbooks that its alerts may start.")),
         may(
             "max_mode",
-            Shape::Choice(MODES),
+            Shape::Choice(TRIGGER_MODES),
             "The most that a trigger of it may do. Default: plan.",
         ),
         may("source_url", Shape::Address, "Where to ask whether an alert still fires."),

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::keys::{self, KINDS, MODES, ROLES};
+use super::keys::{self, ROLES};
 use super::read::Merge;
 use super::secret::{self, Address};
 use crate::base::sanitise::one_line;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, Spanned};
+use crate::model::runbook::{TRIGGER_MODES, TRIGGERS_SENT};
 use crate::model::secret::SecretSource;
 use crate::yaml::fields::Fields;
 use crate::yaml::{Entry, Node};
@@ -83,7 +84,7 @@ pub(super) fn source(entry: &Entry, merge: &Merge<'_>, d: &mut Diagnostics) -> O
     let name = &entry.key.value;
     let fields = Fields::of(&entry.value, &keys::SOURCE.names(), &format!("source `{}`", one_line(name, 60)), d);
     let kind = match fields.required("kind", d) {
-        Some(_) => fields.choice("kind", KINDS, d).map(|k| k.value),
+        Some(_) => fields.choice("kind", TRIGGERS_SENT, d).map(|k| k.value),
         None => None,
     };
     let auth = fields.required("auth", d).and_then(|node| auth(node, kind, merge, d));
@@ -101,7 +102,7 @@ pub(super) fn source(entry: &Entry, merge: &Merge<'_>, d: &mut Diagnostics) -> O
         }
         None => Vec::new(),
     };
-    let max_mode = fields.choice("max_mode", MODES, d).map_or("plan", |m| m.value);
+    let max_mode = fields.choice("max_mode", TRIGGER_MODES, d).map_or("plan", |m| m.value);
     let source_url = fields.get("source_url").and_then(|n| secret::address(n, "source_url", merge, d));
     Some(Source {
         kind: kind?,

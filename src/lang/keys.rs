@@ -2,6 +2,8 @@
 //!
 //! Knows names, shapes and meanings; not how a value is used.
 
+use crate::model::runbook::TRIGGER_MODES;
+
 /// One key of a map.
 #[derive(Debug)]
 pub(super) struct Key {
@@ -109,8 +111,6 @@ pub(super) const IDENTIFIER: &str = "[a-z][a-z0-9_]*";
 pub(super) const RUNBOOK_NAME: &str = "[a-z][a-z0-9-]*";
 /// What `notify:` can be about.
 pub(super) const EVENTS: &[&str] = &["start", "approval", "success", "failure", "obligation"];
-/// What a trigger may do.
-pub(super) const MODES: &[&str] = &["plan", "approve", "auto"];
 /// What a call may do.
 pub(super) const CALL_MODES: &[&str] = &["plan", "approve", "run"];
 /// Types of parameters; `list of T` beside these.
@@ -514,13 +514,10 @@ pub(super) static TRIGGER: Table = Table {
             Shape::TextMap,
             "Parameters from what was sent: `{{alert.labels.X}}`, `{{event.data.X}}` of PagerDuty, `{{body.X}}` of a webhook.",
         ),
-        may("mode", Shape::Choice(MODES), "plan (default), approve or auto."),
+        may("mode", Shape::Choice(TRIGGER_MODES), "plan (default), approve or auto."),
         may("dedupe", Shape::Map(&DEDUPE), "What makes two alerts the same."),
     ],
 };
-
-/// Kinds of triggers that are sent by somebody.
-pub(super) const SENT: &[&str] = &["alertmanager", "grafana", "pagerduty", "webhook"];
 
 /// `alertmanager:`, `grafana:`
 pub(super) static ALERT: Table = Table {

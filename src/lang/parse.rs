@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use super::convert::ticked;
-use super::keys::{self, EVENTS, MODES, PARAM_TYPES, SENT};
+use super::keys::{self, EVENTS, PARAM_TYPES};
 use super::parse_step::{checks, invariants, steps};
 use super::reader::{Map, choice, identifier, mismatch};
 use super::syntax::{Event, Notify, Param, Runbook, Trigger, Written};
 use crate::base::clock::friendly;
 use crate::diagnostic::{Diagnostic, Diagnostics, Spanned};
+use crate::model::runbook::{TRIGGER_MODES, TRIGGERS_SENT};
 use crate::model::schedule::{Schedule, Times};
 use crate::yaml::{Node, NodeKind};
 
@@ -141,14 +142,14 @@ fn triggers(map: &Map<'_>, d: &mut Diagnostics) -> Vec<Trigger> {
 fn trigger(node: &Node, d: &mut Diagnostics) -> Option<Trigger> {
     let map = Map::read(node, &keys::TRIGGER, d)?;
     let params = map.text_map("params", d).unwrap_or_default();
-    let mode = map.choice("mode", MODES, d);
+    let mode = map.choice("mode", TRIGGER_MODES, d);
     let dedupe = map.get("dedupe").and_then(|n| Map::read(n, &keys::DEDUPE, d)).and_then(|m| {
         let by = m.words("by", d);
         let window = m.duration("window", d);
         Some((by?, window?.value))
     });
     let begins = map.misspelt.is_empty();
-    let kinds: Vec<&'static str> = SENT
+    let kinds: Vec<&'static str> = TRIGGERS_SENT
         .iter()
         .chain(&["schedule"])
         .copied()

@@ -487,6 +487,12 @@ pub struct NotifyRule {
     pub message: Option<Text>,
 }
 
+/// What a trigger may do, from the most careful.
+pub const TRIGGER_MODES: &[&str] = &["plan", "approve", "auto"];
+
+/// Kinds of triggers that are sent by somebody.
+pub const TRIGGERS_SENT: &[&str] = &["alertmanager", "grafana", "pagerduty", "webhook"];
+
 /// An alert that may start the runbook.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trigger {

@@ -9,6 +9,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::keys::{self, Key, Need, Shape, Table};
 use crate::model::action::{Catalog, Class, Signature};
+use crate::model::runbook::TRIGGERS_SENT;
 use value::{choices, duration, kind, several, share, text, whole, word};
 
 /// The schema of a runbook that uses the actions of `catalog`.
@@ -67,7 +68,7 @@ fn object(table: &Table) -> Json {
     }
     let one_of = |names: &[&str]| -> Json { names.iter().map(|n| json!({ "required": [n] })).collect() };
     if table.definition == keys::TRIGGER.definition {
-        let kinds: Vec<&str> = keys::SENT.iter().chain(&["schedule"]).copied().collect();
+        let kinds: Vec<&str> = TRIGGERS_SENT.iter().chain(&["schedule"]).copied().collect();
         schema["oneOf"] = one_of(&kinds);
     }
     if table.definition == keys::SCHEDULE.definition {
