@@ -19,6 +19,7 @@ use crate::journal::{Journal, SqliteJournal};
 use crate::lang;
 use crate::model::inventory::Inventory;
 use crate::model::runbook::Runbook;
+use crate::run::connections::Connections;
 use crate::run::supervisor::Supervisor;
 use crate::run::system::SystemClock;
 use crate::transport::{Connector, Transport};
@@ -199,6 +200,12 @@ impl Context {
             Some(most) => Connector::at_most(most),
             None => Connector::new(),
         })
+    }
+
+    /// Connections to the hosts of an inventory; none is open yet.
+    #[must_use]
+    pub fn connections(&self, inventory: Arc<Inventory>) -> Arc<Connections> {
+        Arc::new(Connections::new(self.transport(), inventory, self.config.ssh_options()))
     }
 
     /// The machine's clock.

@@ -10,7 +10,6 @@ use super::output::{json, out};
 use crate::base::id::HostName;
 use crate::base::sanitise;
 use crate::model::operation::{Act, Operation, Output, Target};
-use crate::run::connections::Connections;
 use crate::run::observe::Observer;
 
 /// More than this between our clock and a host's confuses expiries and timelines.
@@ -36,11 +35,7 @@ pub fn run(context: &Context, format: Format) -> Result<Exit, CliError> {
                 format!("{} hosts, {} pools", inventory.hosts.len(), inventory.pools.len()),
             ));
             let hosts: Vec<HostName> = inventory.order.clone();
-            let connections = Arc::new(Connections::new(
-                context.transport(),
-                Arc::new(inventory),
-                context.config.ssh_options(),
-            ));
+            let connections = context.connections(Arc::new(inventory));
             let observer = Observer::new(connections.clone());
             let looks: Vec<Operation> = hosts.iter().map(date).collect();
             let clock = context.clock();

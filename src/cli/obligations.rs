@@ -15,7 +15,6 @@ use crate::model::event::{Event, RunCreated};
 use crate::model::obligation::Obligation;
 use crate::model::run::RunState;
 use crate::report::{self, Style};
-use crate::run::connections::Connections;
 use crate::run::observe::Observer;
 use crate::run::pools::Pools;
 use crate::run::system;
@@ -126,11 +125,7 @@ fn clear_mark(context: &Context, debt: &Obligation, created: &RunCreated) -> Res
         return Ok(());
     };
     let inventory = Arc::new(created.inventory.clone());
-    let connections = Arc::new(Connections::new(
-        context.transport(),
-        inventory.clone(),
-        context.config.ssh_options(),
-    ));
+    let connections = context.connections(inventory.clone());
     let pools = Pools::new(
         Observer::new(connections.clone()),
         inventory,

@@ -143,11 +143,7 @@ pub fn make_open(context: &Context, arguments: &PlanArguments) -> Result<(Made, 
     let mut opened = Opened {
         since: Instant::now(),
         runtime: super::runtime()?,
-        connections: Arc::new(Connections::new(
-            context.transport(),
-            Arc::new(inventory.clone()),
-            context.config.ssh_options(),
-        )),
+        connections: context.connections(Arc::new(inventory.clone())),
         vault: vault.clone(),
     };
     // Only a runbook that asks the record needs one; any other is planned also where the journal is damaged.

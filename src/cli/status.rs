@@ -12,7 +12,6 @@ use crate::model::operation::Identity;
 use crate::plan::forecast::status_of;
 use crate::report::status::PoolStatus;
 use crate::report::{self, Style};
-use crate::run::connections::Connections;
 use crate::run::observe::Observer;
 
 /// Looks at the pools.
@@ -28,11 +27,7 @@ pub fn run(context: &Context, only: Option<&str>, format: Format) -> Result<Exit
             known.join(", ")
         )));
     }
-    let connections = Arc::new(Connections::new(
-        context.transport(),
-        Arc::new(inventory.clone()),
-        context.config.ssh_options(),
-    ));
+    let connections = context.connections(Arc::new(inventory.clone()));
     let observer = Observer::new(connections.clone());
     let obligations = context.journal()?.obligations(true)?;
     let mut pools = Vec::new();
