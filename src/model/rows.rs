@@ -31,7 +31,7 @@ struct Single {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Written {
-    Row(Row<'static>),
+    Row(Box<Row<'static>>),
     Single(Single),
 }
 

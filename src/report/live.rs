@@ -297,7 +297,7 @@ mod tests {
         );
         assert_eq!(
             record_line(&records[1]),
-            r#"{"at":1795230847005,"event":{"controller":"ops-1/4711","type":"run_started"},"run":3,"schema":1,"sequence":2,"time":"2026-11-21T03:14:07Z","type":"event"}"#
+            r#"{"at":1795230847005,"event":{"controller":"ops-1/4711","type":"run_started"},"run":3,"schema":2,"sequence":2,"time":"2026-11-21T03:14:07Z","type":"event"}"#
         );
         assert!(records.iter().all(|r| !record_line(r).contains('\n')));
         assert_eq!(
