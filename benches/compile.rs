@@ -38,7 +38,10 @@ fn measure_in(place: &Path) -> Outcome<()> {
     let inventory = place.join("inventory.yaml");
     fs::write(&inventory, inventory_text())?;
     println!("{HOSTS} hosts, no host is touched; seconds and memory of the whole program");
-    println!("{:>6} {:>12} {:>12} {:>12} {:>12}", "steps", "validate s", "memory MB", "plan s", "memory MB");
+    println!(
+        "{:>6} {:>12} {:>12} {:>12} {:>12}",
+        "steps", "validate s", "memory MB", "plan s", "memory MB"
+    );
     let (mut validate, mut plan) = (Vec::new(), Vec::new());
     for steps in STEPS {
         let file = place.join(format!("steps-{steps}.yaml"));
@@ -118,10 +121,13 @@ fn exponent(points: &[(usize, Took)]) -> f64 {
     let logs: Vec<(f64, f64)> = points.iter().map(|(n, t)| ((*n as f64).ln(), t.seconds.ln())).collect();
     #[allow(clippy::cast_precision_loss)]
     let count = logs.len() as f64;
-    let (x, y) = (logs.iter().map(|p| p.0).sum::<f64>() / count, logs.iter().map(|p| p.1).sum::<f64>() / count);
-    let (rise, run) = logs
-        .iter()
-        .fold((0.0, 0.0), |(rise, run), p| (rise + (p.0 - x) * (p.1 - y), run + (p.0 - x) * (p.0 - x)));
+    let (x, y) = (
+        logs.iter().map(|p| p.0).sum::<f64>() / count,
+        logs.iter().map(|p| p.1).sum::<f64>() / count,
+    );
+    let (rise, run) = logs.iter().fold((0.0, 0.0), |(rise, run), p| {
+        (rise + (p.0 - x) * (p.1 - y), run + (p.0 - x) * (p.0 - x))
+    });
     rise / run
 }
 
@@ -153,7 +159,10 @@ fn runbook_text(steps: usize) -> String {
                 "  - id: clean_{n}\n    name: \"Clean up for {{{{params.version}}}}\"\n    when: steps.look_{}.memory.available_percent < 20\n    undo: none\n    command: {{ argv: [/usr/bin/clean, --for, \"{{{{params.version}}}}\"] }}",
                 n - 1
             ),
-            2 => writeln!(text, "  - id: service_{n}\n    name: Restart the app\n    service: {{ name: app, state: restarted }}"),
+            2 => writeln!(
+                text,
+                "  - id: service_{n}\n    name: Restart the app\n    service: {{ name: app, state: restarted }}"
+            ),
             3 => writeln!(
                 text,
                 "  - id: healthy_{n}\n    name: It answers\n    http: {{ url: \"http://localhost/health\" }}\n    that: result.status == 200\n    within: 30s"
