@@ -15,7 +15,7 @@ use crate::model::plan::{Forecast, Node, Shared};
 use crate::model::runbook::{Call, Step};
 
 /// What of the inventory tells hosts apart for a step that is not looked at.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Kinds(HashMap<HostName, usize>);
 
 impl Kinds {
