@@ -4,11 +4,15 @@ mod calls;
 mod capacity;
 mod control;
 mod digest;
+mod graph;
 mod invariants;
 mod names;
 mod order;
 mod pages;
 mod params;
+mod perhaps;
+mod proof;
+mod worlds;
 
 use std::collections::BTreeMap;
 
