@@ -1,5 +1,6 @@
 //! Tests of planning as a whole: runbooks compiled with the real catalogue, planned against a small inventory.
 
+mod brute;
 mod calls;
 mod capacity;
 mod control;
