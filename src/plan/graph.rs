@@ -1,12 +1,12 @@
 //! The dependency graph of a plan: which node surely ends before which other one starts.
 //!
 //! A plan may have millions of nodes, of which few matter to whoever asks. So nobody gets the order of all of them: what is kept is one
-//! bit for each pair of the nodes asked for, and, on the way through the plan, one set of them for each node that is still needed.
+//! bit for each pair of the nodes asked for, and, on the way through the plan, one set of them for each row that is still needed.
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::base::id::NodeId;
+use crate::base::id::RowId;
 use crate::model::plan::Node;
 
 /// Which of some nodes surely ends before which other one starts. They are named by their place among those asked for.
@@ -17,46 +17,72 @@ pub struct Reach {
     most_sets: usize,
 }
 
-/// For each node the places of those that it needs. A plan lists a node after what it needs, so nothing else is an edge.
-fn edges(nodes: &[Node]) -> impl Iterator<Item = Vec<usize>> + '_ {
-    let index: HashMap<&NodeId, usize> = nodes.iter().enumerate().map(|(i, n)| (&n.id, i)).collect();
-    nodes.iter().enumerate().map(move |(i, node)| {
-        let places = node.needs.iter().filter_map(|id| index.get(id).copied());
-        places.filter(|before| *before < i).collect()
-    })
+/// The rows of a plan, in the order in which it lists them.
+struct Rows {
+    /// Of each node.
+    of: Vec<usize>,
+    /// For each row those that it needs. A plan lists a row after what it needs, so nothing else is an edge.
+    needs: Vec<Vec<usize>>,
+}
+
+impl Rows {
+    fn new(nodes: &[Node]) -> Rows {
+        let mut index: HashMap<&RowId, usize> = HashMap::new();
+        let mut rows = Rows {
+            of: Vec::with_capacity(nodes.len()),
+            needs: Vec::new(),
+        };
+        for node in nodes {
+            let new = rows.needs.len();
+            let row = *index.entry(&node.row).or_insert(new);
+            if row == new {
+                let needs = node.needs.iter().filter_map(|id| index.get(id).copied());
+                rows.needs.push(needs.filter(|before| *before < new).collect());
+            }
+            rows.of.push(row);
+        }
+        rows
+    }
 }
 
 impl Reach {
     /// The order among the nodes at these places, given in rising order; what stands between them counts.
     #[must_use]
     pub fn among(nodes: &[Node], wanted: &[usize]) -> Reach {
-        let words = wanted.len().div_ceil(64);
+        let (words, rows) = (wanted.len().div_ceil(64), Rows::new(nodes));
         let mut reach = Reach {
             words,
-            bits: Vec::with_capacity(words * wanted.len()),
+            bits: vec![0; words * wanted.len()],
             most_sets: 0,
         };
-        let mut last_use = vec![0; nodes.len()];
-        for (i, needs) in edges(nodes).enumerate() {
-            needs.into_iter().for_each(|before| last_use[before] = i);
+        let mut places: Vec<Vec<usize>> = vec![Vec::new(); rows.needs.len()];
+        wanted
+            .iter()
+            .enumerate()
+            .for_each(|(place, node)| places[rows.of[*node]].push(place));
+        let mut last_use = vec![0; rows.needs.len()];
+        for (row, needs) in rows.needs.iter().enumerate() {
+            needs.iter().for_each(|before| last_use[*before] = row);
         }
         let nothing = Rc::new(vec![0; words]);
-        let mut ended: Vec<Option<Rc<Vec<u64>>>> = vec![None; nodes.len()];
-        let (mut next, mut sets) = (wanted.iter().enumerate().peekable(), 0usize);
-        for (i, needs) in edges(nodes).enumerate() {
+        let mut ended: Vec<Option<Rc<Vec<u64>>>> = vec![None; rows.needs.len()];
+        let mut sets = 0usize;
+        for (row, needs) in rows.needs.iter().enumerate() {
             let mut before = nothing.clone();
             for other in needs.iter().filter_map(|n| ended[*n].as_ref()) {
                 unite(&mut before, other);
             }
-            for need in needs.into_iter().filter(|n| last_use[*n] == i) {
-                sets -= usize::from(ended[need].take().is_some());
+            for need in needs.iter().filter(|n| last_use[**n] == row) {
+                sets -= usize::from(ended[*need].take().is_some());
             }
-            if let Some((place, _)) = next.next_if(|(_, at)| **at == i) {
-                reach.bits.extend(before.iter());
-                Rc::make_mut(&mut before)[place / 64] |= 1 << (place % 64);
+            for place in &places[row] {
+                reach.bits[place * words..(place + 1) * words].copy_from_slice(&before);
             }
-            if last_use[i] > i {
-                ended[i] = Some(before);
+            if last_use[row] > row {
+                for place in &places[row] {
+                    Rc::make_mut(&mut before)[place / 64] |= 1 << (place % 64);
+                }
+                ended[row] = Some(before);
                 sets += 1;
             }
             reach.most_sets = reach.most_sets.max(sets);
@@ -122,16 +148,16 @@ fn unite(into: &mut Rc<Vec<u64>>, more: &Rc<Vec<u64>>) {
 /// The places of the nodes that start after `first` has ended and end before `last` starts, in every order.
 #[must_use]
 pub fn between(nodes: &[Node], first: usize, last: usize) -> Vec<usize> {
-    let needs: Vec<Vec<usize>> = edges(nodes).take(last + 1).collect();
-    let (mut after, mut before) = (vec![false; last + 1], vec![false; last + 1]);
-    for i in first + 1..=last {
-        after[i] = needs[i].iter().any(|n| *n == first || after[*n]);
+    let rows = Rows::new(nodes);
+    let (first, last) = (rows.of[first], rows.of[last]);
+    let (mut after, mut before) = (vec![false; rows.needs.len()], vec![false; rows.needs.len()]);
+    for row in first + 1..rows.needs.len() {
+        after[row] = rows.needs[row].iter().any(|n| *n == first || after[*n]);
     }
-    before[last] = true;
-    for i in (first..=last).rev() {
-        if before[i] {
-            needs[i].iter().for_each(|n| before[*n] = true);
+    for row in (0..=last).rev() {
+        if row == last || before[row] {
+            rows.needs[row].iter().for_each(|n| before[*n] = true);
         }
     }
-    (first + 1..last).filter(|i| after[*i] && before[*i]).collect()
+    (0..nodes.len()).filter(|n| after[rows.of[*n]] && before[rows.of[*n]]).collect()
 }

@@ -2,7 +2,7 @@
 
 use crate::model::action::{Arguments, Class, Undo};
 use crate::model::plan::EffectKind::{self, Disturbs, Returns, Takes};
-use crate::model::plan::{Forecast, Node, NodeEffect, Refusal, Section};
+use crate::model::plan::{Forecast, Node, NodeEffect, Refusal, Section, Shared};
 use crate::plan::capacity::{MemberNow, PoolNow, allowed, refusals};
 
 fn node(id: &str, needs: &[&str], effects: &[(&str, EffectKind)]) -> Node {
@@ -18,15 +18,14 @@ fn node(id: &str, needs: &[&str], effects: &[(&str, EffectKind)]) -> Node {
 
 /// A node of which only this matters.
 pub(super) fn made(id: &str, needs: &[String], pool_effects: Vec<NodeEffect>) -> Node {
-    Node {
-        id: id.into(),
+    let shared = Shared {
+        row: id.into(),
         step: id.into(),
         section: Section::Steps,
         turns: Vec::new(),
         call: None,
         bindings: Default::default(),
-        host: None,
-        touches: Vec::new(),
+        reaches: Vec::new(),
         needs: needs.iter().map(|n| n.as_str().into()).collect(),
         name: id.to_owned(),
         action: String::from("pool.member"),
@@ -40,7 +39,8 @@ pub(super) fn made(id: &str, needs: &[String], pool_effects: Vec<NodeEffect>) ->
         owes: None,
         pool_effects,
         after: Vec::new(),
-    }
+    };
+    Node::new(None, shared)
 }
 
 /// A member, known or not.

@@ -36,8 +36,15 @@ fn random(dice: &mut Dice) -> Vec<Vec<usize>> {
 fn the_order_of_some_nodes_is_that_in_the_closure_of_all() {
     let dice = &mut Dice(11);
     for _ in 0..300 {
-        let needs = random(dice);
-        let (nodes, closure) = (nodes(&needs), closure(&needs));
+        // Steps on one host, or on several: who needs such a step needs it on all of them.
+        let (steps, hosts) = (random(dice), 1 + dice.below(3));
+        let nodes: Vec<Node> = nodes(&steps)
+            .iter()
+            .flat_map(|n| (0..hosts).map(|h| n.on(format!("h{h}").into())))
+            .collect();
+        let all = |step: &usize| step * hosts..(step + 1) * hosts;
+        let needs: Vec<Vec<usize>> = (0..nodes.len()).map(|n| steps[n / hosts].iter().flat_map(all).collect()).collect();
+        let closure = closure(&needs);
         let few = 1 + dice.below(3);
         let wanted: Vec<usize> = (0..needs.len()).filter(|_| dice.one_in(few)).collect();
         let mut reach = Reach::among(&nodes, &wanted);
