@@ -98,13 +98,13 @@ impl Reach {
 
     /// How many nodes it orders.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.bits.len().checked_div(self.words).unwrap_or(0)
     }
 
     /// One more node, ordered with no other; gives its place.
     pub fn add(&mut self) -> usize {
-        let (place, words) = (self.len(), (self.len() + 1).div_ceil(64));
+        let (place, words) = (self.count(), (self.count() + 1).div_ceil(64));
         if words > self.words {
             let rows = self.bits.chunks(self.words.max(1));
             self.bits = rows.flat_map(|row| row.iter().copied().chain([0])).collect();
@@ -118,7 +118,7 @@ impl Reach {
     pub fn demand(&mut self, first: usize, second: usize) {
         let mut before: Vec<u64> = self.bits[first * self.words..(first + 1) * self.words].to_vec();
         before[first / 64] |= 1 << (first % 64);
-        for later in 0..self.len() {
+        for later in 0..self.count() {
             if later == second || self.precedes(second, later) {
                 let row = &mut self.bits[later * self.words..(later + 1) * self.words];
                 row.iter_mut().zip(&before).for_each(|(bits, more)| *bits |= more);
@@ -151,8 +151,8 @@ pub fn between(nodes: &[Node], first: usize, last: usize) -> Vec<usize> {
     let rows = Rows::new(nodes);
     let (first, last) = (rows.of[first], rows.of[last]);
     let (mut after, mut before) = (vec![false; rows.needs.len()], vec![false; rows.needs.len()]);
-    for row in first + 1..rows.needs.len() {
-        after[row] = rows.needs[row].iter().any(|n| *n == first || after[*n]);
+    for (row, needs) in rows.needs.iter().enumerate() {
+        after[row] = needs.iter().any(|n| *n == first || after[*n]);
     }
     for row in (0..=last).rev() {
         if row == last || before[row] {
