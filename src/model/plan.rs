@@ -380,6 +380,9 @@ pub struct NodeEffect {
     pub member: HostName,
     /// Takes, returns or disturbs.
     pub kind: EffectKind,
+    /// What only the run can tell: it happens when all of this holds. Equal words hold together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub perhaps: Vec<String>,
 }
 
 /// Kinds of effects on a pool.
@@ -418,6 +421,27 @@ pub struct PoolForecast {
     pub members: Vec<Value>,
 }
 
+/// Something that happens to a node in an order of events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moment {
+    /// The node.
+    pub node: NodeId,
+    /// What happens to it.
+    pub what: Happening,
+}
+
+/// What happens to a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Happening {
+    /// It starts.
+    Starts,
+    /// It ends.
+    Ends,
+    /// It is left out, since a condition that only the run can judge is false.
+    Skipped,
+}
+
 /// Why a plan must not run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
@@ -427,6 +451,9 @@ pub struct Refusal {
     pub message: String,
     /// The order of events that shows it, one per line.
     pub counterexample: Vec<String>,
+    /// That order as data, of the nodes that touch the pool; the last moment breaks the rule.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub order: Vec<Moment>,
     /// What would work.
     pub instead: Option<String>,
 }

@@ -36,7 +36,7 @@ pub(super) struct Planner<'a> {
     pub(super) refusals: Vec<Refusal>,
     pub(super) warnings: BTreeSet<String>,
     empty_loops: Vec<StepId>,
-    forgiving_loops: Vec<StepId>,
+    pub(super) forgiving_loops: Vec<StepId>,
     pub(super) watching: Vec<Watching<'a>>,
     pub(super) diagnostics: Diagnostics,
     /// Hosts that the nodes so far touch.
@@ -219,6 +219,7 @@ impl<'a> Planner<'a> {
                 node: None,
                 message: format!("the plan changes {hosts} hosts; at most {most} are allowed"),
                 counterexample: Vec::new(),
+                order: Vec::new(),
                 instead: Some(String::from(
                     "narrow it with --limit, or raise `limits: { max_hosts }` in the configuration",
                 )),
@@ -368,6 +369,7 @@ impl<'a> Planner<'a> {
                 node: None,
                 message: format!("step `{}` has no host left after --limit and maintenance", step.id),
                 counterexample: Vec::new(),
+                order: Vec::new(),
                 instead: Some(String::from("widen --limit, or say `allow_empty: true` if the step may do nothing")),
             });
         }

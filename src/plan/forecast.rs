@@ -6,6 +6,7 @@ use super::bind;
 use super::capacity::{MemberNow, PoolNow};
 use super::expand::{Place, Planner};
 use super::judge::{self, Truth};
+use super::perhaps;
 use super::results::{self, Ending};
 use crate::base::clock::friendly;
 use crate::base::id::{HostName, PoolName};
@@ -140,7 +141,12 @@ impl Planner<'_> {
                 known => known,
             }
         };
-        node.pool_effects = self.effects(site.step, signature, node);
+        let mut effects = self.effects(site.step, signature, node);
+        if !effects.is_empty() {
+            let perhaps = perhaps::conditions(site, node, &self.forgiving_loops)?;
+            effects.iter_mut().for_each(|e| e.perhaps.clone_from(&perhaps));
+        }
+        node.pool_effects = effects;
         self.within_limit(node);
         let changed = match node.forecast {
             Forecast::WillChange { .. } => Some(true),
@@ -239,6 +245,7 @@ impl Planner<'_> {
                 node: Some(node.id.clone()),
                 message: format!("cannot look: {why}"),
                 counterexample: Vec::new(),
+                order: Vec::new(),
                 instead: None,
             });
         }
@@ -285,6 +292,7 @@ impl Planner<'_> {
                         node: Some(node.id.clone()),
                         message: format!("`{}`: {why}", node.id),
                         counterexample: Vec::new(),
+                        order: Vec::new(),
                         instead: None,
                     });
                 }
@@ -330,6 +338,7 @@ impl Planner<'_> {
                     node: Some(node.id.clone()),
                     message,
                     counterexample: Vec::new(),
+                    order: Vec::new(),
                     instead: None,
                 });
                 Forecast::Reads {
@@ -394,6 +403,7 @@ impl Planner<'_> {
                 node: Some(node.id.clone()),
                 message,
                 counterexample: Vec::new(),
+                order: Vec::new(),
                 instead: None,
             });
         }
@@ -412,6 +422,7 @@ impl Planner<'_> {
                 node: Some(node.id.clone()),
                 message,
                 counterexample: Vec::new(),
+                order: Vec::new(),
                 instead,
             });
         }
@@ -446,6 +457,7 @@ impl Planner<'_> {
                     node: None,
                     message,
                     counterexample: Vec::new(),
+                    order: Vec::new(),
                     instead: None,
                 });
                 return None;
@@ -483,7 +495,7 @@ impl Planner<'_> {
 }
 
 /// Others go on whether it fails or not.
-fn may_fail(site: &Site<'_>) -> bool {
+pub(super) fn may_fail(site: &Site<'_>) -> bool {
     let rule = site.step.allow_failure.as_ref();
     rule.is_some_and(|rule| !matches!(expression::eval(rule, site.scope), Ok(Value::Bool(false))))
 }
@@ -571,6 +583,8 @@ pub fn member_now(pool: &PoolName, host: &HostName, seen: &Observation) -> Membe
     };
     MemberNow {
         host: host.clone(),
+        known: facts.field("configured").and_then(|v| v.as_bool()).is_some(),
+        owned: is("owned"),
         enabled,
         serving,
         detail,
@@ -599,6 +613,7 @@ pub fn effects_of(
             pool: pool.into(),
             member: member.into(),
             kind,
+            perhaps: Vec::new(),
         }],
         _ => Vec::new(),
     };
@@ -612,6 +627,7 @@ pub fn effects_of(
                 pool: p.name.clone(),
                 member: host.clone(),
                 kind,
+                perhaps: Vec::new(),
             })
             .collect()
     };

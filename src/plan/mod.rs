@@ -16,6 +16,7 @@ pub mod graph;
 pub mod invariants;
 pub mod judge;
 pub mod params;
+mod perhaps;
 pub mod results;
 pub mod returns;
 #[cfg(test)]

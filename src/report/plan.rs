@@ -404,6 +404,7 @@ Plan digest  sha256:9c1eb07d4f0a52a3c1b2e97d61f0c4d2a9b8e7f6a5c4d3b2e1f0a9b8c7d6
                 String::from("web-02 has been in MAINT since 2026-11-20T00:14:07Z; nobody owns that"),
                 String::from("drain_master takes web-01 out: 0 of 2 in service"),
             ],
+            order: Vec::new(),
             instead: Some(String::from("return web-02 first")),
         });
         let shown = text(&plan, Style::PLAIN);

@@ -98,6 +98,7 @@ fn member_node(id: &str, which: &str, kind: EffectKind, after: Capacity, summary
         pool: "web".into(),
         member: which.into(),
         kind,
+        perhaps: Vec::new(),
     }];
     node.after = vec![after];
     node
