@@ -226,10 +226,9 @@ impl Action for Expire {
             Value::Bool(true) => {}
             _ => return Decision::Unknown(format!("whether silence {} is on is known at run time", self.words())),
         }
+        // In a preview after the step that makes it, it has no id yet.
         let ids = field(seen, &self.key(), "ids");
-        let Some(ids) = ids.as_list() else {
-            return Decision::Unknown(format!("which silences {} has is known at run time", self.words()));
-        };
+        let ids = ids.as_list().unwrap_or_default();
         Decision::Change(Change {
             summary: format!("end the silence {}", self.words()),
             diff: None,
