@@ -182,7 +182,11 @@ fn run_as_expected(life: &Life, expect: &Expect, d: &mut Diagnostics) {
         }
     }
     if let Some(wanted) = &expect.obligations {
-        obligations(life, wanted, d);
+        let words = |o: &crate::model::obligation::Obligation| format!("{} ({})", o.what, o.reason);
+        each_once(life.obligations.iter().map(words).collect(), "an open obligation", wanted, d);
+    }
+    if let Some(wanted) = &expect.silences {
+        each_once(life.silences.clone(), "a silence", wanted, d);
     }
     for (to, has) in &expect.messages {
         let fits = |t: &super::world::Told| to.as_ref().is_none_or(|to| *to == t.to) && t.text.contains(&has.value);
@@ -318,27 +322,22 @@ fn began(life: &Life, name: &str) -> Option<String> {
     })
 }
 
-fn obligations(life: &Life, wanted: &Spanned<Vec<Spanned<String>>>, d: &mut Diagnostics) {
-    let words = |o: &crate::model::obligation::Obligation| format!("{} ({})", o.what, o.reason);
-    let mut open: Vec<String> = life.obligations.iter().map(words).collect();
+/// Each of the wanted parts is in one of those that are there, and none is left over.
+fn each_once(all: Vec<String>, what: &str, wanted: &Spanned<Vec<Spanned<String>>>, d: &mut Diagnostics) {
+    let found = match all.as_slice() {
+        [] => String::from("none"),
+        some => some.join("; "),
+    };
+    let mut open = all;
     for part in &wanted.value {
         match open.iter().position(|o| o.contains(&part.value)) {
-            Some(i) => {
-                open.remove(i);
-            }
-            None => {
-                let all: Vec<String> = life.obligations.iter().map(words).collect();
-                let found = if all.is_empty() {
-                    String::from("none open")
-                } else {
-                    all.join("; ")
-                };
-                d.push(broken(part.span, &format!("an open obligation with `{}`", part.value), found));
-            }
+            Some(i) => _ = open.remove(i),
+            None => d.push(broken(part.span, &format!("{what} with `{}`", part.value), &found)),
         }
     }
     for extra in open {
-        d.push(broken(wanted.span, "no further open obligation", extra));
+        let (_, what) = what.split_once(' ').unwrap_or_default();
+        d.push(broken(wanted.span, &format!("no further {what}"), extra));
     }
 }
 
@@ -378,6 +377,16 @@ fn world_as_expected(life: &Life, expect: &Expect, d: &mut Diagnostics) {
         }
         if let Some(lacks) = lacks.as_ref().filter(|lacks| text.contains(&lacks.value)) {
             d.push(broken(lacks.span, &format!("no `{}` in {}", lacks.value, path.value), found()));
+        }
+    }
+    for (host, package, wanted) in &expect.packages {
+        let version = world.package(host, &package.value).unwrap_or_else(|| String::from("absent"));
+        if version != wanted.value {
+            d.push(broken(
+                wanted.span,
+                &format!("{} {} on {host}", package.value, wanted.value),
+                version,
+            ));
         }
     }
     for (host, service, wanted) in &expect.services {

@@ -30,6 +30,10 @@ pub(super) fn read(node: &Node, inventory: &Inventory, known: &Known, d: &mut Di
         pools: pools(&top, inventory, d),
         files: files(&top, inventory, d),
         services: services(&top, inventory, d),
+        packages: packages(&top, inventory, d),
+        silences: top
+            .texts("silences", d)
+            .map(|list| Spanned::new(list, top.key_span("silences").unwrap_or(node.span))),
         results: results(&top, known, d),
         within: top.duration("within", d),
     }
@@ -168,6 +172,17 @@ fn services(top: &Fields<'_>, inventory: &Inventory, d: &mut Diagnostics) -> Vec
                 None => d.push(unreadable(&word, "`started`, `stopped` or `failed`")),
             }
         }
+    }
+    all
+}
+
+fn packages(top: &Fields<'_>, inventory: &Inventory, d: &mut Diagnostics) -> Vec<(String, Spanned<String>, Spanned<String>)> {
+    let mut all = Vec::new();
+    for (host, entries) in by_host(top, "packages", inventory, d) {
+        let wanted = entries
+            .iter()
+            .filter_map(|e| Some((e.key.clone(), text(&e.value, "a package", d)?)));
+        all.extend(wanted.map(|(name, version)| (host.clone(), name, version)));
     }
     all
 }

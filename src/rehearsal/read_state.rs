@@ -1,7 +1,7 @@
 //! Reads how a fleet stands. Mistakes are collected at their places.
 
 use super::keys::{self, Table};
-use super::syntax::{Command, FileState, HostState, MemberState, Page, PoolState, ServiceState, State, json};
+use super::syntax::{Command, FileState, HostState, MemberState, PackageState, Page, PoolState, ServiceState, State, json};
 use crate::base::clock::parse_duration;
 use crate::diagnostic::{Diagnostic, Diagnostics, Spanned, nearest};
 use crate::model::convert;
@@ -93,6 +93,10 @@ impl Reader<'_> {
         for entry in fields.map("services", self.d).unwrap_or_default() {
             let service = self.service(&entry.value);
             host.services.insert(entry.key.value.clone(), service);
+        }
+        for entry in fields.map("packages", self.d).unwrap_or_default() {
+            let package = self.package(&entry.value);
+            host.packages.insert(entry.key.value.clone(), package);
         }
         for entry in fields.map("files", self.d).unwrap_or_default() {
             let file = self.file(&entry.value);
@@ -193,6 +197,30 @@ impl Reader<'_> {
             after_start: fields.get("after_start").map(|n| Box::new(self.host(n))),
             after_reload: fields.get("after_reload").map(|n| Box::new(self.host(n))),
         }
+    }
+
+    fn package(&mut self, node: &Node) -> PackageState {
+        let version = |text: String| Some(text).filter(|t| t != "absent");
+        if node.as_scalar().is_some() {
+            return PackageState {
+                version: text(node, "a package", self.d).map(|t| version(t.value)),
+                ..PackageState::default()
+            };
+        }
+        let fields = self.fields(node, &keys::PACKAGE);
+        let mut package = PackageState {
+            version: fields.text("version", self.d).map(|t| version(t.value)),
+            offered: fields
+                .texts("offered", self.d)
+                .map(|list| list.into_iter().map(|t| t.value).collect()),
+            held: fields.bool("held", self.d).map(|b| b.value),
+            ..PackageState::default()
+        };
+        for entry in fields.map("after_install", self.d).unwrap_or_default() {
+            let then = Box::new(self.host(&entry.value));
+            package.after_install.insert(entry.key.value.clone(), then);
+        }
+        package
     }
 
     fn word(&mut self, node: &Node, what: &str, words: &[&'static str]) -> Option<&'static str> {

@@ -16,6 +16,7 @@ pub fn schema() -> Json {
         &keys::MEMORY,
         &keys::DISK,
         &keys::SERVICE,
+        &keys::PACKAGE,
         &keys::FILE,
         &keys::COMMAND,
         &keys::PAGE,

@@ -38,4 +38,6 @@ mod site;
 mod source;
 mod systemd;
 mod tidy;
+mod triage;
+mod upgrade;
 mod yaml_suite;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::base::clock::Timestamp;
 use crate::model::inventory::{Host as Listed, MemoryFrom};
 use crate::model::pool_record::PoolRecord;
-use crate::rehearsal::syntax::{Command, FileState, HostState, Page};
+use crate::rehearsal::syntax::{Command, FileState, HostState, PackageState, Page};
 use crate::transport::{AttemptId, Captured};
 
 const GIB: u64 = 1024 * 1024 * 1024;
@@ -22,6 +22,8 @@ pub struct Host {
     pub away_until: Timestamp,
     /// By name.
     pub services: BTreeMap<String, Service>,
+    /// By name.
+    pub packages: BTreeMap<String, PackageState>,
     /// Bytes.
     pub memory_total: u64,
     /// Bytes.
@@ -96,6 +98,7 @@ impl Host {
             unreachable: false,
             away_until: Timestamp(0),
             services: BTreeMap::new(),
+            packages: BTreeMap::new(),
             memory_total: 4 * GIB,
             memory_available: 2 * GIB,
             files: BTreeMap::new(),
@@ -132,6 +135,9 @@ impl Host {
             if new.after_reload.is_some() {
                 service.after_reload.clone_from(&new.after_reload);
             }
+        }
+        for (name, new) in &new.packages {
+            self.packages.entry(name.clone()).or_default().overlay(new);
         }
         for (path, file) in &new.files {
             match file {

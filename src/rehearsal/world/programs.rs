@@ -26,7 +26,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    fn ok(stdout: impl Into<String>) -> Reply {
+    pub(super) fn ok(stdout: impl Into<String>) -> Reply {
         Reply {
             stdout: stdout.into(),
             takes: MOMENT,
@@ -34,7 +34,7 @@ impl Reply {
         }
     }
 
-    fn ended(code: i32, stderr: impl Into<String>) -> Reply {
+    pub(super) fn ended(code: i32, stderr: impl Into<String>) -> Reply {
         Reply {
             code,
             stderr: stderr.into(),
@@ -71,6 +71,9 @@ impl Inner {
             return self.drive(host, &verb, &name, now);
         }
         if let Some(reply) = self.haproxy_check(host, &words) {
+            return reply;
+        }
+        if let Some(reply) = self.apt(host, &words) {
             return reply;
         }
         let state = match host {
