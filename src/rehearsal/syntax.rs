@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::stores::Stores;
 use crate::base::value::Value;
 use crate::diagnostic::{Span, Spanned};
 use crate::model::inventory::Inventory;
@@ -165,8 +166,8 @@ pub struct HostState {
     pub http: BTreeMap<String, Page>,
     /// Ports on which something listens beside the web server.
     pub ports: Option<Vec<u16>>,
-    /// File systems: by mount, how full in percent, and the size in bytes.
-    pub disks: BTreeMap<String, (u64, u64)>,
+    /// File systems, databases and proxies.
+    pub stores: Stores,
     /// Load over one minute.
     pub load: Option<f64>,
     /// Processors.
@@ -339,14 +340,16 @@ pub struct ExpectPlan {
     pub instead: Option<Spanned<String>>,
 }
 
+/// What is named counts.
+pub(super) fn put<T: Clone>(slot: &mut Option<T>, new: &Option<T>) {
+    if new.is_some() {
+        slot.clone_from(new);
+    }
+}
+
 impl HostState {
     /// Overlays another state: what it names counts.
     pub fn overlay(&mut self, other: &HostState) {
-        fn put<T: Clone>(slot: &mut Option<T>, new: &Option<T>) {
-            if new.is_some() {
-                slot.clone_from(new);
-            }
-        }
         put(&mut self.unreachable, &other.unreachable);
         put(&mut self.memory_total, &other.memory_total);
         put(&mut self.memory_available, &other.memory_available);
@@ -363,7 +366,7 @@ impl HostState {
         }
         self.files.extend(other.files.clone());
         self.http.extend(other.http.clone());
-        self.disks.extend(other.disks.clone());
+        self.stores.overlay(&other.stores);
         // The newer answer is asked first.
         self.commands.splice(0..0, other.commands.iter().cloned());
     }

@@ -5,6 +5,8 @@
 //! other program must be given an answer by the test file, or the case fails and says which one was missing.
 
 mod balancer;
+mod database;
+mod disk;
 mod fault;
 mod host;
 mod link;
