@@ -141,6 +141,15 @@ impl Planner<'_> {
                 known => known,
             }
         };
+        // What the change will be is not known; what the runbook says of its way back is.
+        if let (Forecast::AtRunTime { .. }, Undo::Nothing) = (&node.forecast, &node.undo) {
+            node.undo = match site.step.undo {
+                UndoRule::Auto => Undo::Nothing,
+                UndoRule::Keep => Undo::Keep,
+                UndoRule::None => Undo::Impossible,
+                UndoRule::Steps(_) => Undo::Steps,
+            };
+        }
         let mut effects = self.effects(site.step, signature, node);
         if !effects.is_empty() {
             let perhaps = perhaps::conditions(site, node, &self.forgiving_loops)?;
@@ -240,7 +249,7 @@ impl Planner<'_> {
         // What an earlier step will have changed may well be what is missing now.
         let changed_before = node.host.as_ref().is_some_and(|h| self.predicted.touches(h));
         let trouble = !why.is_empty() && !self.input.offline && !changed_before;
-        if trouble && site.place.section.is_work() && site.step.allow_failure.is_none() {
+        if trouble && site.place.section.is_work() && !may_fail(site) {
             self.refusals.push(Refusal {
                 node: Some(node.id.clone()),
                 message: format!("cannot look: {why}"),

@@ -1,7 +1,7 @@
 //! Holds what came of a life against what must come of it. Each expectation that does not hold is reported at its place.
 
 use super::life::Life;
-use super::matching::means;
+use super::matching::{means, step_and_field};
 use super::syntax::{Expect, ExpectPlan, FilePromise, PoolPromise, Which};
 use crate::base::clock::friendly;
 use crate::base::sanitise::one_line;
@@ -41,6 +41,11 @@ pub fn judge(life: &Life, expect: &Expect, name: Span) -> Diagnostics {
         // What comes of a host that does not exist says nothing.
         return d;
     }
+    let refused = expect.plan.as_ref().and_then(|p| p.refused.as_ref());
+    if refused.is_some_and(|part| life.mistakes.iter().any(|m| m.message.contains(&part.value))) {
+        // Refused as early as can be: there is nothing else to look at.
+        return d;
+    }
     if life.mistakes.has_errors() {
         let words: Vec<String> = life.mistakes.iter().map(|m| format!("{}: {}", m.code, m.message)).collect();
         d.push(broken(name, "a plan", words.join("; ")));
@@ -50,7 +55,7 @@ pub fn judge(life: &Life, expect: &Expect, name: Span) -> Diagnostics {
         d.push(broken(name, "a run that ends", error));
     }
     for breach in &life.breaches {
-        d.push(broken(name, "no pool below its minimum by our hand", breach));
+        d.push(broken(name, "no pool below its minimum and no second primary by our hand", breach));
     }
     if let Some(plan) = &life.plan {
         let told = expect.outcome.as_ref().is_some_and(|o| o.value == "refused");
@@ -228,13 +233,15 @@ fn first_failure(life: &Life) -> Option<String> {
 /// `cause.is`: a field of the result of a step's last success, as text.
 fn result(life: &Life, path: &str) -> Option<String> {
     let plan = life.plan.as_ref()?;
-    let mut names = path.split('.');
-    let step = names.next()?;
+    let (step, field) = step_and_field(path, |step| plan.nodes.iter().any(|n| means(step, n)))?;
     let value = life.records.iter().rev().find_map(|r| match &r.event {
         Event::StepSucceeded { node, result, .. } => plan.node(node).filter(|n| means(step, n)).map(|_| result.clone()),
         _ => None,
     })?;
-    names.try_fold(value, |value, name| value.field(name)).map(|v| v.to_string())
+    field
+        .split('.')
+        .try_fold(value, |value, name| value.field(name))
+        .map(|v| v.to_string())
 }
 
 fn why(life: &Life) -> String {

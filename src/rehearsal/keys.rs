@@ -65,7 +65,8 @@ impl Table {
     }
 }
 
-const fn may(name: &'static str, shape: Shape, docs: &'static str) -> Key {
+/// A key that may be given.
+pub(super) const fn may(name: &'static str, shape: Shape, docs: &'static str) -> Key {
     Key {
         name,
         shape,
@@ -74,7 +75,8 @@ const fn may(name: &'static str, shape: Shape, docs: &'static str) -> Key {
     }
 }
 
-const fn must(name: &'static str, shape: Shape, docs: &'static str) -> Key {
+/// A key that must be given.
+pub(super) const fn must(name: &'static str, shape: Shape, docs: &'static str) -> Key {
     Key {
         name,
         shape,
@@ -83,6 +85,7 @@ const fn must(name: &'static str, shape: Shape, docs: &'static str) -> Key {
     }
 }
 
+use super::stores;
 use Shape::{Any, Bool, Choice, Duration, Each, EachOr, Int, Ints, List, Map as Keys, Named, Number, Text, Texts};
 
 /// A test file.
@@ -162,7 +165,10 @@ pub static HOST: Table = Table {
             "What its web server answers, by `/path` or `:8080/path`: a status, or a map. Without any, nothing listens.",
         ),
         may("ports", Ints, "Ports on which something else listens."),
-        may("disks", Each(&DISK), "By mount. Default: `/` with 40GiB, a quarter used."),
+        stores::DISKS,
+        stores::PACKAGE_CACHE,
+        stores::DATABASE,
+        stores::PROXY,
         may("load", Number, "Load over one minute. Default: 0.5."),
         may("cpus", Int, "Processors. Default: 2."),
     ],
@@ -176,13 +182,6 @@ pub static MEMORY: Table = Table {
         may("total", Text, "All of it: `2GiB`."),
         may("available", Text, "What is available: `200MiB`, or a percentage."),
     ],
-};
-
-/// A file system.
-pub static DISK: Table = Table {
-    of: "a file system",
-    definition: "disk",
-    keys: &[must("size", Text, "`40GiB`"), must("used", Text, "How full: `93%`.")],
 };
 
 /// A service.

@@ -1,6 +1,7 @@
 //! Reads what must come of a case.
 
 use super::keys;
+use super::matching::{bare, step_and_field};
 use super::read::{Known, fields, steps};
 use super::read_state::{hosts, unknown, unreadable};
 use super::syntax::{Expect, ExpectPlan, FilePromise, PoolPromise};
@@ -55,7 +56,9 @@ fn plan(node: &Node, known: &Known, d: &mut Diagnostics) -> ExpectPlan {
 fn results(top: &Fields<'_>, known: &Known, d: &mut Diagnostics) -> Vec<(Spanned<String>, Spanned<String>)> {
     let mut all = Vec::new();
     for entry in top.map("results", d).unwrap_or_default() {
-        let (step, field) = entry.key.value.split_once('.').unwrap_or((&entry.key.value, ""));
+        let is_known = |step: &str| known.steps.iter().any(|s| s == bare(step));
+        let plain = || entry.key.value.split_once('.').unwrap_or((&entry.key.value, ""));
+        let (step, field) = step_and_field(&entry.key.value, is_known).unwrap_or_else(plain);
         super::read::which(&Spanned::new(step.to_owned(), entry.key.span), known, false, d);
         if field.is_empty() {
             d.push(unreadable(&entry.key, "a step and a field of its result, such as `cause.is`"));

@@ -51,7 +51,7 @@ pub fn unreadable(at: &Spanned<String>, expected: &str) -> Diagnostic {
 }
 
 impl Reader<'_> {
-    fn fields<'n>(&mut self, node: &'n Node, table: &Table) -> Fields<'n> {
+    pub(super) fn fields<'n>(&mut self, node: &'n Node, table: &Table) -> Fields<'n> {
         Fields::of(node, &table.names(), table.of, self.d)
     }
 
@@ -117,14 +117,7 @@ impl Reader<'_> {
         if let Some(list) = fields.list("ports", self.d) {
             host.ports = Some(list.iter().filter_map(|n| self.port(n)).collect());
         }
-        for entry in fields.map("disks", self.d).unwrap_or_default() {
-            let disk = self.fields(&entry.value, &keys::DISK);
-            let size = disk.required_text("size", self.d).and_then(|t| self.size(&t));
-            let used = disk.required_text("used", self.d).and_then(|t| self.percent(&t));
-            if let (Some(size), Some(used)) = (size, used) {
-                host.disks.insert(entry.key.value.clone(), (size, share(size, used)));
-            }
-        }
+        self.stores(&fields, &mut host);
         host
     }
 
@@ -146,7 +139,7 @@ impl Reader<'_> {
         port
     }
 
-    fn size(&mut self, text: &Spanned<String>) -> Option<u64> {
+    pub(super) fn size(&mut self, text: &Spanned<String>) -> Option<u64> {
         let size = convert::size(&text.value).ok();
         if size.is_none() {
             self.d.push(unreadable(text, "a size such as `500MiB`"));
@@ -154,7 +147,7 @@ impl Reader<'_> {
         size
     }
 
-    fn percent(&mut self, text: &Spanned<String>) -> Option<f64> {
+    pub(super) fn percent(&mut self, text: &Spanned<String>) -> Option<f64> {
         let percent = convert::percent(&text.value).ok();
         if percent.is_none() {
             self.d.push(unreadable(text, "a percentage such as `93%`"));
@@ -372,6 +365,7 @@ impl Reader<'_> {
 
 /// That percentage of all.
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn share(all: u64, percent: f64) -> u64 {
+#[must_use]
+pub fn share(all: u64, percent: f64) -> u64 {
     (all as f64 * percent / 100.0).round() as u64
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::stores::Stores;
 use crate::base::value::Value;
 use crate::diagnostic::{Span, Spanned};
 use crate::model::inventory::Inventory;
@@ -167,8 +168,8 @@ pub struct HostState {
     pub http: BTreeMap<String, Page>,
     /// Ports on which something listens beside the web server.
     pub ports: Option<Vec<u16>>,
-    /// File systems: by mount, how full in percent, and the size in bytes.
-    pub disks: BTreeMap<String, (u64, u64)>,
+    /// File systems, databases and proxies.
+    pub stores: Stores,
     /// Load over one minute.
     pub load: Option<f64>,
     /// Processors.
@@ -358,7 +359,8 @@ pub struct ExpectPlan {
     pub instead: Option<Spanned<String>>,
 }
 
-fn put<T: Clone>(slot: &mut Option<T>, new: &Option<T>) {
+/// What is named counts.
+pub(super) fn put<T: Clone>(slot: &mut Option<T>, new: &Option<T>) {
     if new.is_some() {
         slot.clone_from(new);
     }
@@ -396,7 +398,7 @@ impl HostState {
         }
         self.files.extend(other.files.clone());
         self.http.extend(other.http.clone());
-        self.disks.extend(other.disks.clone());
+        self.stores.overlay(&other.stores);
         // The newer answer is asked first.
         self.commands.splice(0..0, other.commands.iter().cloned());
     }

@@ -358,6 +358,7 @@ pub(super) fn stuck() -> Vec<Record> {
             69_010,
             Event::UnwindStarted {
                 reason: String::from("free_memory failed on web-01"),
+                step: None,
             },
         ),
         (

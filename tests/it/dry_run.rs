@@ -14,6 +14,11 @@ fn assert_same(before: &Fingerprint, site: &Site, context: &str) {
 /// What a runbook wants to be told before it is planned.
 fn asked_for(runbook: &str) -> Vec<&'static str> {
     let wanted = [
+        ("database-failover.yaml", "old_primary=web-01"),
+        ("database-failover.yaml", "new_primary=web-02"),
+        // The file system in memory is small enough to be looked through.
+        ("disk-full-cleanup.yaml", "host=web-01"),
+        ("disk-full-cleanup.yaml", "mount=/dev/shm"),
         ("rolling-upgrade-behind-haproxy.yaml", "version=1.22.1-9"),
         ("triage-slow-server.yaml", "server=web-01"),
     ];
@@ -81,6 +86,10 @@ fn every_runbook_on_every_incident() {
                 if runbook.ends_with("rolling-upgrade-behind-haproxy.yaml") {
                     assert_eq!(told.code(), 3, "{incident:?}: {}", told.all());
                     assert!(told.all().contains("nothing says where Alertmanager is"), "{}", told.all());
+                } else if runbook.ends_with("database-failover.yaml") {
+                    // The fleet has no databases: that is said, at once and plainly.
+                    assert_eq!(told.code(), 3, "{incident:?}: {}", told.all());
+                    assert!(told.all().contains("no host and no group is named `dbservers`"), "{}", told.all());
                 } else {
                     assert!([0, 10].contains(&told.code()), "{incident:?}: {}", told.all());
                 }

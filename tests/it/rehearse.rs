@@ -44,7 +44,7 @@ fn every_runbook_passes_its_tests_and_its_cases_reach_every_step() {
 }
 
 /// A planted bug: the runbook, what is replaced by what, and the beginning of the name of a case that must turn red.
-const PLANTED: [(&str, &str, &str, &str); 12] = [
+const PLANTED: [(&str, &str, &str, &str); 17] = [
     // without the check, a server whose memory is still full would return
     (
         "recover-master",
@@ -128,6 +128,41 @@ const PLANTED: [(&str, &str, &str, &str); 12] = [
         "    facts: [cpu, memory, disk, load]\n    timeout: 30s\n    allow_failure: true\n",
         "    facts: [cpu, memory, disk, load]\n    timeout: 30s\n",
         "the facts cannot be had",
+    ),
+    // the old primary would be started again though the new one may take writes
+    (
+        "database-failover",
+        "    undo: none\n",
+        "    undo: keep\n",
+        "the promotion is lost, though",
+    ),
+    // what was written last would be lost
+    (
+        "database-failover",
+        "that: result.streaming && result.lag_bytes == 0",
+        "that: result.streaming",
+        "the replica stops replaying",
+    ),
+    // nobody would be asked to cut off a server that cannot be reached
+    (
+        "database-failover",
+        "when: params.forced && steps.fence.failed",
+        "when: params.forced && !steps.fence.failed",
+        "the old primary is gone, a person",
+    ),
+    // more is deleted than is needed
+    (
+        "disk-full-cleanup",
+        "when: steps.now.free_percent < params.enough.percent && ",
+        "when: ",
+        "the first folder was enough",
+    ),
+    // what frees nothing on the full file system is deleted all the same
+    (
+        "disk-full-cleanup",
+        " && steps.cache.mount == steps.before.mount",
+        "",
+        "another file system is full",
     ),
 ];
 

@@ -20,7 +20,8 @@ use crate::model::operation::{Act, Operation, Output, Trouble, TroubleKind};
 /// The actions on databases.
 pub const ALL: &[&dyn ActionKind] = &[&promote::Promote, &proxy::Proxy, &query::Query, &status::Status];
 
-const PSQL: &str = include_str!("psql.sh");
+/// How psql is called; what it is to do stands in what it reads.
+pub const PSQL: &str = include_str!("psql.sh");
 /// psql's words where it could not connect, or lost the connection.
 const NO_CONNECTION: i32 = 2;
 

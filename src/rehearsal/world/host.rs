@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::database::{Postgres, Proxied};
+use super::disk::Disk;
 use crate::base::clock::Timestamp;
 use crate::model::inventory::{Host as Listed, MemoryFrom};
 use crate::model::pool_record::PoolRecord;
 use crate::rehearsal::syntax::{Command, FileState, HostState, PackageState, Page};
 use crate::transport::{AttemptId, Captured};
 
-const GIB: u64 = 1024 * 1024 * 1024;
+/// Bytes.
+pub const GIB: u64 = 1024 * 1024 * 1024;
 
 /// A host.
 #[derive(Clone, Debug)]
@@ -36,8 +39,14 @@ pub struct Host {
     pub http: BTreeMap<String, Page>,
     /// Further ports.
     pub ports: Vec<u16>,
-    /// Mount, used and size in bytes.
-    pub disks: BTreeMap<String, (u64, u64)>,
+    /// By mount.
+    pub disks: BTreeMap<String, Disk>,
+    /// What apt keeps, bytes; `None`: the test file says nothing of it.
+    pub package_cache: Option<u64>,
+    /// The database server.
+    pub postgres: Option<Postgres>,
+    /// Databases of its PgBouncer.
+    pub pgbouncer: BTreeMap<String, Proxied>,
     /// Over one minute.
     pub load: f64,
     /// Processors.
@@ -105,7 +114,10 @@ impl Host {
             commands: Vec::new(),
             http: BTreeMap::new(),
             ports: Vec::new(),
-            disks: BTreeMap::from([(String::from("/"), (40 * GIB, 10 * GIB))]),
+            disks: BTreeMap::from([(String::from("/"), Disk::default())]),
+            package_cache: None,
+            postgres: None,
+            pgbouncer: BTreeMap::new(),
             load: 0.5,
             cpus: 2,
             records: BTreeMap::new(),
@@ -146,7 +158,8 @@ impl Host {
             };
         }
         self.http.extend(new.http.clone());
-        self.disks.extend(new.disks.clone());
+        self.overlay_disks(&new.stores);
+        self.overlay_databases(&new.stores, now);
         // The newer answer is asked first.
         self.commands.splice(0..0, new.commands.iter().map(|c| (c.clone(), 0)));
     }

@@ -6,6 +6,8 @@
 
 mod alertmanager;
 mod balancer;
+mod database;
+mod disk;
 mod fault;
 mod host;
 mod link;
