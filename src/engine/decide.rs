@@ -7,7 +7,7 @@ use super::schedule;
 use super::step::StepState;
 use super::turns::{self, Course};
 use super::unwind::{self, Turnback};
-use super::{Ending, Input, Intent, Now, call, drift, obligations, people, start_gate};
+use super::{Ending, Input, Intent, Now, call, drift, obligations, people, start_gate, way_back};
 use crate::base::id::NodeId;
 use crate::model::event::{Event, Failure, FailureKind, RunOutcome};
 use crate::model::plan::{Node, Section};
@@ -27,7 +27,11 @@ pub fn decide(state: &RunState, now: Now<'_>, input: Input) -> Vec<Event> {
             }
         }
         Input::Ended { node, attempt, ending } if current(state, &node, attempt) => ended(state, now, node, attempt, ending),
-        Input::UndoEnded { node, result } if matches!(state.step(&node), StepState::Undoing { .. }) => undo_ended(state, now, node, result),
+        Input::UndoEnded { node, step, result }
+            if matches!(state.step(&node), StepState::Undoing { .. }) && step == state.undo_progress(&node) =>
+        {
+            way_back::ended(state, now, node, result)
+        }
         Input::ReturnRefused { id, node, why } if matches!(state.step(&node), StepState::Running { .. }) => {
             vec![Event::ReturnRefused { id, why }]
         }
@@ -130,23 +134,11 @@ fn retry_at(state: &RunState, now: Now<'_>, node: &NodeId, attempt: u32, failure
     (attempt < retry.attempts).then(|| now.at.after(delay))
 }
 
-fn undo_ended(state: &RunState, now: Now<'_>, node: NodeId, result: Result<String, Failure>) -> Vec<Event> {
-    match result {
-        Ok(summary) => {
-            let void = obligations::void(state, &node);
-            let again = obligations::owed_again(state, now, &node);
-            let mut events = vec![Event::UndoSucceeded { node, summary }];
-            events.extend(void);
-            events.extend(again);
-            events
-        }
-        Err(failure) => vec![Event::UndoFailed { node, failure }],
-    }
-}
-
 fn tick(state: &RunState, now: Now<'_>) -> Vec<Event> {
+    let back = way_back::go_on(state, now);
     match state.phase {
         Phase::Created | Phase::Finished(_) => Vec::new(),
+        Phase::Running | Phase::Unwinding if !back.is_empty() => back,
         Phase::Running => running(state, now),
         Phase::Unwinding => unwinding(state, now),
     }

@@ -59,17 +59,17 @@ fn debt(state: &RunState, now: Now<'_>, node: &Node, intent: &Intent) -> Event {
 
 /// Something that a person is to do while the run goes on: theirs from now on.
 #[must_use]
-pub fn handed_over(state: &RunState, node: &Node, request: ApprovalRequest) -> Event {
+pub fn handed_over(state: &RunState, taker: NodeId, reason: String, request: ApprovalRequest) -> Event {
     let obligation = Obligation {
         id: ObligationId(format!("{}.{}", state.id.0, state.obligations.len() + 1)),
         run: state.id,
-        taker: node.id.clone(),
+        resource: format!("step/{taker}"),
+        taker,
         return_node: None,
-        resource: format!("step/{}", node.id),
         pool: None,
         member: None,
         what: request.ask,
-        reason: node.name.clone(),
+        reason,
         owner: control::people(&request.from),
         previous: Undo::Nothing,
         people: request.from,

@@ -323,6 +323,7 @@ impl<'a> Planner<'a> {
                 Ok(result) => self.results.set(&node, result),
                 Err(diagnostic) => self.diagnostics.push(diagnostic),
             }
+            self.way_back(step, &mut node, &scope);
             ids.push(node.id.clone());
             self.watch(&node);
             self.nodes.push(node);

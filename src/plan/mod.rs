@@ -17,6 +17,8 @@ pub mod judge;
 pub mod params;
 pub mod results;
 pub mod returns;
+mod way_back;
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;

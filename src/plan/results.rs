@@ -64,13 +64,18 @@ impl Ending {
 impl Results {
     /// Records the result of a node; a later one replaces an earlier one.
     pub fn set(&mut self, node: &Node, value: Value) {
-        let list = Arc::make_mut(self.entries.entry(node.step.clone()).or_default());
+        self.set_of(&node.step, &node.turns, node.host.as_ref(), value);
+    }
+
+    /// As [`Results::set`], of a step that is no node of the plan.
+    pub fn set_of(&mut self, step: &StepId, turns: &[Turn], host: Option<&HostName>, value: Value) {
+        let list = Arc::make_mut(self.entries.entry(step.clone()).or_default());
         let entry = Arc::new(Entry {
-            turns: node.turns.clone(),
-            host: node.host.clone(),
+            turns: turns.to_vec(),
+            host: host.cloned(),
             value: Arc::new(value),
         });
-        match list.iter_mut().find(|e| e.turns == node.turns && e.host == node.host) {
+        match list.iter_mut().find(|e| e.turns == turns && e.host.as_ref() == host) {
             Some(former) => *former = entry,
             None => list.push(entry),
         }

@@ -19,3 +19,4 @@ pub mod planning;
 pub mod pools;
 pub mod supervisor;
 pub mod system;
+pub mod take_back;
