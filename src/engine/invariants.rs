@@ -28,11 +28,20 @@ pub enum Doing {
     Undo,
 }
 
+/// An invariant of the run, or of one of its calls.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Watched {
+    /// The check.
+    pub check: StepId,
+    /// The first node of the call.
+    pub call: Option<NodeId>,
+}
+
 /// Invariants around one change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Around {
-    /// Which: ids of checks.
-    pub invariants: Vec<StepId>,
+    /// Which.
+    pub invariants: Vec<Watched>,
     /// One that is broken before stops the change. Else only one that held before must hold afterwards.
     pub strict: bool,
 }
@@ -50,7 +59,12 @@ pub fn around(state: &RunState, now: Now<'_>, node: &NodeId, doing: Doing) -> Ar
     }
     let covering = plan.invariants.iter().filter(|w| covers(&plan.nodes, w, &node.id));
     Around {
-        invariants: covering.map(|w| w.id.clone()).collect(),
+        invariants: covering
+            .map(|w| Watched {
+                check: w.id.clone(),
+                call: w.call.clone(),
+            })
+            .collect(),
         strict: match doing {
             Doing::Undo => takes(state, &undo_effects(state, now, node)),
             Doing::Attempt => node.section == Section::Steps || takes(state, &node.pool_effects),
@@ -58,10 +72,11 @@ pub fn around(state: &RunState, now: Now<'_>, node: &NodeId, doing: Doing) -> Ar
     }
 }
 
-/// What an invariant's texts and expressions see: parameters and the run, no steps.
+/// What an invariant's texts and expressions see: its runbook's parameters and the run, no steps.
 #[must_use]
-pub fn scope(state: &RunState) -> Scope {
-    let params = Arc::new(Value::Map(state.created.params.clone()));
+pub fn scope(state: &RunState, of: &Watched) -> Scope {
+    let of_call = of.call.as_ref().and_then(|first| state.node(first)).map(|first| &first.arguments.0);
+    let params = Arc::new(Value::Map(of_call.unwrap_or(&state.created.params).clone()));
     let nothing = results::Results::default();
     results::scope(
         &params,

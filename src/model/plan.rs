@@ -82,6 +82,12 @@ pub struct Watch {
     pub from: Option<StepId>,
     /// The first node that it covers, with all that stand after it; `None`: it covers none.
     pub since: Option<NodeId>,
+    /// The last node that it covers; `None`: it holds to the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<NodeId>,
+    /// Of a called runbook: the first node of the call, whose arguments are the parameters that it sees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<NodeId>,
     /// `holds now and after each step`, or why only the run can tell.
     pub standing: String,
 }

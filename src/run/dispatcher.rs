@@ -308,7 +308,7 @@ impl Dispatcher {
         let shared = self.shared.clone();
         let now = shared.at(self.clock.now());
         let around = invariants::around(&self.state, now, node, doing);
-        Guarded::new(around, invariants::scope(&self.state))
+        Guarded::new(around, |watched| invariants::scope(&self.state, watched))
     }
 
     /// The checks that say whether it is safe to give back: those of `owes: { guard }`, else what stands between taker and return.

@@ -1,5 +1,6 @@
 //! Tests of rehearsals: the pages of their codes, the schema, what a simulated life promises, and what is said of mistakes.
 
+mod called;
 mod pages;
 mod way_back;
 
