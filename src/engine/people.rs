@@ -24,6 +24,7 @@ pub(super) fn ask(state: &RunState, now: Now<'_>, node: &Node, approve: &Approve
         from: approve.from.clone(),
         quorum: approve.quorum,
         then: approve.then_escalate_to.clone(),
+        bare: !approve.show_plan,
         ..request
     });
     asked(node, made)
@@ -82,6 +83,7 @@ pub(super) fn blank(state: &RunState, now: Now<'_>, gate: NodeId, within: Durati
         asked_at: now.at,
         expires_at: now.at.after(within),
         then: Vec::new(),
+        bare: false,
         task: None,
     }
 }
