@@ -97,15 +97,12 @@ fn ended(state: &RunState, now: Now<'_>, node: NodeId, attempt: u32, ending: End
             events.extend(paid);
             events
         }
-        Ending::Failed(failure) => match retry_at(state, now, &node, attempt, &failure) {
-            Some(until) => vec![Event::StepRetryScheduled {
-                node,
-                attempt,
-                until,
-                failure,
-            }],
-            None => vec![Event::StepFailed { node, attempt, failure }],
-        },
+        Ending::Failed(failure) => vec![failed_attempt(state, now, node, attempt, failure)],
+        Ending::Unchanged(failure) => {
+            let mut events = obligations::of_nothing(state, &node);
+            events.push(failed_attempt(state, now, node, attempt, failure));
+            events
+        }
         Ending::Lost(failure) => vec![Event::StepLost { node, attempt, failure }],
         Ending::NotStarted(failure) => vec![Event::StepRetryScheduled {
             node,
@@ -113,6 +110,18 @@ fn ended(state: &RunState, now: Now<'_>, node: NodeId, attempt: u32, ending: End
             until: now.at,
             failure,
         }],
+    }
+}
+
+fn failed_attempt(state: &RunState, now: Now<'_>, node: NodeId, attempt: u32, failure: Failure) -> Event {
+    match retry_at(state, now, &node, attempt, &failure) {
+        Some(until) => Event::StepRetryScheduled {
+            node,
+            attempt,
+            until,
+            failure,
+        },
+        None => Event::StepFailed { node, attempt, failure },
     }
 }
 
@@ -206,7 +215,8 @@ fn failed_turns(state: &RunState, now: Now<'_>) -> Result<Vec<Event>, String> {
 
 /// The work is done and verified: neither a cancel nor the deadline takes it back any more, `finally` runs to its end.
 fn last_steps(state: &RunState, now: Now<'_>) -> Vec<Event> {
-    if let Some(debt) = state.open_obligations().find(|o| o.return_node.is_some()) {
+    let of_work = |id: &NodeId| state.node(id).is_some_and(|n| n.section.is_work());
+    if let Some(debt) = state.open_obligations().find(|o| o.return_node.is_some() && of_work(&o.taker)) {
         let reason = format!("{}, and no step has given it back", debt.what);
         return vec![Event::UnwindStarted { reason }];
     }
@@ -220,6 +230,11 @@ fn last_steps(state: &RunState, now: Now<'_>) -> Vec<Event> {
         let mut events = repeat_lost(state, now);
         events.extend(begun);
         return events;
+    }
+    if let Turnback::Return(id, _) = unwind::left_by_last_steps(state) {
+        let what = state.open_obligations().find(|o| o.id == id).map(|o| o.what.clone());
+        let reason = format!("{} at the end of `finally`", what.unwrap_or_default());
+        return vec![Event::UnwindStarted { reason }];
     }
     if failed || !schedule::all_done(state, now, &[Section::Finally]) {
         return vec![finished(state, now, RunOutcome::Failed)];
@@ -323,12 +338,19 @@ fn unwinding(state: &RunState, now: Now<'_>) -> Vec<Event> {
 }
 
 fn closing(state: &RunState, now: Now<'_>) -> Vec<Event> {
-    for section in [Section::OnFailure, Section::Finally] {
+    // A success that only gives back what its last steps owe is no failure that `on_failure` was written for.
+    let sections = [Section::OnFailure, Section::Finally]
+        .into_iter()
+        .skip(usize::from(state.work_stays));
+    for section in sections {
         if let Some(begun) = call::next_stage(state, now, section) {
             return begun;
         }
     }
-    vec![finished(state, now, outcome(state))]
+    match unwind::left_by_last_steps(state) {
+        Turnback::Done => vec![finished(state, now, outcome(state))],
+        step => unwind::begin(state, step).into_iter().collect(),
+    }
 }
 
 /// How an unwound run ended; the most pressing word wins: lost, stuck, cancelled, denied, refused, failed.

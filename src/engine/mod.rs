@@ -151,6 +151,8 @@ pub enum Ending {
     },
     /// It did not.
     Failed(Failure),
+    /// It did not, and what it had announced is known not to have happened, not even in part.
+    Unchanged(Failure),
     /// Started, outcome unknown.
     Lost(Failure),
     /// A controller that took over found that it never started and never will: it may be made anew.

@@ -12,7 +12,7 @@ use crate::base::value::Value;
 use crate::model::action::{ResourceKey, Undo};
 use crate::model::event::{Event, Failure, FailureKind, Record, RunCreated, RunOutcome};
 use crate::model::obligation::{Obligation, ObligationId, ObligationState};
-use crate::model::plan::{self, Node, Turn};
+use crate::model::plan::{self, Node, Section, Turn};
 use crate::plan::results::{self, Results, RunFacts};
 
 /// Which part of its life a run is in.
@@ -107,6 +107,8 @@ pub struct RunState {
     pub cancelled_by: Option<String>,
     /// Why it unwinds.
     pub unwind_reason: Option<String>,
+    /// The work had been done when it began to unwind: only what `finally` and `on_failure` owe is given back.
+    pub work_stays: bool,
     index: HashMap<NodeId, usize>,
 }
 
@@ -159,6 +161,7 @@ impl RunState {
             failures: BTreeMap::new(),
             cancelled_by: None,
             unwind_reason: None,
+            work_stays: false,
             index,
         }
     }
@@ -314,7 +317,12 @@ impl RunState {
             Event::UndoStarted { node, attempt, .. } => {
                 self.undo_attempts.insert(node.clone(), *attempt);
             }
-            Event::UndoStepDone { node, step, results, summary } => {
+            Event::UndoStepDone {
+                node,
+                step,
+                results,
+                summary,
+            } => {
                 let turns = self.node(node).map(|n| n.turns.clone()).unwrap_or_default();
                 for (host, result) in results {
                     self.results.set_of(step, &turns, host.as_ref(), result.clone());
@@ -322,6 +330,9 @@ impl RunState {
                 self.undo_steps.entry(node.clone()).or_default().push(summary.clone());
             }
             Event::UnwindStarted { reason } => {
+                let nodes = &self.created.plan.nodes;
+                let begun = |n: &Node| n.section == Section::Finally && *self.step(&n.id) != StepState::Blocked;
+                self.work_stays = nodes.iter().any(begun);
                 self.phase = Phase::Unwinding;
                 self.unwind_reason = Some(reason.clone());
             }

@@ -83,7 +83,11 @@ fn current<'a>(state: &RunState, now: Now<'a>, node: &NodeId) -> Option<&'a Step
 fn next(state: &RunState, now: Now<'_>, node: &Node, attempt: u32) -> Vec<Event> {
     let Some(step) = current(state, now, &node.id) else {
         let said = state.undo_steps.get(&node.id).map_or_else(String::new, |all| all.join("; "));
-        let said = if said.is_empty() { String::from("nothing to take back") } else { said };
+        let said = if said.is_empty() {
+            String::from("nothing to take back")
+        } else {
+            said
+        };
         return taken_back(state, now, node.id.clone(), said);
     };
     let failed = |failure| {

@@ -297,7 +297,7 @@ impl Attempt {
         self.shared.invariants.changed();
         self.keep(&outputs).await;
         if let Some(Output::Failed(trouble)) = outputs.last() {
-            return Err(unperformed(trouble, recovery));
+            return Err(unperformed(trouble, recovery, outputs.len() == 1));
         }
         let after = self.settle(action, before, &outputs).await?;
         self.shared.invariants.changed();
@@ -376,7 +376,8 @@ pub fn short_name(node: &NodeId) -> String {
     digest.iter().take(6).map(|b| format!("{b:02x}")).collect()
 }
 
-fn unperformed(trouble: &Trouble, recovery: Recovery) -> Ending {
+/// `first`: no operation was performed before it.
+fn unperformed(trouble: &Trouble, recovery: Recovery, first: bool) -> Ending {
     let failure = Failure {
         kind: trouble.kind.into(),
         message: trouble.message.clone(),
@@ -385,14 +386,19 @@ fn unperformed(trouble: &Trouble, recovery: Recovery) -> Ending {
         return Ending::NotStarted(failure);
     }
     // A program that was killed at its deadline is known to have ended.
-    if trouble.may_have_happened && failure.kind != FailureKind::Timeout {
-        Ending::Lost(failure)
-    } else {
-        Ending::Failed(failure)
+    match trouble.may_have_happened {
+        true if failure.kind != FailureKind::Timeout => Ending::Lost(failure),
+        false if first => Ending::Unchanged(failure),
+        _ => Ending::Failed(failure),
     }
 }
 
-pub(super) async fn settle(shared: &Shared, action: &dyn Action, before: &Observation, performed: &[Output]) -> Result<Observation, Failure> {
+pub(super) async fn settle(
+    shared: &Shared,
+    action: &dyn Action,
+    before: &Observation,
+    performed: &[Output],
+) -> Result<Observation, Failure> {
     let settle = action.settle();
     let deadline = Instant::now() + settle.within;
     let mut every = Duration::from_millis(100).min(settle.every);

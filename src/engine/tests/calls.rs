@@ -252,7 +252,11 @@ fn the_invariants_of_a_called_runbook_hold_around_its_own_steps_and_see_its_para
         let around = around(&life.state, life.now(), &node.into(), Doing::Attempt);
         let sees = |w: &crate::engine::invariants::Watched| {
             let scope = crate::engine::invariants::scope(&life.state, w);
-            scope.get("params").and_then(|p| p.field("server")).and_then(|s| s.field("name")).map(|n| n.to_string())
+            scope
+                .get("params")
+                .and_then(|p| p.field("server"))
+                .and_then(|s| s.field("name"))
+                .map(|n| n.to_string())
         };
         let told = |w| (sees(w).unwrap_or_default(), w.check.0.clone());
         around.invariants.iter().map(told).collect::<Vec<_>>()

@@ -43,6 +43,8 @@ pub enum Fate {
     FailsBefore(FailureKind),
     /// After the change was made.
     FailsAfter(FailureKind),
+    /// After leave was given, and known to have changed nothing.
+    Unchanged(FailureKind),
     /// Made, but nobody hears of it.
     LostAfter,
     /// Not made, and nobody knows.
@@ -354,7 +356,7 @@ impl<'a> Life<'a> {
             return;
         }
         let done = self.world.executed.iter().any(|(node, of, _)| node == id && *of == attempt);
-        if fate != Fate::LostBefore && !done {
+        if !matches!(fate, Fate::LostBefore | Fate::Unchanged(_)) && !done {
             self.world.executed.push((id.clone(), attempt, self.records.len()));
             for effect in &self.node(id).pool_effects {
                 match effect.kind {
@@ -368,6 +370,7 @@ impl<'a> Life<'a> {
         let held = !around.invariants.is_empty() && !self.world.went_on.contains(&(id.clone(), attempt));
         let ending = match fate {
             Fate::FailsAfter(kind) => Ending::Failed(failure(kind)),
+            Fate::Unchanged(kind) => Ending::Unchanged(failure(kind)),
             Fate::Works if held && self.world.broken => Ending::Failed(failure(FailureKind::Invariant)),
             Fate::LostAfter | Fate::LostBefore => Ending::Lost(failure(FailureKind::Unreachable)),
             Fate::Works | Fate::AlreadySo | Fate::FailsBefore(_) => succeeded(true),

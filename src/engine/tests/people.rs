@@ -396,7 +396,10 @@ fn a_way_back_that_a_person_cannot_walk_is_stuck_and_silence_calls_the_next() {
         let life = lived(&sample, Script { answer, ..fails() });
         assert_eq!(outcome(&life), RunOutcome::Stuck);
         assert_eq!(steps_back(&life).last().map(String::as_str), Some(kind));
-        let escalated = life.records.iter().any(|r| matches!(&r.event, Event::ApprovalEscalated { to, .. } if to == "lead"));
+        let escalated = life
+            .records
+            .iter()
+            .any(|r| matches!(&r.event, Event::ApprovalEscalated { to, .. } if to == "lead"));
         assert_eq!(escalated, answer.is_none());
     }
 }
@@ -406,7 +409,14 @@ fn a_controller_that_dies_on_the_way_back_does_no_step_of_it_twice() {
     let sample = Sample::good(BACK);
     let turns = lived(&sample, fails()).records.len();
     for turn in 0..turns {
-        let life = lived(&sample, Script { crash: Some(turn), watched: false, ..fails() });
+        let life = lived(
+            &sample,
+            Script {
+                crash: Some(turn),
+                watched: false,
+                ..fails()
+            },
+        );
         let steps = steps_back(&life);
         assert_eq!((outcome(&life), steps.len()), (RunOutcome::Failed, 6), "crash at {turn}: {steps:?}");
     }

@@ -30,12 +30,15 @@ steps:
 fn what_breaks_during_the_call_stops_it_and_afterwards_nobody_asks() {
     let of = |at: &str, expect: &str| {
         format!(
-            "tests: example\nfleet:\n  inventory: {{ hosts: {{ web-01: {{}} }} }}\n  state: {{ hosts: {{ web-01: {{ files: {{ /etc/ok: 'yes' }} }} }} }}\ncases:\n  \
+            "tests: example\nfleet:\n  inventory: {{ hosts: {{ web-01: {{}} }} }}\n  state: {{ hosts: {{ web-01: {{ files: {{ /etc/ok: 'yes' }}, commands: [{{ run: rm -f -- /etc/one, then: {{ hosts: {{ web-01: {{ files: {{ /etc/one: {{ absent: true }} }} }} }} }} }}] }} }} }}\ncases:\n  \
              - name: a\n    meanwhile: [{{ at: {at}, state: {{ hosts: {{ web-01: {{ files: {{ /etc/ok: 'no' }} }} }} }} }}]\n    expect: {expect}\n"
         )
     };
     let cases = [
-        ("fix.two", "{ outcome: failed, failure: '/etc/ok says yes', happens: [undo fix.one], never: [fix.two, after] }"),
+        (
+            "fix.two",
+            "{ outcome: failed, failure: '/etc/ok says yes', happens: [undo fix.one], never: [fix.two, after] }",
+        ),
         ("after", "{ outcome: succeeded, happens: [fix.two, after, last] }"),
     ];
     for (at, expect) in cases {
@@ -43,7 +46,13 @@ fn what_breaks_during_the_call_stops_it_and_afterwards_nobody_asks() {
         script.add("example.yaml", CALLER);
         script.add("fix.yaml", CALLED);
         let text = of(at, expect);
-        let tested = test(script, ("example.test.yaml", &text), "example", "").map_err(|(d, _)| format!("{d:#?}")).unwrap();
-        assert!(tested.passed(), "{}", super::report::text(&[tested], std::time::Duration::ZERO, false));
+        let tested = test(script, ("example.test.yaml", &text), "example", "")
+            .map_err(|(d, _)| format!("{d:#?}"))
+            .unwrap();
+        assert!(
+            tested.passed(),
+            "{}",
+            super::report::text(&[tested], std::time::Duration::ZERO, false)
+        );
     }
 }
