@@ -101,7 +101,10 @@ fn secret(param: &Param, node: &Node, site: &mut Site<'_>) -> Option<ArgumentKin
         return Some(ArgumentKind::Text(text));
     }
     // What was written may be the secret itself, so it is not repeated.
-    let message = format!("parameter `{}` is a secret: it is handed on from a secret of this runbook, alone", param.name);
+    let message = format!(
+        "parameter `{}` is a secret: it is handed on from a secret of this runbook, alone",
+        param.name
+    );
     site.d.push(
         Diagnostic::error("RB0139", node.span, message)
             .label("no secret of this runbook")

@@ -352,7 +352,11 @@ fn fits_way_back(step: &Step, d: &mut Diagnostics) {
         Body::Action { .. } | Body::Manual(_) | Body::Decide(_) | Body::Call(_) | Body::Broken => return,
     };
     let message = format!("`{what}` cannot stand in `undo`");
-    d.push(Diagnostic::error("RB0119", step.id.span, message).label("not on the way back").help(help));
+    d.push(
+        Diagnostic::error("RB0119", step.id.span, message)
+            .label("not on the way back")
+            .help(help),
+    );
 }
 
 /// Keys that mean nothing in `undo`: its steps are done one after the other, each once.
@@ -363,7 +367,10 @@ fn fits_in_undo(step: &Step, d: &mut Diagnostics) {
         ("allow_failure", step.allow_failure.as_ref().map(|w| w.span)),
         ("owes", step.owes.as_ref().map(|o| o.step.span)),
         ("leave", step.leave.as_ref().map(|l| l.span)),
-        ("undo", step.undo.as_ref().filter(|u| matches!(u.value, Undo::Steps(_))).map(|u| u.span)),
+        (
+            "undo",
+            step.undo.as_ref().filter(|u| matches!(u.value, Undo::Steps(_))).map(|u| u.span),
+        ),
     ];
     for (key, span) in given {
         if let Some(span) = span {

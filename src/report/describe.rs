@@ -70,7 +70,11 @@ pub(super) fn invariant(watch: &Watch) -> String {
     let call = watch.call.as_ref().map(|call| format!("during {}", name(call)));
     let from = watch.from.as_ref().map(|step| format!("from {} on", name(step)));
     let when: Vec<String> = call.into_iter().chain(from).collect();
-    let when = if when.is_empty() { String::new() } else { format!(" ({})", when.join(", ")) };
+    let when = if when.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", when.join(", "))
+    };
     sentence(&format!("{}{when}: {}", watch.name, watch.standing))
 }
 

@@ -92,7 +92,9 @@ impl Guarded {
         self.held.clear();
         self.broken.clear();
         for (watched, scope) in &self.all {
-            let Some(check) = shared.runbook.step(&watched.check) else { continue };
+            let Some(check) = shared.runbook.step(&watched.check) else {
+                continue;
+            };
             let name = || name(check, scope);
             match judge(shared, watched, check, scope).await {
                 Ok(()) => self.held.push(watched.clone()),
@@ -102,7 +104,9 @@ impl Guarded {
                         name()
                     )));
                 }
-                Err(why) => self.broken.push(format!("the invariant \"{}\" did not hold even before: {why}", name())),
+                Err(why) => self
+                    .broken
+                    .push(format!("the invariant \"{}\" did not hold even before: {why}", name())),
             }
         }
         Ok(())
@@ -114,7 +118,9 @@ impl Guarded {
     /// The first invariant that held before and no longer does.
     pub(super) async fn after(&self, shared: &Shared) -> Result<(), Failure> {
         for (watched, scope) in self.all.iter().filter(|(w, _)| self.held.contains(w)) {
-            let Some(check) = shared.runbook.step(&watched.check) else { continue };
+            let Some(check) = shared.runbook.step(&watched.check) else {
+                continue;
+            };
             if let Err(why) = judge(shared, watched, check, scope).await {
                 let name = name(check, scope);
                 return Err(violated(format!("the invariant \"{name}\" does not hold after this step: {why}")));

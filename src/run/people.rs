@@ -8,8 +8,8 @@ use crate::engine::run::RunState;
 use crate::engine::step::StepState;
 use crate::model::approval::ApprovalRequest;
 use crate::model::event::{Event, RunCreated};
-use crate::model::plan::asks_to_undo;
 use crate::model::operation::{Act, Operation, Target};
+use crate::model::plan::asks_to_undo;
 use crate::report::approval::answer_with;
 
 /// What people were asked and have not answered yet; a controller that died may not have called them.

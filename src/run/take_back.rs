@@ -86,7 +86,13 @@ impl TakeBack {
             kind: FailureKind::Unexpected,
             message: message.to_owned(),
         };
-        match step.when.as_ref().map(|w| judge::condition(w, &self.scope)).transpose().map_err(unexpected)? {
+        match step
+            .when
+            .as_ref()
+            .map(|w| judge::condition(w, &self.scope))
+            .transpose()
+            .map_err(unexpected)?
+        {
             None | Some(Truth::True) => {}
             Some(Truth::False(why)) => return Ok(TakenBack::skipped(&why)),
             Some(Truth::Unknown) => return Err(fail("its condition depends on a value that no step has given")),

@@ -317,7 +317,12 @@ fn a_secret_is_handed_on_alone_and_from_a_secret() {
     assert_eq!(problems, Vec::<String>::new());
     assert!(runbook.is_some());
     // A literal could be the secret itself: it is not repeated.
-    for given in ["token: hunter2", "token: '{{params.who}}'", "token: 'x{{params.pw}}'", "token: ['{{params.pw}}']"] {
+    for given in [
+        "token: hunter2",
+        "token: '{{params.who}}'",
+        "token: 'x{{params.pw}}'",
+        "token: ['{{params.pw}}']",
+    ] {
         let (_, problems) = of(given);
         assert!(
             problems.len() == 1 && problems[0].starts_with("RB0139") && !problems[0].contains("hunter2"),
@@ -325,8 +330,13 @@ fn a_secret_is_handed_on_alone_and_from_a_secret() {
         );
     }
     let (_, problems) = of("");
-    assert!(problems.len() == 1 && problems[0].starts_with("RB0152") && problems[0].contains("hand on a secret"), "{problems:#?}");
-    let plain = called.replace("{ type: secret, from: env.TOKEN }", "{ type: string }").replace("stdin: '{{params.token}}', ", "");
+    assert!(
+        problems.len() == 1 && problems[0].starts_with("RB0152") && problems[0].contains("hand on a secret"),
+        "{problems:#?}"
+    );
+    let plain = called
+        .replace("{ type: secret, from: env.TOKEN }", "{ type: string }")
+        .replace("stdin: '{{params.token}}', ", "");
     let caller = "params:\n  pw: { type: secret, from: env.PW }\nsteps:\n  - { id: c, call: { runbook: drain.yaml, params: { token: '{{params.pw}}' } } }\n";
     let (_, problems) = calling(caller, &[("runbooks/drain.yaml", &plain)]);
     assert!(problems.len() == 1 && problems[0].contains("holds a secret"), "{problems:#?}");

@@ -280,7 +280,11 @@ fn the_way_back_has_actions_decisions_and_people_and_nothing_that_asks_leave() {
     ));
     let bodies = [
         ("approve", "approve: { ask: x, from: [y] }", "manual: { ask"),
-        ("for_each", "for_each: { as: web, hosts: a }, steps: [{ id: look, facts: [cpu] }]", "hosts: web"),
+        (
+            "for_each",
+            "for_each: { as: web, hosts: a }, steps: [{ id: look, facts: [cpu] }]",
+            "hosts: web",
+        ),
     ];
     for (what, body, instead) in bodies {
         one_mistake(

@@ -255,15 +255,20 @@ fn what_breaks_an_invariant_of_the_called_runbook_is_refused_and_what_stands_out
     let of = |content: &str| {
         let text = format!("{HEAD}{steps}");
         let files: &[(&str, &str)] = &[("look.yaml", &guarded.replace("CONTENT", content))];
-        super::planned_on((&text, files), &[], false, &super::invariants::old)
-            .unwrap_or_else(|d| panic!("{d:#?}"))
+        super::planned_on((&text, files), &[], false, &super::invariants::old).unwrap_or_else(|d| panic!("{d:#?}"))
     };
     let kept = of("old and x");
     assert_eq!(kept.refusals, []);
     let standings: Vec<_> = kept
         .invariants
         .iter()
-        .map(|w| (w.name.as_str(), w.since.as_ref().map(|n| n.as_str()), w.until.as_ref().map(|n| n.as_str())))
+        .map(|w| {
+            (
+                w.name.as_str(),
+                w.since.as_ref().map(|n| n.as_str()),
+                w.until.as_ref().map(|n| n.as_str()),
+            )
+        })
         .collect();
     assert_eq!(
         standings,
