@@ -86,7 +86,7 @@ fn planned(request: &ApprovalRequest, created: &RunCreated, line: &mut dyn FnMut
     if changes.len() > CHANGES {
         line("", &format!("and {} more", changes.len() - CHANGES));
     }
-    let hosts = call.map_or_else(|| plan.changed_hosts(), |_| plan::hosts_of(&changes));
+    let hosts = call.map_or_else(|| plan.changed_hosts(), |_| plan::hosts_of(changes.iter().copied()));
     line("Hosts", &describe::hosts(&hosts, 12));
     for pool in &plan.pools {
         let out = pool.members.iter().filter(|m| !member::in_service(m)).count();

@@ -173,7 +173,7 @@ impl Attempt {
     async fn probe(&self, step: &Step, call: &Call, arguments: &Arguments) -> Stopped {
         let over_all = step.that.as_ref().is_some_and(|t| t.over_all);
         let hosts: Vec<Option<HostName>> = if over_all {
-            self.node.touches.iter().cloned().map(Some).collect()
+            self.node.touches().iter().cloned().map(Some).collect()
         } else {
             vec![self.node.host.clone()]
         };

@@ -174,10 +174,8 @@ impl TakeBack {
             Decision::Change(change) => {
                 // Restoring what was there may take a member out; the minimum holds for the way back too.
                 let effects = effects_of(kind.signature(), arguments, &shared.created.inventory, host, step.pool_effect_none);
-                let taking = Node {
-                    pool_effects: effects,
-                    ..self.node.clone()
-                };
+                let mut taking = self.node.clone();
+                taking.pool_effects = effects;
                 shared.pools.may_take(shared, &taking).await?;
                 self.guarded.before(shared).await?;
                 let recovery = if self.recovering { Recovery::Continue } else { Recovery::None };

@@ -85,6 +85,12 @@ pub fn check(life: &Life<'_>) -> Result<(), String> {
 }
 
 impl<'l> Account<'l> {
+    /// All nodes that a node waits for.
+    fn needed(&self, node: &'l Node) -> impl Iterator<Item = &'l NodeId> + use<'l> {
+        let all = self.life.sample.created.plan.nodes.iter();
+        all.filter(|n| node.needs.contains(&n.row)).map(|n| &n.id)
+    }
+
     fn node(&self, id: &NodeId) -> &'l Node {
         self.life.sample.created.plan.node(id).expect("events are about nodes of the plan")
     }
@@ -235,7 +241,7 @@ impl<'l> Account<'l> {
             node.section != Section::OnFailure || self.unwinding || !self.turns.is_empty(),
             || format!("{id} starts without a failure"),
         )?;
-        let missing = node.needs.iter().find(|n| !self.done(n));
+        let missing = self.needed(node).find(|n| !self.done(n));
         // What the last steps took is given back once nothing of them goes on, whatever has become of those between.
         let owed = of_last_steps && self.unwinding && !self.status.values().any(|s| *s == Status::Running);
         rule(missing.is_none() || owed, || format!("{id} starts before {missing:?} is done"))?;
@@ -419,7 +425,7 @@ impl<'l> Account<'l> {
                 section => section == Section::Finally,
             };
             let status = self.status[&node.id];
-            let hopeless = node.needs.iter().any(|n| !self.done(n));
+            let hopeless = self.needed(node).any(|n| !self.done(n));
             rule(!last || hopeless || !matches!(status, Status::Fresh | Status::Running), || {
                 format!("{} never ran", node.id)
             })?;
