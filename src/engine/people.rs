@@ -130,7 +130,7 @@ pub(super) fn judged(state: &RunState, now: Now<'_>, gate: &NodeId) -> Vec<Event
     };
     match word(question, now) {
         Word::None => Vec::new(),
-        Word::Next(event) => vec![event],
+        Word::Next(event) => vec![*event],
         Word::Yes { result, summary } => vec![Event::StepSucceeded {
             node,
             attempt: 0,
@@ -148,7 +148,7 @@ pub(super) enum Word {
     /// Nothing yet.
     None,
     /// Nothing; somebody else is asked too.
-    Next(Event),
+    Next(Box<Event>),
     /// Yes, or done.
     Yes {
         /// What they told.
@@ -181,7 +181,7 @@ pub(super) fn word(question: &Question, now: Now<'_>) -> Word {
         return Word::None;
     }
     if let Some((to, request)) = question.request.escalated(now.at.after(question.within)) {
-        return Word::Next(Event::ApprovalEscalated { to, request });
+        return Word::Next(Box::new(Event::ApprovalEscalated { to, request }));
     }
     let kind = if task { FailureKind::Timeout } else { FailureKind::NotApproved };
     Word::Nothing(failure(kind, String::from("nobody answered in time")))

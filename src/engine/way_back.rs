@@ -106,7 +106,7 @@ fn next(state: &RunState, now: Now<'_>, node: &Node, attempt: u32) -> Vec<Event>
     if let Some(question) = state.questions.get(&gate) {
         return match people::word(question, now) {
             Word::None => Vec::new(),
-            Word::Next(event) => vec![event],
+            Word::Next(event) => vec![*event],
             Word::Yes { result, summary } => vec![done(&node.id, step, by_people(result, summary))],
             Word::No(failure) => failed(failure),
             Word::Nothing(failure) => [vec![Event::ApprovalExpired { gate }], failed(failure)].concat(),
