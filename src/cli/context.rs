@@ -92,6 +92,9 @@ impl Context {
         let (runbook, mut diagnostics) = lang::compile(&sources, id, stem.as_deref(), &CATALOG);
         if let Some(runbook) = &runbook {
             diagnostics.extend(config::check_names(&self.config, runbook));
+            if let Some(unchecked) = config::unchecked(&self.config, &runbook.people) {
+                diagnostics.push(unchecked);
+            }
         }
         match runbook {
             Some(runbook) if !diagnostics.has_errors() => {

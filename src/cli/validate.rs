@@ -13,6 +13,7 @@ use super::output::{self, Colors, err, out};
 use crate::action::CATALOG;
 use crate::config::Config;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, SourceId, Sources, Span, render};
+use crate::model::runbook::Named;
 use crate::{config, inventory, lang, yaml};
 
 /// What is validated and how it is said.
@@ -45,6 +46,8 @@ struct Report {
     sources: Sources,
     found: Diagnostics,
     files: Vec<Checked>,
+    /// Whom runbooks name.
+    named: Vec<Named>,
     /// Inventories: together they are one.
     inventories: Vec<(SourceId, String)>,
 }
@@ -71,6 +74,10 @@ pub fn run(arguments: &ValidateArguments, global: Global) -> Result<Exit, CliErr
             Err(CliError::Texts(missing, _)) => report.found.extend(missing),
             Err(other) => return Err(other),
         }
+    }
+    let unchecked = report.config.as_ref().and_then(|config| config::unchecked(config, &report.named));
+    if let Some(unchecked) = unchecked {
+        report.found.push(unchecked);
     }
     let inventories = std::mem::take(&mut report.inventories);
     if !inventories.is_empty() {
@@ -127,8 +134,9 @@ impl Report {
                 read_called(&mut own)?;
                 let (runbook, found) = lang::compile(&own, first, stem.as_deref(), &CATALOG);
                 found.iter().for_each(|d| self.adopt(d, &own));
-                if let (Some(config), Some(runbook)) = (&self.config, &runbook) {
+                if let (Some(config), Some(runbook)) = (self.config.as_ref(), &runbook) {
                     config::check_names(config, runbook).iter().for_each(|d| self.adopt(d, &own));
+                    self.named.extend(runbook.people.iter().cloned());
                 }
                 size = runbook.map_or_else(String::new, |r| steps(r.all_steps().len()));
             }

@@ -26,7 +26,32 @@ pub enum Turnback {
 /// What to do next; a function of the state.
 #[must_use]
 pub fn next(state: &RunState, now: Now<'_>) -> Turnback {
-    next_within(state, now, &[])
+    match state.work_stays {
+        true => Turnback::Done,
+        false => next_within(state, now, &[]),
+    }
+}
+
+/// What steps of `on_failure` or `finally` took and those after them have not given back, once all of them are over.
+#[must_use]
+pub fn left_by_last_steps(state: &RunState) -> Turnback {
+    let running = |s: &StepState| {
+        matches!(
+            s,
+            StepState::Running { .. } | StepState::Undoing { .. } | StepState::WaitingRetry { .. }
+        )
+    };
+    if state.steps.values().any(running) {
+        return Turnback::Wait;
+    }
+    let of_last_steps = |id: &NodeId| state.node(id).is_some_and(|n| !n.section.is_work());
+    let debts = state.obligations.iter().rev().filter(|o| o.is_open() && of_last_steps(&o.taker));
+    let mut untried = debts.filter_map(|o| {
+        let giver = o.return_node.clone()?;
+        let tried = state.refused.contains_key(&o.id) || state.started_unwinding.contains(&giver);
+        (!tried).then(|| Turnback::Return(o.id.clone(), giver))
+    });
+    untried.next().unwrap_or(Turnback::Done)
 }
 
 /// As [`next`], of one failed turn only.

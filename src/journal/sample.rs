@@ -119,6 +119,7 @@ pub(super) fn request(run: RunId, quorum: u32) -> ApprovalRequest {
         asked_at: at(1),
         expires_at: at(1801),
         then: Vec::new(),
+        bare: false,
         task: None,
     }
 }
@@ -152,6 +153,7 @@ pub(super) fn task(run: RunId) -> ApprovalRequest {
         gate: "look".into(),
         ask: String::from("Look at it"),
         then: vec![String::from("lead")],
+        bare: false,
         task: Some(Task { fields: vec![finding] }),
         ..request(run, 1)
     }

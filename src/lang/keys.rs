@@ -409,7 +409,7 @@ pub(super) static APPROVE: Table = Table {
         may(
             "show",
             Shape::Choice(&["plan", "none"]),
-            "What is shown with the question; default plan.",
+            "What is shown with the question: `plan` (default), or `none`, the question alone, for somebody to whom steps and hosts say nothing.",
         ),
         may("within", Shape::Wait, "How long; default 15m. A timer never approves."),
         may(

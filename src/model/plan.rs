@@ -51,6 +51,15 @@ impl Plan {
         self.nodes.iter().find(|n| &n.id == id)
     }
 
+    /// True for a gate at which something is to be done rather than to be agreed to: at a `manual` step, on the way back too.
+    #[must_use]
+    pub fn is_task(&self, gate: &NodeId) -> bool {
+        match self.node(gate) {
+            Some(node) => node.is_task(),
+            None => gate.as_str().contains(UNDO),
+        }
+    }
+
     /// Hosts on which something will or may change, in the order of the nodes.
     #[must_use]
     pub fn changed_hosts(&self) -> Vec<HostName> {
@@ -76,6 +85,12 @@ pub struct Watch {
     pub from: Option<StepId>,
     /// The first node that it covers, with all that stand after it; `None`: it covers none.
     pub since: Option<NodeId>,
+    /// The last node that it covers; `None`: it holds to the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<NodeId>,
+    /// Of a called runbook: the first node of the call, whose arguments are the parameters that it sees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<NodeId>,
     /// `holds now and after each step`, or why only the run can tell.
     pub standing: String,
 }
@@ -266,6 +281,21 @@ fn node_id(row: &RowId, turns: &[Turn], host: Option<&HostName>) -> NodeId {
         Some(h) if turns.last().is_none_or(|t| t.key != h.0) => NodeId(format!("{row}@{h}")),
         _ => NodeId(row.0.clone()),
     }
+}
+
+/// Where people are asked for a step of a node's `undo:`; a later attempt asks anew.
+#[must_use]
+pub fn undo_gate(node: &NodeId, step: &str, attempt: u32) -> NodeId {
+    let again = if attempt > 1 { format!(".{attempt}") } else { String::new() };
+    NodeId(format!("{node}{UNDO}{step}{again}"))
+}
+
+const UNDO: &str = ".undo.";
+
+/// True for a gate of [`undo_gate`] of this node.
+#[must_use]
+pub fn asks_to_undo(gate: &NodeId, node: &NodeId) -> bool {
+    gate.as_str().strip_prefix(node.as_str()).is_some_and(|rest| rest.starts_with(UNDO))
 }
 
 fn rest<'s>(said: &str, id: &'s str) -> &'s str {

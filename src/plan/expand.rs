@@ -337,7 +337,9 @@ impl<'a> Planner<'a> {
         node: &mut Node,
     ) -> Result<Value, Diagnostic> {
         let site = Site { step, call, place, scope };
-        self.forecast(&site, node)
+        let result = self.forecast(&site, node);
+        self.way_back(step, node, scope);
+        result
     }
 
     /// Rights that come from the inventory stand nowhere in the runbook.

@@ -19,6 +19,8 @@ pub mod params;
 mod perhaps;
 pub mod results;
 pub mod returns;
+mod way_back;
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;

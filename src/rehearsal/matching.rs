@@ -23,8 +23,12 @@ pub fn bare(name: &str) -> &str {
     last.split('@').next().unwrap_or(last)
 }
 
-/// As [`means`], where only the node's name is known.
+/// As [`means`], where only the node's name is known; also a step of an `undo:`, by its own name.
 #[must_use]
 pub fn means_id(name: &str, id: &NodeId) -> bool {
+    if let Some((_, step)) = id.as_str().rsplit_once(".undo.") {
+        // A second time over is `by_hand.2`.
+        return name == id.as_str() || step.split('.').next() == Some(name);
+    }
     name == id.as_str() || name == bare(id.as_str())
 }

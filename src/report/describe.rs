@@ -67,12 +67,15 @@ pub(super) fn capacity(capacity: &Capacity) -> String {
 
 /// `At least half takes traffic (from drain on): holds now and after each step`.
 pub(super) fn invariant(watch: &Watch) -> String {
-    let from = watch
-        .from
-        .as_ref()
-        .map(|step| format!(" (from {} on)", name(step)))
-        .unwrap_or_default();
-    sentence(&format!("{}{from}: {}", watch.name, watch.standing))
+    let call = watch.call.as_ref().map(|call| format!("during {}", name(call)));
+    let from = watch.from.as_ref().map(|step| format!("from {} on", name(step)));
+    let when: Vec<String> = call.into_iter().chain(from).collect();
+    let when = if when.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", when.join(", "))
+    };
+    sentence(&format!("{}{when}: {}", watch.name, watch.standing))
 }
 
 /// `undo: pool.member state=ready`; without the arguments that only say which thing is meant.

@@ -378,6 +378,8 @@ Plan digest  sha256:9c1eb07d4f0a52a3c1b2e97d61f0c4d2a9b8e7f6a5c4d3b2e1f0a9b8c7d6
                 name: name.to_owned(),
                 from,
                 since: None,
+                until: None,
+                call: None,
                 standing: standing.to_owned(),
             });
         }

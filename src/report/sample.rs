@@ -230,6 +230,7 @@ pub(super) fn request() -> ApprovalRequest {
         asked_at: at(1_000),
         expires_at: at(1_801_000),
         then: Vec::new(),
+        bare: false,
         task: None,
     }
 }

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::attempt::{Attempt, Shared, TakeBack};
+use super::attempt::{Attempt, Shared};
 use super::checks::Guard;
 use super::crash_point::{self, Side};
 use super::invariants::Guarded;
 use super::on_journal::{on_journal, poll_every};
+use super::take_back::TakeBack;
 use crate::base::clock::Clock;
 use crate::base::id::NodeId;
 use crate::engine::Input;
@@ -42,10 +43,11 @@ pub struct Dispatcher {
     news: News,
     tasks: BTreeMap<Key, Task>,
     /// Ways back that another process began.
-    begun_elsewhere: BTreeSet<(NodeId, u32)>,
+    begun_elsewhere: BTreeSet<(NodeId, u32, usize)>,
 }
 
-type Key = (NodeId, u32, bool);
+/// Of the way back: which step of it.
+type Key = (NodeId, u32, Option<usize>);
 
 struct Task {
     leave: Option<oneshot::Sender<()>>,
@@ -74,7 +76,7 @@ impl Dispatcher {
     pub fn new(shared: Arc<Shared>, clock: Arc<dyn Clock>, state: RunState, news: News) -> (Dispatcher, mpsc::Sender<Input>) {
         let (sender, inbox) = mpsc::channel(INBOX);
         let begun_elsewhere = effects(&state).into_iter().filter_map(|e| match e {
-            Effect::Undo { node, attempt } => Some((node, attempt)),
+            Effect::Undo { node, attempt, step } => Some((node, attempt, step)),
             Effect::Attempt { .. } => None,
         });
         let begun_elsewhere = begun_elsewhere.collect();
@@ -203,7 +205,7 @@ impl Dispatcher {
                     intended,
                     pays,
                 } => {
-                    let key = (node.clone(), attempt, false);
+                    let key = (node.clone(), attempt, None);
                     keys.push(key.clone());
                     match self.tasks.get_mut(&key) {
                         Some(task) if intended => {
@@ -215,11 +217,11 @@ impl Dispatcher {
                         None => self.start_attempt(key, intended, pays),
                     }
                 }
-                Effect::Undo { node, attempt } => {
-                    let key = (node.clone(), attempt, true);
+                Effect::Undo { node, attempt, step } => {
+                    let key = (node, attempt, Some(step));
                     keys.push(key.clone());
                     if !self.tasks.contains_key(&key) {
-                        self.start_undo(key);
+                        self.start_undo(key, step);
                     }
                 }
             }
@@ -276,7 +278,7 @@ impl Dispatcher {
         self.tasks.insert(key, Task { leave: Some(send) });
     }
 
-    fn start_undo(&mut self, key: Key) {
+    fn start_undo(&mut self, key: Key, step: usize) {
         let Some(node) = self.state.node(&key.0).cloned() else { return };
         let Some(undo) = unwind::change_of(&self.state, &key.0).map(|i| i.undo.clone()) else {
             return;
@@ -288,7 +290,8 @@ impl Dispatcher {
             node,
             undo,
             attempt: key.1,
-            recovering: self.begun_elsewhere.contains(&(key.0.clone(), key.1)),
+            step,
+            recovering: self.begun_elsewhere.contains(&(key.0.clone(), key.1, step)),
         };
         let (inbox, node) = (self.sender.clone(), key.0.clone());
         tokio::spawn(async move {
@@ -296,7 +299,7 @@ impl Dispatcher {
                 Ok(result) => result,
                 Err(error) => Err(own_fault(&error)),
             };
-            let _ = inbox.send(Input::UndoEnded { node, result }).await;
+            let _ = inbox.send(Input::UndoEnded { node, step, result }).await;
         });
         self.tasks.insert(key, Task { leave: None });
     }
@@ -305,7 +308,7 @@ impl Dispatcher {
         let shared = self.shared.clone();
         let now = shared.at(self.clock.now());
         let around = invariants::around(&self.state, now, node, doing);
-        Guarded::new(around, invariants::scope(&self.state))
+        Guarded::new(around, |watched| invariants::scope(&self.state, watched))
     }
 
     /// The checks that say whether it is safe to give back: those of `owes: { guard }`, else what stands between taker and return.

@@ -19,4 +19,5 @@ pub mod planning;
 pub mod pools;
 pub mod supervisor;
 pub mod system;
+pub mod take_back;
 mod taking;

@@ -302,7 +302,14 @@ struct Desk<'s> {
 
 impl Desk<'_> {
     fn go(&self, word: &[&str], steps: &str) -> Told {
-        let head = "runbook: databases\nlanguage: 1\ndescription: Work on databases.\nhosts: \"web-01,web-02\"\nsteps:\n";
+        let mut head =
+            String::from("runbook: databases\nlanguage: 1\ndescription: Work on databases.\nhosts: \"web-01,web-02\"\nparams:\n");
+        for (name, value) in PASSWORDS {
+            let path = self.site.text(name, value);
+            fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+            head.push_str(&format!("  {name}: {{ type: secret, from: \"file:{path}\" }}\n"));
+        }
+        head.push_str("steps:\n");
         let path = self.site.text("databases.yaml", &format!("{head}{steps}"));
         self.anna.run(&[word, &["-i", &self.inventory, &path]].concat())
     }
@@ -315,6 +322,8 @@ impl Desk<'_> {
         self.go(&["apply", "--yes"], steps)
     }
 }
+
+const PASSWORDS: [(&str, &str); 3] = [("right", "it's secret"), ("wrong", "quite wrong"), ("console", "console-pass-4711")];
 
 fn check(host: &str, more: &str, that: &str) -> String {
     format!(
@@ -355,16 +364,20 @@ fn statuses(databases: &Databases, desk: &Desk<'_>) {
     );
     desk.apply(&check(
         "web-01",
-        &format!("{monitor}\"it's secret\""),
+        &format!("{monitor}\"{{{{params.right}}}}\""),
         "result.role == 'primary' && result.replicas.size() == 1",
     ))
     .exits(0);
     desk.apply(&check(
         "web-01",
-        &format!("{monitor}wrong"),
+        &format!("{monitor}\"{{{{params.wrong}}}}\""),
         "!result.reachable && result.error.contains('password authentication failed')",
     ))
     .exits(0);
+    desk.plan(&check("web-01", &format!("{monitor}plain"), "result.reachable"))
+        .exits(3)
+        .says("stands in plain text")
+        .says("type: secret");
     desk.apply(&check(
         "web-01",
         ", dsn: \"host=127.0.0.1 port=1\"",
@@ -420,6 +433,22 @@ fn pauses(databases: &Databases, desk: &Desk<'_>) {
     let broken = "  - id: broken\n    hosts: lb-01\n    shell: { script: \"exit 1\" }\n    undo: keep\n    pool_effect: none\n";
     desk.apply(&format!("{PAUSE}{broken}{GO_ON}")).exits(4);
     assert!(!databases.console().1, "a pause ends with the run that made it");
+
+    // The password of the console is in what takes the pause back, and yet in no record.
+    let with_password = PAUSE.replace("wait_drained: 1s", "wait_drained: 1s, password: \"{{params.console}}\"");
+    let taken_back = format!("{}{broken}", with_password.replace("    owes: go_on\n", ""));
+    desk.apply(&taken_back).exits(4).says("paused → active");
+    assert!(!databases.console().1, "taken back with that password");
+    let (mut files, mut names) = (0, 0);
+    for entry in fs::read_dir(desk.anna.journal().parent().unwrap()).unwrap().flatten() {
+        let bytes = fs::read(entry.path()).unwrap_or_default();
+        let holds = |text: &str| bytes.windows(text.len()).any(|w| w == text.as_bytes());
+        files += usize::from(holds("db.proxy"));
+        names += usize::from(holds("{\"secret\":\"console\"}"));
+        let password = PASSWORDS[2].1;
+        assert!(!holds(password), "{} holds it", entry.path().display());
+    }
+    assert!(files > 0 && names > 0, "the journal was looked at, and says which secret is meant");
 
     // Somebody's transaction stays open: the pause gives up, and nobody is held back.
     let mut busy = Command::new("psql")

@@ -4,6 +4,7 @@ mod calls;
 mod corners;
 mod generate;
 mod guarded;
+mod last_steps;
 mod life;
 mod lives;
 mod people;

@@ -37,6 +37,8 @@ struct Account<'l> {
     on_the_way_back: BTreeSet<NodeId>,
     not_before: BTreeMap<NodeId, Timestamp>,
     unwinding: bool,
+    /// `finally` had begun before it did.
+    work_stays: bool,
     cancelled: bool,
     refused_by_people: bool,
     gate_open: bool,
@@ -64,6 +66,7 @@ pub fn check(life: &Life<'_>) -> Result<(), String> {
         on_the_way_back: BTreeSet::new(),
         not_before: BTreeMap::new(),
         unwinding: false,
+        work_stays: false,
         cancelled: false,
         refused_by_people: false,
         gate_open: !life.sample.created.gate,
@@ -218,7 +221,9 @@ impl<'l> Account<'l> {
         let node = self.node(id);
         let failed_turn = self.failed_turn(id).is_some();
         let back = self.unwinding || failed_turn;
-        if let Some(debt) = self.open.values().find(|o| back && o.return_node.as_ref() == Some(id)) {
+        let debt = self.open.values().find(|o| o.return_node.as_ref() == Some(id));
+        let of_last_steps = debt.is_some_and(|o| !self.node(&o.taker).section.is_work());
+        if let Some(debt) = debt.filter(|_| back && !of_last_steps) {
             return self.way_back(&debt.taker);
         }
         rule(!failed_turn, || format!("{id} starts although its turn goes back"))?;
@@ -237,7 +242,9 @@ impl<'l> Account<'l> {
             || format!("{id} starts without a failure"),
         )?;
         let missing = self.needed(node).find(|n| !self.done(n));
-        rule(missing.is_none(), || format!("{id} starts before {missing:?} is done"))?;
+        // What the last steps took is given back once nothing of them goes on, whatever has become of those between.
+        let owed = of_last_steps && self.unwinding && !self.status.values().any(|s| *s == Status::Running);
+        rule(missing.is_none() || owed, || format!("{id} starts before {missing:?} is done"))?;
         let early = self.not_before.get(id).is_some_and(|until| at < *until);
         rule(!early, || format!("{id} is repeated too early"))?;
         let repeatable = CATALOG.get(&node.action).is_some_and(|k| k.signature().repeatable);
@@ -266,6 +273,7 @@ impl<'l> Account<'l> {
         rule(self.unwinding || turn.is_some(), || {
             format!("{id} is taken back while the run goes on")
         })?;
+        rule(!self.work_stays, || format!("{id} is taken back although all work was done"))?;
         rule(!self.kept(id), || format!("{id} is taken back although its turn is finished"))?;
         let last = |id: &NodeId| self.changes.iter().rposition(|(node, ..)| node == id);
         let own = last(id).ok_or_else(|| format!("{id} is taken back, but never changed anything"))?;
@@ -322,7 +330,11 @@ impl<'l> Account<'l> {
             Event::TurnTakenBack { turns } => {
                 self.turns.insert(turns.clone(), true);
             }
-            Event::UnwindStarted { .. } => self.unwinding = true,
+            Event::UnwindStarted { .. } => {
+                self.unwinding = true;
+                let mut last = self.life.sample.created.plan.nodes.iter().filter(|n| n.section == Section::Finally);
+                self.work_stays = last.any(|n| self.status[&n.id] != Status::Fresh);
+            }
             Event::CancelRequested { .. } => self.cancelled = true,
             Event::ApprovalAnswered { gate, answer } => {
                 self.refused_by_people |= !answer.granted && !self.is_task(gate);
@@ -409,7 +421,7 @@ impl<'l> Account<'l> {
         }
         for node in &self.life.sample.created.plan.nodes {
             let last = match node.section {
-                Section::OnFailure => self.unwinding || !self.turns.is_empty(),
+                Section::OnFailure => (self.unwinding && !self.work_stays) || !self.turns.is_empty(),
                 section => section == Section::Finally,
             };
             let status = self.status[&node.id];

@@ -115,6 +115,10 @@ const MOST_LOOKED_AT: usize = 20_000;
 
 /// As [`refusals`], each with what would work.
 pub(super) fn judged(nodes: &[Node], pools: &[PoolNow], limit: usize) -> Vec<(Refusal, Vec<Fix>)> {
+    // Of pools that nobody looked at nothing can be said.
+    if pools.is_empty() {
+        return Vec::new();
+    }
     let touching: Vec<usize> = (0..nodes.len()).filter(|n| !nodes[*n].pool_effects.is_empty()).collect();
     let reach = Reach::among(nodes, &touching);
     let of = |pool| words::refusals(nodes, &Story::new(nodes, &touching, &reach, pool), limit);

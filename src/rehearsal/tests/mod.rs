@@ -1,6 +1,8 @@
 //! Tests of rehearsals: the pages of their codes, the schema, what a simulated life promises, and what is said of mistakes.
 
+mod called;
 mod pages;
+mod way_back;
 
 use std::time::{Duration, Instant};
 
@@ -234,4 +236,23 @@ fn people_do_what_they_are_given_and_decisions_can_be_looked_at() {
     let wrong = text.replace("colour: red } } }", "color: red } } }");
     let found = broken(&runbook, &wrong);
     assert!(found.iter().all(|l| l.starts_with("RB0805")) && found.len() == 2, "{found:?}");
+}
+
+#[test]
+fn what_finally_takes_it_gives_back_and_the_work_stays() {
+    let last = "finally:\n  - id: edit\n    file.write: { path: /etc/motd, content: x }\n    owes: load\n  \
+        - id: between\n    command: { argv: [/usr/bin/between] }\n    undo: keep\n  \
+        - id: load\n    service: { name: app, state: reloaded }\non_failure:\n  - id: sorry\n    notify: { to: ops, message: Sorry }\n";
+    let text = with(
+        r#"  - name: all well
+    state: { hosts: { web-01: { commands: [{ run: app-check }, { run: /usr/bin/between }] } } }
+    expect: { outcome: succeeded, order: [restart, edit, between, load], never: [sorry] }
+    sweep: [failures, crashes]
+  - name: what stands between fails
+    state: { hosts: { web-01: { commands: [{ run: app-check }, { run: /usr/bin/between, exit: 1 }] } } }
+    expect: { outcome: failed, order: [restart, edit, load], never: [undo restart, undo edit, sorry], obligations: [], files: { web-01: { /etc/motd: x } } }
+    sweep: [crashes]
+"#,
+    );
+    assert_eq!(broken(&format!("{EXAMPLE}{last}"), &text), Vec::<String>::new());
 }
