@@ -1,69 +1,136 @@
 //! The digest of a plan: what people approve and what the executor enforces.
 //!
-//! It covers everything that decides what will be done, and nothing that changes by itself (ages, counters, free memory).
+//! It covers everything that decides what will be done, and nothing that changes by itself (ages, counters, free memory). What it
+//! covers is told fact by fact, so that two plans with different digests can be held against each other in words.
 
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 use sha2::{Digest, Sha256};
 
-use crate::model::plan::{Forecast, Node, Plan};
+use crate::base::value::Value;
+use crate::model::action::Class;
+use crate::model::inventory::Inventory;
+use crate::model::plan::{Forecast, Node, Plan, PoolForecast, Watch};
+
+/// Which canonical form; grows when the same plan gets another digest.
+pub const VERSION: u32 = 2;
+
+/// Fields of a pool's member that move while nobody does anything.
+const MOVING: [&str; 3] = ["check", "seconds_in_state", "sessions"];
 
 /// SHA-256 (hex) over the canonical form of the plan, the runbook's text and the inventory it uses.
 #[must_use]
-pub fn digest(plan: &Plan, runbook_text: &str, inventory: &crate::model::inventory::Inventory) -> String {
-    let nodes: Vec<Json> = plan.nodes.iter().map(node).collect();
-    let pools: Vec<Json> = plan
-        .pools
-        .iter()
-        .map(|p| json!([p.now.pool, p.now.serving, p.now.enabled, p.now.total, p.now.minimum]))
-        .collect();
-    let canonical = json!({
-        "version": 1,
-        "runbook": plan.runbook,
+pub fn digest(plan: &Plan, runbook_text: &str, inventory: &Inventory) -> String {
+    let whole = json!({
+        "version": VERSION,
         "text": hex(&Sha256::digest(runbook_text.as_bytes())),
         "inventory": inventory,
-        "params": plan.params,
-        "nodes": nodes,
-        "pools": pools,
-        "refusals": plan.refusals,
+        "plan": of_plan(plan),
+        "nodes": plan.nodes.iter().map(of_node).collect::<Vec<_>>(),
+        "pools": plan.pools.iter().map(of_pool).collect::<Vec<_>>(),
     });
-    hex(&Sha256::digest(canonical.to_string().as_bytes()))
+    hex(&Sha256::digest(canonical(&whole).as_bytes()))
 }
 
-fn node(node: &Node) -> Json {
-    let what = match &node.forecast {
+/// A fact that counts, by the name under which people are told of it.
+pub type Fact = (&'static str, Json);
+
+/// What counts of the plan as a whole. Its words (`description`, `warnings`) follow from the text and the rest.
+#[must_use]
+pub fn of_plan(plan: &Plan) -> Vec<Fact> {
+    vec![
+        ("runbook", json!(plan.runbook)),
+        ("params", json!(plan.params)),
+        ("offline", json!(plan.offline)),
+        // Which step is refused; the words count seconds, and what is refused never runs.
+        ("refusals", plan.refusals.iter().map(|r| json!([r.node])).collect()),
+        ("invariants", plan.invariants.iter().map(of_invariant).collect()),
+        ("loops without turns", json!(plan.empty_loops)),
+    ]
+}
+
+/// Which check covers what; how it stood is judged again before and after every change.
+fn of_invariant(watch: &Watch) -> Json {
+    json!([watch.id, watch.from, watch.since])
+}
+
+/// What counts of a pool: its numbers, and its members but for what moves by itself.
+#[must_use]
+pub fn of_pool(pool: &PoolForecast) -> Vec<Fact> {
+    let member = |member: &Value| match member {
+        Value::Map(fields) => json!(
+            fields
+                .iter()
+                .filter(|(name, _)| !MOVING.contains(&name.as_str()))
+                .collect::<Vec<_>>()
+        ),
+        other => json!(other),
+    };
+    vec![
+        ("capacity", json!(pool.now)),
+        ("members", pool.members.iter().map(member).collect()),
+    ]
+}
+
+/// What counts of a node. Its bindings do not: what of them reaches a host stands in the arguments, which item it is in the turn.
+#[must_use]
+pub fn of_node(node: &Node) -> Vec<Fact> {
+    let told = |name: &str| name == "message" && is_message(node);
+    let arguments = match node.forecast {
+        // What a probe was told, e.g. a rendered text with a measured number, is not part of what will be done.
+        Forecast::Reads { .. } => Json::Null,
+        _ => node.arguments.0.iter().filter(|(name, _)| !told(name)).map(|pair| json!(pair)).collect(),
+    };
+    vec![
+        ("id", json!([node.id, node.step, node.section, node.turns, node.call])),
+        ("host", json!(node.host)),
+        ("goes to", json!(node.touches)),
+        ("waits for", json!(node.needs)),
+        ("pause before it", json!(node.pause)),
+        ("action", json!([node.action, node.class])),
+        ("arguments", arguments),
+        ("what it does", of_forecast(node)),
+        ("diff", json!(node.diff)),
+        ("way back", json!(node.undo)),
+        ("owes", json!(node.owes)),
+        ("takes from pools", json!(node.pool_effects)),
+    ]
+}
+
+/// Words to people, with numbers that were measured a moment ago; the text that they were made from is in the runbook's.
+fn is_message(node: &Node) -> bool {
+    node.class == Class::Passing && node.host.is_none() && node.touches.is_empty()
+}
+
+fn of_forecast(node: &Node) -> Json {
+    match &node.forecast {
+        Forecast::WillChange { .. } if is_message(node) => json!(["will change"]),
         Forecast::WillChange { summary } => json!(["will change", summary]),
         Forecast::NothingToDo { .. } => json!(["nothing to do"]),
         Forecast::AtRunTime { .. } => json!(["at run time"]),
         // A probe's words change from second to second; that it is a probe does not.
         Forecast::Reads { .. } => json!(["reads"]),
-        Forecast::Skipped { why } => json!(["skipped", why]),
-        // What is told to who does it may hold numbers that change from second to second; the text itself is in the runbook's.
-        Forecast::Asks { .. } if node.is_task() => json!(["asks"]),
-        Forecast::Asks { summary } => json!(["asks", summary]),
+        // The reason may hold numbers that change from second to second, as does what people are asked.
+        Forecast::Skipped { .. } => json!(["skipped"]),
+        Forecast::Asks { .. } => json!(["asks"]),
         Forecast::Calls { summary } => json!(["calls", summary]),
         Forecast::Decides { is, .. } => json!(["decides", is]),
-    };
-    // What a probe was told, e.g. a rendered message with a measured number, is not part of what will be done.
-    let arguments = if matches!(node.forecast, Forecast::Reads { .. }) {
-        Json::Null
-    } else {
-        json!(node.arguments)
-    };
-    json!([
-        node.id,
-        node.step,
-        node.section,
-        node.host,
-        node.touches,
-        node.needs,
-        node.action,
-        arguments,
-        what,
-        node.diff,
-        node.undo,
-        node.owes,
-        node.pool_effects
-    ])
+    }
+}
+
+/// One text for one document, whatever order its maps were made in.
+fn canonical(document: &Json) -> String {
+    match document {
+        Json::Array(list) => format!("[{}]", list.iter().map(canonical).collect::<Vec<_>>().join(",")),
+        Json::Object(map) => format!("{{{}}}", entries(map).join(",")),
+        scalar => scalar.to_string(),
+    }
+}
+
+fn entries(map: &Map<String, Json>) -> Vec<String> {
+    let mut entries: Vec<(&String, &Json)> = map.iter().collect();
+    entries.sort_by_key(|(name, _)| *name);
+    let entry = |(name, value): (&String, &Json)| format!("{}:{}", Json::from(name.as_str()), canonical(value));
+    entries.into_iter().map(entry).collect()
 }
 
 /// Lower-case hexadecimal.

@@ -140,6 +140,12 @@ impl Planner<'_> {
                 known => known,
             }
         };
+        // What the runbook says of the way back holds whatever the run finds.
+        if node.may_change()
+            && let Some(written) = undo_as_written(site.step)
+        {
+            node.undo = written;
+        }
         node.pool_effects = self.effects(site.step, signature, node);
         self.within_limit(node);
         let changed = match node.forecast {
@@ -627,11 +633,16 @@ pub fn effects_of(
 /// How a change of this step would be taken back, the runbook's word before the action's.
 #[must_use]
 pub fn undo_of(step: &Step, change: &Change) -> Undo {
+    undo_as_written(step).unwrap_or_else(|| change.undo.clone())
+}
+
+/// `None`: the action knows.
+fn undo_as_written(step: &Step) -> Option<Undo> {
     match &step.undo {
-        UndoRule::Auto => change.undo.clone(),
-        UndoRule::Keep => Undo::Keep,
-        UndoRule::None => Undo::Impossible,
-        UndoRule::Steps(_) => Undo::Steps,
+        UndoRule::Auto => None,
+        UndoRule::Keep => Some(Undo::Keep),
+        UndoRule::None => Some(Undo::Impossible),
+        UndoRule::Steps(_) => Some(Undo::Steps),
     }
 }
 

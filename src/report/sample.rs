@@ -198,6 +198,7 @@ pub(super) fn plan() -> Plan {
         warnings: vec![String::from("no watcher: nobody is told if this machine dies")],
         invariants: Vec::new(),
         empty_loops: Vec::new(),
+        kept_turns: Vec::new(),
     }
 }
 

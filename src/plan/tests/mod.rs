@@ -1,6 +1,7 @@
 //! Tests of planning as a whole: runbooks compiled with the real catalogue, planned against a small inventory.
 
 mod calls;
+mod canonical;
 mod capacity;
 mod control;
 mod digest;
