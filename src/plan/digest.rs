@@ -3,7 +3,7 @@
 //! It covers everything that decides what will be done, and nothing that changes by itself (ages, counters, free memory). What it
 //! covers is told fact by fact, so that two plans with different digests can be held against each other in words.
 
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
 use crate::base::value::Value;
@@ -28,7 +28,9 @@ pub fn digest(plan: &Plan, runbook_text: &str, inventory: &Inventory) -> String 
         "nodes": plan.nodes.iter().map(of_node).collect::<Vec<_>>(),
         "pools": plan.pools.iter().map(of_pool).collect::<Vec<_>>(),
     });
-    hex(&Sha256::digest(canonical(&whole).as_bytes()))
+    let mut text = String::new();
+    canonical(&whole, &mut text);
+    hex(&Sha256::digest(text.as_bytes()))
 }
 
 /// A fact that counts, by the name under which people are told of it.
@@ -78,7 +80,13 @@ pub fn of_node(node: &Node) -> Vec<Fact> {
     let arguments = match node.forecast {
         // What a probe was told, e.g. a rendered text with a measured number, is not part of what will be done.
         Forecast::Reads { .. } => Json::Null,
-        _ => node.arguments.0.iter().filter(|(name, _)| !told(name)).map(|pair| json!(pair)).collect(),
+        _ => node
+            .arguments
+            .0
+            .iter()
+            .filter(|(name, _)| !told(name))
+            .map(|pair| json!(pair))
+            .collect(),
     };
     vec![
         ("id", json!([node.id, node.step, node.section, node.turns, node.call])),
@@ -118,19 +126,30 @@ fn of_forecast(node: &Node) -> Json {
 }
 
 /// One text for one document, whatever order its maps were made in.
-fn canonical(document: &Json) -> String {
+fn canonical(document: &Json, text: &mut String) {
     match document {
-        Json::Array(list) => format!("[{}]", list.iter().map(canonical).collect::<Vec<_>>().join(",")),
-        Json::Object(map) => format!("{{{}}}", entries(map).join(",")),
-        scalar => scalar.to_string(),
+        Json::Array(list) => {
+            text.push('[');
+            for item in list {
+                canonical(item, text);
+                text.push(',');
+            }
+            text.push(']');
+        }
+        Json::Object(map) => {
+            let mut entries: Vec<(&String, &Json)> = map.iter().collect();
+            entries.sort_by_key(|(name, _)| *name);
+            text.push('{');
+            for (name, value) in entries {
+                text.push_str(&Json::from(name.as_str()).to_string());
+                text.push(':');
+                canonical(value, text);
+                text.push(',');
+            }
+            text.push('}');
+        }
+        scalar => text.push_str(&scalar.to_string()),
     }
-}
-
-fn entries(map: &Map<String, Json>) -> Vec<String> {
-    let mut entries: Vec<(&String, &Json)> = map.iter().collect();
-    entries.sort_by_key(|(name, _)| *name);
-    let entry = |(name, value): (&String, &Json)| format!("{}:{}", Json::from(name.as_str()), canonical(value));
-    entries.into_iter().map(entry).collect()
 }
 
 /// Lower-case hexadecimal.

@@ -17,6 +17,7 @@ pub mod judge;
 pub mod params;
 pub mod results;
 pub mod returns;
+pub mod saved;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;

@@ -86,7 +86,10 @@ pub(super) fn undo(undo: &Undo) -> String {
         Undo::Call { arguments, .. } => {
             let which = ["pool", "member", "name", "path"];
             let long = |value: &Value| matches!(value, Value::Map(_) | Value::List(_) | Value::Null);
-            let shown = arguments.0.iter().filter(|(key, value)| !which.contains(&key.as_str()) && !long(value));
+            let shown = arguments
+                .0
+                .iter()
+                .filter(|(key, value)| !which.contains(&key.as_str()) && !long(value));
             let list: Vec<String> = shown.map(|(key, value)| format!("{} {}", name(key), self::value(value))).collect();
             match list.is_empty() {
                 true => String::from("undo: as it was"),

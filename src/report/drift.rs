@@ -35,7 +35,12 @@ enum Line {
 pub fn text(was: &Plan, now: &Plan, style: Style) -> String {
     let mut all = pools(was, now);
     all.extend(nodes(was, now));
-    let facts = |plan: &Plan| digest::of_plan(plan).into_iter().filter(|fact| fact.0 != "refusals").collect::<Vec<_>>();
+    let facts = |plan: &Plan| {
+        digest::of_plan(plan)
+            .into_iter()
+            .filter(|fact| fact.0 != "refusals")
+            .collect::<Vec<_>>()
+    };
     let mut lines = of_facts(&facts(was), &facts(now));
     let refused = now.refusals.iter().map(|r| Line::Now(format!("REFUSED: {}", r.message)));
     lines.extend(refused.filter(|_| was.refusals.is_empty()));
@@ -161,7 +166,8 @@ fn of_node(was: &Node, now: &Node) -> Vec<Line> {
         lines.extend([Line::Was(does(was)), Line::Now(does(now))]);
         // A step that has nothing to do any more has no diff and no way back either; that goes without saying.
         let apart = was.may_change() && now.may_change();
-        let told = |fact: &Fact| fact.0 == "what it does" || (!apart && ["diff", "way back", "arguments", "takes from pools"].contains(&fact.0));
+        let told =
+            |fact: &Fact| fact.0 == "what it does" || (!apart && ["diff", "way back", "arguments", "takes from pools"].contains(&fact.0));
         old.retain(|fact| !told(fact));
         new.retain(|fact| !told(fact));
     }

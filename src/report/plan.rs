@@ -366,7 +366,8 @@ Pool     web: 1 of 2 serving, 1 enabled, minimum 1
   ~  page                  control        will change: tell oncall_web            nothing to undo
 
 warning: no watcher: nobody is told if this machine dies
-Way back: to the start until share_load is done, then only as far as share_load.
+Way back: to the start until share_load is done, then only as far as share_load. What other_ready
+          does stays.
 Plan: 9 steps, 2 hosts to change, 1 irreversible step, 1 known at run time.
 Plan digest  sha256:9c1eb07d4f0a52a3c1b2e97d61f0c4d2a9b8e7f6a5c4d3b2e1f0a9b8c7d6e5b0
 ";

@@ -12,19 +12,34 @@ pub fn schema() -> Json {
     let mut whole = record(
         "What `runbook plan -o json` prints.",
         &[
-            ("schema", json!({ "const": SCHEMA, "description": "Which document this is; the number grows when a field changes its meaning." })),
+            (
+                "schema",
+                json!({ "const": SCHEMA, "description": "Which document this is; the number grows when a field changes its meaning." }),
+            ),
             ("runbook", text("The runbook's name.")),
             ("description", text("Its description.")),
-            ("digest", json!({ "type": "string", "pattern": "^sha256:[0-9a-f]{64}$", "description": "What people approve: the same plan has the same digest." })),
+            (
+                "digest",
+                json!({ "type": "string", "pattern": "^sha256:[0-9a-f]{64}$", "description": "What people approve: the same plan has the same digest." }),
+            ),
             ("made_at", time("When it was made.")),
             ("offline", truth("No host was looked at.")),
             ("params", named("Parameters; secrets are `***`.")),
             ("allowed", truth("Nothing speaks against running it: `refusals` is empty.")),
-            ("nothing_to_do", truth("Nothing will or may change, and nobody is given anything to do.")),
+            (
+                "nothing_to_do",
+                truth("Nothing will or may change, and nobody is given anything to do."),
+            ),
             ("changed_hosts", texts("Hosts on which something will or may change.")),
-            ("nodes", list("Steps on hosts, in an order in which they may run.", &reference("node"))),
+            (
+                "nodes",
+                list("Steps on hosts, in an order in which they may run.", &reference("node")),
+            ),
             ("pools", list("The pools it touches, as they are now.", &reference("pool"))),
-            ("invariants", list("What must be true around every change.", &reference("invariant"))),
+            (
+                "invariants",
+                list("What must be true around every change.", &reference("invariant")),
+            ),
             ("way_back", way_back()),
             ("refusals", list("Why it must not run.", &reference("refusal"))),
             ("warnings", texts("What people should know.")),
@@ -52,17 +67,29 @@ fn node() -> Json {
         &[
             ("id", text("Its name: `step`, `step@host`, `loop[key].step`.")),
             ("step", text("The step of the runbook.")),
-            ("section", words("Its part of the runbook.", &["require", "steps", "verify", "on_failure", "finally"])),
+            (
+                "section",
+                words("Its part of the runbook.", &["require", "steps", "verify", "on_failure", "finally"]),
+            ),
             ("call", optional(text("The step that calls the runbook it belongs to."))),
-            ("turns", list("The turns of the loops around it, outermost first.", &reference("turn"))),
+            (
+                "turns",
+                list("The turns of the loops around it, outermost first.", &reference("turn")),
+            ),
             ("bindings", named("Loop variables, and parameters of a called runbook.")),
             ("host", optional(text("The host; null: the controller or a pool's balancers."))),
             ("pause_seconds", optional(number("To wait after what it needs has ended."))),
             ("touches", texts("Hosts that its operations go to.")),
             ("needs", texts("What must have ended first.")),
             ("name", text("For people.")),
-            ("action", text("The action; `approve`, `manual`, `decide`, `call` or `call end` where there is none.")),
-            ("arguments", named("Its arguments; what only the run can tell is null, a secret is `***`.")),
+            (
+                "action",
+                text("The action; `approve`, `manual`, `decide`, `call` or `call end` where there is none."),
+            ),
+            (
+                "arguments",
+                named("Its arguments; what only the run can tell is null, a secret is `***`."),
+            ),
             ("class", words("How dangerous.", &["probe", "passing", "reversible", "destructive"])),
             ("may_change", truth("It will or may change something.")),
             ("forecast", reference("forecast")),
@@ -115,9 +142,16 @@ fn way_back() -> Json {
         "How far back a failure can go.",
         &[
             ("to_the_start", truth("From any step, apart from finished turns that stay.")),
-            ("points_of_no_return", texts("Nodes that bar the way back for everything after them.")),
-            ("points_of_no_return_in_turns", texts("Nodes that bar it within their turn of a loop.")),
+            (
+                "points_of_no_return",
+                texts("Nodes that bar the way back for everything after them."),
+            ),
+            (
+                "points_of_no_return_in_turns",
+                texts("Nodes that bar it within their turn of a loop."),
+            ),
             ("kept_turns_of", texts("Loops of which finished turns stay.")),
+            ("stays", texts("Nodes whose change is meant to stay.")),
             ("by_hand", truth("People do something that only they can take back.")),
         ],
     )
@@ -129,7 +163,13 @@ fn effect() -> Json {
         &[
             ("pool", text("The pool.")),
             ("member", text("The member.")),
-            ("kind", words("Out until returned, in again, or out while the node runs.", &["takes", "returns", "disturbs"])),
+            (
+                "kind",
+                words(
+                    "Out until returned, in again, or out while the node runs.",
+                    &["takes", "returns", "disturbs"],
+                ),
+            ),
         ],
     )
 }

@@ -213,6 +213,7 @@ pub(super) fn created() -> RunCreated {
         by: String::from("mira"),
         reason: Some(String::from("HostOutOfMemory")),
         gate: false,
+        used_plan: None,
     }
 }
 

@@ -17,6 +17,8 @@ struct WayBack<'p> {
     in_turns: Vec<&'p Node>,
     /// Loops of which finished turns stay although something could be taken back.
     kept: Vec<&'p str>,
+    /// Changes that are meant to stay; a return that is owed is none of them.
+    stays: Vec<&'p Node>,
     /// People have done something, and only they can take it back.
     by_hand: bool,
 }
@@ -39,6 +41,9 @@ fn of(plan: &Plan) -> Option<WayBack<'_>> {
         no_return: work().filter(|n| barred(n) && !kept(n)).collect(),
         in_turns: work().filter(|n| barred(n) && kept(n)).collect(),
         kept: loops,
+        stays: work()
+            .filter(|n| n.may_change() && n.undo == Undo::Keep && !work().any(|o| o.owes.as_ref() == Some(&n.id)))
+            .collect(),
         by_hand: work().any(|n| n.is_task() && matches!(n.forecast, Forecast::Asks { .. })),
     })
 }
@@ -54,6 +59,11 @@ pub(super) fn line(plan: &Plan) -> Option<String> {
             some(several)
         ),
     };
+    match steps(&way.stays).as_slice() {
+        [] => {}
+        [one] => said.push_str(&format!(" What {one} does stays.")),
+        several => said.push_str(&format!(" What these do stays: {}.", some(several))),
+    }
     if !way.in_turns.is_empty() {
         said.push_str(&format!(" In a turn only as far as {}.", some(&steps(&way.in_turns))));
     }
@@ -76,6 +86,7 @@ pub(super) fn json(plan: &Plan) -> Json {
         "points_of_no_return": ids(way.as_ref().map(|w| &w.no_return)),
         "points_of_no_return_in_turns": ids(way.as_ref().map(|w| &w.in_turns)),
         "kept_turns_of": way.as_ref().map(|w| w.kept.clone()).unwrap_or_default(),
+        "stays": ids(way.as_ref().map(|w| &w.stays)),
         "by_hand": way.as_ref().is_some_and(|w| w.by_hand),
     })
 }
@@ -114,19 +125,36 @@ mod tests {
 
     #[test]
     fn a_line_says_how_far_back() {
-        assert_eq!(of_sample(|_| {}), "to the start until share_load is done, then only as far as share_load.");
-        assert_eq!(of_sample(|p| p.nodes[7].undo = Undo::Keep), "from any step to the start.");
+        let stays = "What other_ready does stays.";
+        assert_eq!(
+            of_sample(|_| {}),
+            format!("to the start until share_load is done, then only as far as share_load. {stays}")
+        );
+        assert_eq!(
+            of_sample(|p| p.nodes[7].undo = Undo::Nothing),
+            format!("from any step to the start. {stays}")
+        );
+        assert_eq!(
+            of_sample(|p| p.nodes[7].undo = Undo::Keep),
+            "from any step to the start. What these do stays: other_ready, share_load."
+        );
         assert_eq!(of_sample(|p| p.nodes.clear()), "");
         let several = of_sample(|p| p.nodes[4].undo = Undo::Impossible);
-        assert!(several.ends_with("then only as far as that: free_memory, share_load."), "{several}");
+        assert!(
+            several.contains("then only as far as that: free_memory, share_load. What other_ready does stays."),
+            "{several}"
+        );
         // What only happens after a failure bars nothing.
-        assert_eq!(of_sample(|p| p.nodes[7].section = Section::OnFailure), "from any step to the start.");
+        assert_eq!(
+            of_sample(|p| p.nodes[7].section = Section::OnFailure),
+            format!("from any step to the start. {stays}")
+        );
     }
 
     #[test]
     fn a_finished_turn_stays_and_is_passed_by() {
         let turn = |p: &mut Plan, undo: Undo| {
-            p.nodes[7].undo = Undo::Keep;
+            p.nodes[7].undo = Undo::Nothing;
             p.nodes[2].undo = undo;
             p.kept_turns = vec!["return_others".into()];
         };

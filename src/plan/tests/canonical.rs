@@ -22,14 +22,20 @@ const FREE: &[(&str, &str)] = &[
     ("warnings", "words that follow from the rest"),
     ("kept_turns", "follows from the text"),
     ("invariants[].name", "stands in the text; its placeholders hold measured numbers"),
-    ("invariants[].standing", "words with measured numbers; judged again around every change"),
+    (
+        "invariants[].standing",
+        "words with measured numbers; judged again around every change",
+    ),
     ("refusals[].message", "words that count seconds; a refused plan never runs"),
     ("refusals[].counterexample", "likewise"),
     ("refusals[].instead", "likewise"),
     ("pools[].members[].map.seconds_in_state", "an age"),
     ("pools[].members[].map.sessions", "a counter"),
     ("pools[].members[].map.check", "the words of the last health check"),
-    ("nodes[].bindings", "what of them reaches a host stands in the arguments, which item it is in the turn"),
+    (
+        "nodes[].bindings",
+        "what of them reaches a host stands in the arguments, which item it is in the turn",
+    ),
     ("nodes[].name", "stands in the text"),
     ("nodes[].notes", "words that follow from the rest"),
     ("nodes[].after", "follows from the pools as they are and the effects"),
@@ -142,7 +148,8 @@ fn kind_of(path: &[String]) -> String {
 }
 
 fn is_under(kind: &str, top: &str) -> bool {
-    kind.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    kind.strip_prefix(top)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 fn places(document: &Json, at: &mut Vec<String>, found: &mut Vec<Vec<String>>) {
@@ -168,12 +175,23 @@ fn all_places(document: &Json) -> Vec<Vec<String>> {
 }
 
 fn pointer(path: &[String]) -> String {
-    path.iter().map(|p| format!("/{}", p.replace('~', "~0").replace('/', "~1"))).collect()
+    path.iter()
+        .map(|p| format!("/{}", p.replace('~', "~0").replace('/', "~1")))
+        .collect()
 }
 
 /// What may stand at a place instead, whatever it is; what does not fit is not read.
 fn others(now: &Json, seen: &[Json]) -> Vec<Json> {
-    const WORDS: [&str; 8] = ["probe", "destructive", "steps", "finally", "takes", "disturbs", "keep", "impossible"];
+    const WORDS: [&str; 8] = [
+        "probe",
+        "destructive",
+        "steps",
+        "finally",
+        "takes",
+        "disturbs",
+        "keep",
+        "impossible",
+    ];
     let mut others: Vec<Json> = match now {
         Json::String(text) => vec![json!(format!("{text}x"))],
         Json::Number(n) => n.as_i64().map(|n| json!(n + 1)).into_iter().collect(),
@@ -250,7 +268,11 @@ fn every_field_counts_but_those_listed() {
         };
         for other in plans {
             if (of(&other) == before) != free {
-                wrong.insert(format!("{kind} at {}: {}", path.join("/"), if free { "moves it" } else { "does not count" }));
+                wrong.insert(format!(
+                    "{kind} at {}: {}",
+                    path.join("/"),
+                    if free { "moves it" } else { "does not count" }
+                ));
             }
         }
     }
@@ -278,9 +300,21 @@ fn every_field_counts_but_those_listed() {
         kept_turns: _,
     } = &plan;
     for field in [
-        "params.text", "nodes[].call", "nodes[].pause.secs", "nodes[].diff", "nodes[].owes", "nodes[].turns[].key",
-        "nodes[].undo.call.action", "nodes[].pool_effects[].kind", "invariants[].since", "invariants[].from", "empty_loops[]",
-        "kept_turns[]", "nodes[].forecast.is", "pools[].members[].map.weight.int", "pools[].now.minimum",
+        "params.text",
+        "nodes[].call",
+        "nodes[].pause.secs",
+        "nodes[].diff",
+        "nodes[].owes",
+        "nodes[].turns[].key",
+        "nodes[].undo.call.action",
+        "nodes[].pool_effects[].kind",
+        "invariants[].since",
+        "invariants[].from",
+        "empty_loops[]",
+        "kept_turns[]",
+        "nodes[].forecast.is",
+        "pools[].members[].map.weight.int",
+        "pools[].now.minimum",
     ] {
         assert!(tried.iter().any(|k| is_under(k, field)), "{field} never held anything: {tried:#?}");
     }
