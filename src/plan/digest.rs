@@ -9,10 +9,10 @@ use sha2::{Digest, Sha256};
 use crate::base::value::Value;
 use crate::model::action::Class;
 use crate::model::inventory::Inventory;
-use crate::model::plan::{Forecast, Node, Plan, PoolForecast, Watch};
+use crate::model::plan::{Forecast, Node, Plan, PoolForecast, Watch, rows_of};
 
 /// Which canonical form; grows when the same plan gets another digest.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Fields of a pool's member that move while nobody does anything.
 const MOVING: [&str; 3] = ["check", "seconds_in_state", "sessions"];
@@ -20,17 +20,37 @@ const MOVING: [&str; 3] = ["check", "seconds_in_state", "sessions"];
 /// SHA-256 (hex) over the canonical form of the plan, the runbook's text and the inventory it uses.
 #[must_use]
 pub fn digest(plan: &Plan, runbook_text: &str, inventory: &Inventory) -> String {
-    let whole = json!({
-        "version": VERSION,
-        "text": hex(&Sha256::digest(runbook_text.as_bytes())),
-        "inventory": inventory,
-        "plan": of_plan(plan),
-        "nodes": plan.nodes.iter().map(of_node).collect::<Vec<_>>(),
-        "pools": plan.pools.iter().map(of_pool).collect::<Vec<_>>(),
-    });
-    let mut text = String::new();
-    canonical(&whole, &mut text);
-    hex(&Sha256::digest(text.as_bytes()))
+    let Inventory {
+        hosts,
+        order,
+        groups,
+        inside,
+        pools,
+    } = inventory;
+    let mut hash = Hash(Sha256::new());
+    hash.add(&json!(["version", VERSION]));
+    hash.add(&json!(["text", hex(&Sha256::digest(runbook_text.as_bytes()))]));
+    hash.add(&json!(["inventory", order, groups, inside, pools]));
+    hosts.iter().for_each(|host| hash.add(&json!(host)));
+    hash.add(&json!(["plan", of_plan(plan)]));
+    for row in rows_of(&plan.nodes) {
+        let hosts: Vec<_> = row.iter().map(|n| &n.host).collect();
+        hash.add(&json!(["row", hosts, of_node(&row[0])]));
+    }
+    plan.pools.iter().for_each(|pool| hash.add(&json!(["pool", of_pool(pool)])));
+    hex(&hash.0.finalize())
+}
+
+/// Hashed piece by piece, so that the text of a large plan never stands in memory.
+struct Hash(Sha256);
+
+impl Hash {
+    /// Each piece is a document, so that no two lists of pieces are the same text.
+    fn add(&mut self, piece: &Json) {
+        let mut text = String::new();
+        canonical(piece, &mut text);
+        self.0.update(text.as_bytes());
+    }
 }
 
 /// A fact that counts, by the name under which people are told of it.
@@ -73,7 +93,7 @@ pub fn of_pool(pool: &PoolForecast) -> Vec<Fact> {
     ]
 }
 
-/// What counts of a node. Its bindings do not: what of them reaches a host stands in the arguments, which item it is in the turn.
+/// What counts of a node, but for its host: the same for all nodes of a row. Its bindings do not: what of them reaches a host stands in the arguments, which item it is in the turn.
 #[must_use]
 pub fn of_node(node: &Node) -> Vec<Fact> {
     let told = |name: &str| name == "message" && is_message(node);
@@ -89,9 +109,8 @@ pub fn of_node(node: &Node) -> Vec<Fact> {
             .collect(),
     };
     vec![
-        ("id", json!([node.id, node.step, node.section, node.turns, node.call])),
-        ("host", json!(node.host)),
-        ("goes to", json!(node.touches)),
+        ("id", json!([node.row, node.step, node.section, node.turns, node.call])),
+        ("goes to", json!(node.reaches)),
         ("waits for", json!(node.needs)),
         ("pause before it", json!(node.pause)),
         ("action", json!([node.action, node.class])),
@@ -106,7 +125,7 @@ pub fn of_node(node: &Node) -> Vec<Fact> {
 
 /// Words to people, with numbers that were measured a moment ago; the text that they were made from is in the runbook's.
 fn is_message(node: &Node) -> bool {
-    node.class == Class::Passing && node.host.is_none() && node.touches.is_empty()
+    node.class == Class::Passing && node.host.is_none() && node.reaches.is_empty()
 }
 
 fn of_forecast(node: &Node) -> Json {

@@ -45,6 +45,7 @@ pub fn text(plan: &Plan) -> String {
 fn node(node: &Node) -> Json {
     json!({
         "id": node.id,
+        "row": node.row,
         "step": node.step,
         "section": node.section,
         "call": node.call,
@@ -52,7 +53,7 @@ fn node(node: &Node) -> Json {
         "bindings": values(&node.bindings),
         "host": node.host,
         "pause_seconds": node.pause.map(|p| p.as_secs_f64()),
-        "touches": node.touches,
+        "touches": node.touches(),
         "needs": node.needs,
         "name": node.name,
         "action": node.action,

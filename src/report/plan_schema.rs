@@ -66,6 +66,7 @@ fn node() -> Json {
         "One step on one host in one turn.",
         &[
             ("id", text("Its name: `step`, `step@host`, `loop[key].step`.")),
+            ("row", text("The step in its turn: the same on all its hosts.")),
             ("step", text("The step of the runbook.")),
             (
                 "section",
@@ -80,7 +81,7 @@ fn node() -> Json {
             ("host", optional(text("The host; null: the controller or a pool's balancers."))),
             ("pause_seconds", optional(number("To wait after what it needs has ended."))),
             ("touches", texts("Hosts that its operations go to.")),
-            ("needs", texts("What must have ended first.")),
+            ("needs", texts("Rows that must have ended first, on all their hosts.")),
             ("name", text("For people.")),
             (
                 "action",

@@ -327,7 +327,7 @@ fn arguments_and_words_count_where_they_decide_what_is_done() {
     let moved = |id: &str, change: &dyn Fn(&mut Json)| {
         let mut document = json!(plan);
         let nodes = document["nodes"].as_array_mut().unwrap();
-        let node = nodes.iter_mut().find(|n| n["id"] == id).unwrap_or_else(|| panic!("no {id}"));
+        let node = nodes.iter_mut().find(|n| n["row"] == id).unwrap_or_else(|| panic!("no {id}"));
         let was = node.clone();
         change(node);
         assert_ne!(&was, node, "{id}");
@@ -335,16 +335,16 @@ fn arguments_and_words_count_where_they_decide_what_is_done() {
     };
     let summary = |node: &mut Json| node["forecast"]["summary"] = json!("other words");
     let argument = |name: &'static str| move |node: &mut Json| node["arguments"][name] = json!({ "text": "other" });
-    for id in ["each[web-01].cut", "it.write@web-03"] {
+    for id in ["each[web-01].cut", "it.write"] {
         assert!(moved(id, &summary), "{id}");
     }
-    assert!(moved("it.write@web-03", &argument("content")));
-    assert!(moved("it.write@web-03", &argument("more")));
+    assert!(moved("it.write", &argument("content")));
+    assert!(moved("it.write", &argument("more")));
     assert!(moved("tell", &argument("to")));
     // Words to people, with numbers of this moment.
     assert!(!moved("tell", &argument("message")) && !moved("tell", &summary));
     assert!(!moved("ask", &summary) && !moved("hand", &summary));
-    assert!(!moved("before@web-01", &summary) && !moved("before@web-01", &argument("text")));
+    assert!(!moved("before", &summary) && !moved("before", &argument("text")));
 }
 
 #[test]
