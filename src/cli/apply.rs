@@ -77,21 +77,7 @@ pub fn run(context: &Context, arguments: &ApplyArguments) -> Result<Exit, CliErr
     if arguments.dry_run {
         return Ok(Exit::Done);
     }
-    let used = match &said {
-        Said::Plan(file) if drift.is_none() => Some(file.used_as()),
-        Said::Plan(file) => {
-            // A new plan, and a new yes to it; the old one is spent with it.
-            confirm(&made.plan)?;
-            Some(file.used_as())
-        }
-        Said::Digest(wanted) => Some(with_digest(context, wanted, &made.plan)?),
-        Said::Nothing => {
-            if !arguments.yes && !made.plan.nothing_to_do() {
-                ask(context, format, &made.plan)?;
-            }
-            None
-        }
-    };
+    let used = approved(context, (arguments.yes, format), &said, drift.is_some(), &made.plan)?;
     let supervisor = Supervisor {
         opened: Some(opened.connections()),
         vault: Some(opened.vault()),
@@ -109,6 +95,26 @@ pub fn run(context: &Context, arguments: &ApplyArguments) -> Result<Exit, CliErr
             format,
         },
     )
+}
+
+/// Somebody has said yes to this very plan, before or now; gives what the run is recorded to have used, where that counts once.
+fn approved(context: &Context, (yes, format): (bool, Format), said: &Said, drifted: bool, plan: &Plan) -> Result<Option<String>, CliError> {
+    match said {
+        Said::Plan(file) => {
+            // A new plan, and a new yes to it; the old one is spent with it.
+            if drifted {
+                confirm(plan)?;
+            }
+            Ok(Some(file.used_as()))
+        }
+        Said::Digest(wanted) => with_digest(context, wanted, plan).map(Some),
+        Said::Nothing => {
+            if !yes && !plan.nothing_to_do() {
+                ask(context, format, plan)?;
+            }
+            Ok(None)
+        }
+    }
 }
 
 /// What stands between a command line and any run; gives the shape of what is printed.

@@ -33,7 +33,7 @@ fn run(person: &Person, arguments: &[&str]) -> crate::site::Told {
     start(person, arguments).finish()
 }
 
-fn start<'s>(person: &'s Person, arguments: &[&str]) -> crate::site::Running {
+fn start(person: &Person, arguments: &[&str]) -> crate::site::Running {
     let mut command = person.command(arguments);
     command.env("SAVED_PW", SECRET);
     person.start_command(command)
