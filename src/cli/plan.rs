@@ -105,6 +105,12 @@ pub fn run(context: &Context, arguments: &PlanArguments) -> Result<Exit, CliErro
     let options = &arguments.options;
     let (format, file) = (options.format()?, options.file()?);
     if saved::is_plan(&arguments.runbook) {
+        if file.is_some() || options.offline || options.limit.is_some() || !options.params.is_empty() {
+            return Err(CliError::Usage(format!(
+                "`{}` is a saved plan, which is only shown: of the options it takes a format alone",
+                arguments.runbook.display()
+            )));
+        }
         print(context, &saved::shown(context, &arguments.runbook)?.plan, format);
         return Ok(Exit::Done);
     }

@@ -91,6 +91,7 @@ fn what_was_saved_runs_as_it_was_and_once() {
         .exits(0)
         .says("Params   pw=*** word=first")
         .says("good until");
+    run(&anna, &["plan", "--limit", "web-01", "p"]).exits(64).says("only shown");
     fs::rename(site.work.join("away.yaml"), &runbook).unwrap();
 
     // Of two at the same time, one begins.
