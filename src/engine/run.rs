@@ -13,7 +13,7 @@ use crate::model::action::{ResourceKey, Undo};
 use crate::model::event::{Event, Failure, FailureKind, Record, RunCreated, RunOutcome};
 use crate::model::obligation::{Obligation, ObligationId, ObligationState};
 use crate::model::plan::{self, Node, Turn};
-use crate::plan::results::{self, Results, RunFacts};
+use crate::plan::results::{self, Ground, Results, RunFacts};
 
 /// Which part of its life a run is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +105,8 @@ pub struct RunState {
     pub cancelled_by: Option<String>,
     /// Why it unwinds.
     pub unwind_reason: Option<String>,
+    /// What all its texts see alike.
+    pub ground: Ground,
     index: HashMap<NodeId, usize>,
     rows: HashMap<RowId, Vec<usize>>,
 }
@@ -144,6 +146,7 @@ impl RunState {
         }
         RunState {
             id,
+            ground: Ground::new(&created.params, &created.inventory),
             created: Arc::new(created),
             sequence: 1,
             last_at: Timestamp::default(),

@@ -57,14 +57,14 @@ impl Plan {
     /// Hosts on which something will or may change, in the order of the nodes.
     #[must_use]
     pub fn changed_hosts(&self) -> Vec<HostName> {
-        hosts_of(self.nodes.iter().filter(|n| n.may_change()))
+        hosts_of(rows_of(&self.nodes).filter(|like| like[0].may_change()).flatten())
     }
 
     /// True when nothing will or may change, and nobody is given anything to do.
     #[must_use]
     pub fn nothing_to_do(&self) -> bool {
         let by_hand = |n: &Node| n.is_task() && matches!(n.forecast, Forecast::Asks { .. });
-        !self.nodes.iter().any(|n| n.section.is_work() && (n.may_change() || by_hand(n)))
+        !rows_of(&self.nodes).any(|like| like[0].section.is_work() && (like[0].may_change() || by_hand(&like[0])))
     }
 }
 
@@ -86,9 +86,13 @@ pub struct Watch {
 /// The hosts that operations of these nodes go to, in their order.
 #[must_use]
 pub fn hosts_of<'n>(nodes: impl IntoIterator<Item = &'n Node>) -> Vec<HostName> {
-    let mut known = HashSet::new();
-    let hosts = nodes.into_iter().flat_map(Node::touches);
-    hosts.filter(|host| known.insert(*host)).cloned().collect()
+    let (mut known, mut hosts): (HashSet<&HostName>, Vec<HostName>) = Default::default();
+    for host in nodes.into_iter().flat_map(Node::touches) {
+        if known.insert(host) {
+            hosts.push(host.clone());
+        }
+    }
+    hosts
 }
 
 /// One step on one host in one turn. What it has in common with other hosts of its step is kept once: read it as if it stood here;

@@ -1,16 +1,17 @@
 //! Steps × hosts × turns into nodes, in an order in which they may run, each forecast on the predicted state of those before it.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::alike::Kinds;
 use super::bind::{self, Hosts, World};
 use super::capacity;
 use super::forecast::{Predicted, Site};
 use super::invariants::Watching;
 use super::judge::{self, Truth};
-use super::results::{self, Results, RunFacts, Viewpoint};
+use super::results::{self, Ground, Results, RunFacts, Viewpoint};
 use super::{PlanInput, Planning, Seen, digest, returns};
 use crate::base::id::{HostName, RowId, StepId};
 use crate::base::value::Value;
@@ -27,7 +28,7 @@ pub(super) struct Planner<'a> {
     pub(super) input: PlanInput<'a>,
     pub(super) seen: &'a Seen,
     pub(super) world: World<'a>,
-    params: Arc<Value>,
+    ground: Ground,
     pub(super) predicted: Predicted,
     pub(super) results: Results,
     pub(super) nodes: Vec<Node>,
@@ -42,6 +43,9 @@ pub(super) struct Planner<'a> {
     pub(super) planned: PlannedHosts,
     /// Calls that will or may happen, in the order of the plan.
     pub(super) calls: Vec<Place>,
+    pub(super) kinds: Kinds,
+    /// Those of the last step that had one result for all; the next step's are often the same.
+    pub(super) last_hosts: Option<Arc<[HostName]>>,
 }
 
 /// The hosts that the work touches. Asked for at every node, so it goes on where it stopped.
@@ -51,7 +55,7 @@ pub(super) struct PlannedHosts(RefCell<Counted>);
 #[derive(Default)]
 struct Counted {
     nodes: usize,
-    known: BTreeSet<HostName>,
+    known: HashSet<HostName>,
     hosts: Arc<Vec<HostName>>,
 }
 
@@ -62,7 +66,8 @@ impl PlannedHosts {
         let new = nodes.get(counted.nodes..).unwrap_or_default();
         counted.nodes = nodes.len();
         for host in new.iter().filter(|n| n.section.is_work()).flat_map(Node::touches) {
-            if counted.known.insert(host.clone()) {
+            if !counted.known.contains(host) {
+                counted.known.insert(host.clone());
                 Arc::make_mut(&mut counted.hosts).push(host.clone());
             }
         }
@@ -127,7 +132,7 @@ impl<'a> Planner<'a> {
                 inventory: input.inventory,
                 catalog: input.catalog,
             },
-            params: Arc::new(Value::Map(input.params.clone())),
+            ground: Ground::new(input.params, input.inventory),
             predicted: Predicted::default(),
             results: Results::default(),
             nodes: Vec::new(),
@@ -140,6 +145,8 @@ impl<'a> Planner<'a> {
             diagnostics: Diagnostics::new(),
             planned: PlannedHosts::default(),
             calls: Vec::new(),
+            kinds: Kinds::of(input.inventory),
+            last_hosts: None,
         }
     }
 
@@ -274,8 +281,7 @@ impl<'a> Planner<'a> {
             ..RunFacts::default()
         };
         results::scope(
-            &self.params,
-            self.input.inventory,
+            &self.ground,
             &self.results,
             &facts,
             Viewpoint {
@@ -302,43 +308,36 @@ impl<'a> Planner<'a> {
         let mut node = new_node(step, place, None, before);
         node.action = call.action.value.clone();
         let row = node.row.clone();
-        let sites: Vec<Node> = match hosts {
-            Hosts::Once => vec![node],
-            Hosts::Each(list) => {
-                let list = self.limited(step, list);
-                if over_all {
-                    node.reaches = list;
-                    vec![node]
-                } else {
-                    list.into_iter().map(|h| node.on(h)).collect()
-                }
+        if let Hosts::Each(list) = hosts {
+            let list = self.limited(step, list);
+            if list.is_empty() && !over_all {
+                return Vec::new();
             }
-        };
-        if sites.is_empty() {
-            return Vec::new();
+            if !over_all {
+                self.on_each(step, call, place, &node, list);
+                return vec![row];
+            }
+            node.reaches = list;
         }
-        for mut node in sites {
-            match self.forecast_at(step, call, place, &mut node) {
-                Ok(result) => self.results.set(&node, result),
-                Err(diagnostic) => self.diagnostics.push(diagnostic),
-            }
-            self.watch(&node);
-            if let Some(neighbour) = self.nodes.last() {
-                node.share_with(neighbour);
-            }
-            self.nodes.push(node);
+        let scope = self.scope(place, None);
+        match self.forecast_at(step, call, place, &scope, &mut node) {
+            Ok(result) => self.results.set(&node, result),
+            Err(diagnostic) => self.diagnostics.push(diagnostic),
         }
+        self.watch(&node);
+        self.nodes.push(node);
         vec![row]
     }
 
-    fn forecast_at(&mut self, step: &Step, call: &Call, place: &Place, node: &mut Node) -> Result<Value, Diagnostic> {
-        let scope = self.scope(place, node.host.as_ref());
-        let site = Site {
-            step,
-            call,
-            place,
-            scope: &scope,
-        };
+    pub(super) fn forecast_at(
+        &mut self,
+        step: &Step,
+        call: &Call,
+        place: &Place,
+        scope: &Scope,
+        node: &mut Node,
+    ) -> Result<Value, Diagnostic> {
+        let site = Site { step, call, place, scope };
         self.forecast(&site, node)
     }
 
