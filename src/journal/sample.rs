@@ -80,6 +80,7 @@ pub(super) fn created(uid: &str) -> RunCreated {
         by: String::from("mira"),
         reason: Some(String::from("alert 7d1f")),
         gate: false,
+        used_plan: None,
     }
 }
 

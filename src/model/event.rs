@@ -279,6 +279,9 @@ pub struct RunCreated {
     pub reason: Option<String>,
     /// `--gate approve`: asked before the first change.
     pub gate: bool,
+    /// What said yes to this plan, where that counts once: `plan ID` of a saved plan, or `digest HEX`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used_plan: Option<String>,
 }
 
 /// Why something failed.

@@ -42,6 +42,9 @@ pub struct Plan {
     /// Loops that have no turn.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub empty_loops: Vec<StepId>,
+    /// Loops of which a finished turn stays when something fails later.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept_turns: Vec<StepId>,
 }
 
 impl Plan {

@@ -21,7 +21,7 @@ use crate::model::convert;
 use crate::model::inventory::Share;
 use crate::model::operation::Operation;
 use crate::model::plan::{Forecast, Node, Plan, Refusal, Section, Shared, Turn, row_id};
-use crate::model::runbook::{Batch, Body, Call, Loop, LoopOver, Pace, Step};
+use crate::model::runbook::{Batch, Body, Call, Loop, LoopOver, Pace, Runbook, Step};
 use crate::model::text::{Expression, Scope};
 
 pub(super) struct Planner<'a> {
@@ -212,7 +212,9 @@ impl<'a> Planner<'a> {
             warnings: self.warnings.into_iter().collect(),
             invariants,
             empty_loops: self.empty_loops,
+            kept_turns: Vec::new(),
         };
+        plan.kept_turns = kept_turns(self.input.runbook, &plan);
         let hosts = plan.changed_hosts().len();
         if let Some(most) = self.input.max_hosts.filter(|most| hosts > *most) {
             plan.refusals.push(Refusal {
@@ -570,6 +572,13 @@ fn item_key(position: usize, item: &Value) -> String {
 }
 
 /// File order, but a step that needs a later one comes after it. The compiler has refused cycles.
+/// The unit of undo in a loop is the turn, unless the loop says `undo: all`.
+fn kept_turns(runbook: &Runbook, plan: &Plan) -> Vec<StepId> {
+    let loops: BTreeSet<&StepId> = plan.nodes.iter().flat_map(|n| &n.turns).map(|t| &t.step).collect();
+    let kept = |id: &&StepId| matches!(runbook.step(id).map(|s| &s.body), Some(Body::Loop(l)) if !l.undo_finished);
+    loops.into_iter().filter(kept).cloned().collect()
+}
+
 fn in_order(steps: &[Step]) -> Vec<&Step> {
     let mut left: Vec<&Step> = steps.iter().collect();
     let mut ordered: Vec<&Step> = Vec::new();

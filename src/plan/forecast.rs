@@ -141,14 +141,11 @@ impl Planner<'_> {
                 known => known,
             }
         };
-        // What the change will be is not known; what the runbook says of its way back is.
-        if let (Forecast::AtRunTime { .. }, Undo::Nothing) = (&node.forecast, &node.undo) {
-            node.undo = match site.step.undo {
-                UndoRule::Auto => Undo::Nothing,
-                UndoRule::Keep => Undo::Keep,
-                UndoRule::None => Undo::Impossible,
-                UndoRule::Steps(_) => Undo::Steps,
-            };
+        // What the runbook says of the way back holds whatever the run finds.
+        if node.may_change()
+            && let Some(written) = undo_as_written(site.step)
+        {
+            node.undo = written;
         }
         let mut effects = self.effects(site.step, signature, node);
         if !effects.is_empty() {
@@ -652,11 +649,16 @@ pub fn effects_of(
 /// How a change of this step would be taken back, the runbook's word before the action's.
 #[must_use]
 pub fn undo_of(step: &Step, change: &Change) -> Undo {
+    undo_as_written(step).unwrap_or_else(|| change.undo.clone())
+}
+
+/// `None`: the action knows.
+fn undo_as_written(step: &Step) -> Option<Undo> {
     match &step.undo {
-        UndoRule::Auto => change.undo.clone(),
-        UndoRule::Keep => Undo::Keep,
-        UndoRule::None => Undo::Impossible,
-        UndoRule::Steps(_) => Undo::Steps,
+        UndoRule::Auto => None,
+        UndoRule::Keep => Some(Undo::Keep),
+        UndoRule::None => Some(Undo::Impossible),
+        UndoRule::Steps(_) => Some(Undo::Steps),
     }
 }
 

@@ -19,6 +19,7 @@ pub mod params;
 mod perhaps;
 pub mod results;
 pub mod returns;
+pub mod saved;
 mod way_back;
 
 #[cfg(test)]

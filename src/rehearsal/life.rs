@@ -191,6 +191,7 @@ impl Staged<'_> {
             by: String::from(STARTER),
             reason: None,
             gate: false,
+            used_plan: None,
         };
         match journal.create_run(created.clone(), BEGINNING) {
             Ok(run) => drive(&journal, run, created, self.case, world, life),

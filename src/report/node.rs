@@ -90,15 +90,16 @@ pub(super) fn does(node: &Node) -> String {
 pub(super) fn if_it_fails(node: &Node) -> String {
     match (&node.owes, node.may_change()) {
         (Some(owed), true) => format!("owes {}", name(owed)),
-        (None, true) if is_open(node) => String::from("as the run finds"),
+        // What there will be to restore, only the run can see.
+        (None, true) if undone_as_found(node) => String::from("undo: as it was"),
         (None, true) => describe::undo(&node.undo),
         (_, false) => String::new(),
     }
 }
 
-/// Its action knows how to take it back, but not yet what.
-fn is_open(node: &Node) -> bool {
-    matches!(node.forecast, Forecast::AtRunTime { .. }) && node.undo == Undo::Nothing && node.class == Class::Reversible
+/// Its action restores what it finds, and the plan cannot see yet what that is.
+pub(super) fn undone_as_found(node: &Node) -> bool {
+    node.class == Class::Reversible && node.undo == Undo::Nothing && matches!(node.forecast, Forecast::AtRunTime { .. })
 }
 
 /// Where the step happens.

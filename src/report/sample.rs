@@ -182,6 +182,7 @@ pub(super) fn plan() -> Plan {
         warnings: vec![String::from("no watcher: nobody is told if this machine dies")],
         invariants: Vec::new(),
         empty_loops: Vec::new(),
+        kept_turns: Vec::new(),
     }
 }
 
@@ -196,6 +197,7 @@ pub(super) fn created() -> RunCreated {
         by: String::from("mira"),
         reason: Some(String::from("HostOutOfMemory")),
         gate: false,
+        used_plan: None,
     }
 }
 

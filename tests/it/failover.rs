@@ -108,7 +108,7 @@ fn the_shipped_failover() {
     desk.write_through_the_proxy("before").unwrap();
 
     desk.plan("web-02", "web-01").exits(10).says("The new primary is a replica");
-    desk.plan_offline().exits(0).says("as the run finds");
+    desk.plan_offline().exits(0).says("undo: as it was");
     let plan = desk.plan("web-01", "web-02").exits(0);
     for shown in ["disable at", "enabled=true", "CANNOT BE UNDONE"] {
         assert!(plan.all().contains(shown), "{shown}\n{}", plan.all());

@@ -3,6 +3,7 @@
 mod alike;
 mod brute;
 mod calls;
+mod canonical;
 mod capacity;
 mod control;
 mod digest;
