@@ -74,8 +74,8 @@ pub fn wake_at(state: &RunState, now: Now<'_>) -> Option<Timestamp> {
         .iter()
         .filter(|n| *state.step(&n.id) == StepState::Blocked)
         .filter_map(|n| {
-            let last = n.needs.iter().filter_map(|id| state.ended_at.get(id)).max()?;
-            n.pause.map(|p| last.after(p))
+            let pause = n.pause?;
+            state.waited_until(n).map(|last| last.after(pause))
         });
     let (busy, most) = (state.busy(now.at), now.knowledge.runbook.deadline);
     // Over means over: what still runs then is `finally`, and ends by itself. At the very deadline it is not over yet.

@@ -14,14 +14,14 @@ use super::predicted::Predicted;
 use super::races::{self, Races, Touch};
 use super::results::{self, Results, RunFacts, Viewpoint};
 use super::{PlanInput, Seen, digest, returns};
-use crate::base::id::{HostName, NodeId, StepId};
+use crate::base::id::{HostName, RowId, StepId};
 use crate::base::value::Value;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::lang::expression;
 use crate::model::convert;
 use crate::model::inventory::Share;
 use crate::model::operation::Operation;
-use crate::model::plan::{Forecast, Node, Plan, Refusal, Section, Turn, node_id};
+use crate::model::plan::{Forecast, Node, Plan, Refusal, Section, Shared, Turn, row_id};
 use crate::model::runbook::{Batch, Body, Call, Loop, LoopOver, Pace, Step};
 use crate::model::text::{Expression, Scope};
 
@@ -73,7 +73,7 @@ impl PlannedHosts {
         let counted = &mut *self.0.borrow_mut();
         let new = nodes.get(counted.nodes..).unwrap_or_default();
         counted.nodes = nodes.len();
-        for host in new.iter().filter(|n| n.section.is_work()).flat_map(|n| &n.touches) {
+        for host in new.iter().filter(|n| n.section.is_work()).flat_map(Node::touches) {
             if counted.known.insert(host.clone()) {
                 Arc::make_mut(&mut counted.hosts).push(host.clone());
             }
@@ -118,7 +118,7 @@ impl Place {
 /// What must have ended before the first nodes of a list start.
 #[derive(Clone, Default)]
 pub(super) struct Entry {
-    pub(super) needs: Vec<NodeId>,
+    pub(super) needs: Vec<RowId>,
     pub(super) pause: Option<Duration>,
 }
 
@@ -200,12 +200,13 @@ impl<'a> Planner<'a> {
         if !races.is_empty() {
             return Ok(Round::Races(races));
         }
-        let work: Vec<Node> = self.nodes.iter().filter(|n| n.section.is_work()).cloned().collect();
-        // Work comes first in the list, so the timeline lines up with it.
-        for (node, after) in self.nodes.iter_mut().zip(capacity::timeline(&work, &pools)) {
+        // Work comes first in the list.
+        let work = self.nodes.iter().take_while(|n| n.section.is_work()).count();
+        self.refusals.extend(capacity::refusals(&self.nodes[..work], &pools));
+        let timeline = capacity::timeline(&self.nodes[..work], &pools);
+        for (node, after) in self.nodes.iter_mut().zip(timeline).filter(|(_, after)| !after.is_empty()) {
             node.after = after;
         }
-        self.refusals.extend(capacity::refusals(&work, &pools));
         let forecasts = self.pool_forecasts(&pools);
         // One cause is told once, however many steps meet it.
         let mut told = BTreeSet::new();
@@ -239,8 +240,8 @@ impl<'a> Planner<'a> {
         Ok(Round::Done(Box::new(plan)))
     }
 
-    /// Expands a list of steps; gives the ids of all its nodes.
-    pub(super) fn list(&mut self, steps: &[Step], place: &Place, entry: &Entry) -> Vec<NodeId> {
+    /// Expands a list of steps; gives what must have ended for all of it to be over.
+    pub(super) fn list(&mut self, steps: &[Step], place: &Place, entry: &Entry) -> Vec<RowId> {
         let mut made: HashMap<StepId, Entry> = HashMap::new();
         let mut all = Vec::new();
         for step in in_order(steps) {
@@ -271,7 +272,7 @@ impl<'a> Planner<'a> {
         if known.is_empty() {
             return entry.clone();
         }
-        let mut needs: Vec<NodeId> = known.iter().flat_map(|e| e.needs.iter().cloned()).collect();
+        let mut needs: Vec<RowId> = known.iter().flat_map(|e| e.needs.iter().cloned()).collect();
         needs.sort();
         needs.dedup();
         Entry {
@@ -303,7 +304,7 @@ impl<'a> Planner<'a> {
         )
     }
 
-    fn action(&mut self, step: &Step, call: &Call, place: &Place, before: &Entry) -> Vec<NodeId> {
+    fn action(&mut self, step: &Step, call: &Call, place: &Place, before: &Entry) -> Vec<RowId> {
         let scope = self.scope(place, place.loop_host.as_ref());
         let hosts = bind::kind(self.world, call)
             .and_then(|kind| bind::hosts(self.world, step, kind.signature().runs_on, &scope, place.loop_host.as_ref()));
@@ -315,38 +316,47 @@ impl<'a> Planner<'a> {
             }
         };
         let over_all = step.that.as_ref().is_some_and(|t| t.over_all);
-        let sites: Vec<(Option<HostName>, Vec<HostName>)> = match hosts {
-            Hosts::Once => vec![(None, Vec::new())],
+        let mut node = new_node(step, place, None, before);
+        node.action = call.action.value.clone();
+        let row = node.row.clone();
+        let sites: Vec<Node> = match hosts {
+            Hosts::Once => vec![node],
             Hosts::Each(list) => {
                 let list = self.limited(step, list);
                 if over_all {
-                    vec![(None, list)]
+                    node.reaches = list;
+                    vec![node]
                 } else {
-                    list.into_iter().map(|h| (Some(h.clone()), vec![h])).collect()
+                    list.into_iter().map(|h| node.on(h)).collect()
                 }
             }
         };
-        let mut ids = Vec::new();
-        for (host, touches) in sites {
-            let mut node = new_node(step, place, host, before);
-            node.touches = touches;
-            node.action = call.action.value.clone();
-            let scope = self.scope(place, node.host.as_ref());
-            let site = Site {
-                step,
-                call,
-                place,
-                scope: &scope,
-            };
-            match self.forecast(&site, &mut node) {
+        if sites.is_empty() {
+            return Vec::new();
+        }
+        for mut node in sites {
+            match self.forecast_at(step, call, place, &mut node) {
                 Ok(result) => self.results.set(&node, result),
                 Err(diagnostic) => self.diagnostics.push(diagnostic),
             }
-            ids.push(node.id.clone());
             self.watch(&node);
+            if let Some(neighbour) = self.nodes.last() {
+                node.share_with(neighbour);
+            }
             self.nodes.push(node);
         }
-        ids
+        vec![row]
+    }
+
+    fn forecast_at(&mut self, step: &Step, call: &Call, place: &Place, node: &mut Node) -> Result<Value, Diagnostic> {
+        let scope = self.scope(place, node.host.as_ref());
+        let site = Site {
+            step,
+            call,
+            place,
+            scope: &scope,
+        };
+        self.forecast(&site, node)
     }
 
     /// Rights that come from the inventory stand nowhere in the runbook.
@@ -384,7 +394,7 @@ impl<'a> Planner<'a> {
         kept
     }
 
-    fn turns(&mut self, step: &Step, l: &Loop, place: &Place, before: &Entry) -> Vec<NodeId> {
+    fn turns(&mut self, step: &Step, l: &Loop, place: &Place, before: &Entry) -> Vec<RowId> {
         let turns = match self.planned_turns(step, l, place) {
             Ok(turns) => turns,
             Err(diagnostic) => {
@@ -405,7 +415,7 @@ impl<'a> Planner<'a> {
                 return Vec::new();
             }
         };
-        let mut done: Vec<Vec<NodeId>> = Vec::new();
+        let mut done: Vec<Vec<RowId>> = Vec::new();
         for (i, turn) in turns.into_iter().enumerate() {
             let waits = sizes.waits_for(i);
             let mut entry = before.clone();
@@ -591,15 +601,14 @@ fn in_order(steps: &[Step]) -> Vec<&Step> {
 }
 
 pub(super) fn new_node(step: &Step, place: &Place, host: Option<HostName>, before: &Entry) -> Node {
-    Node {
-        id: node_id(&step.id, &place.turns, host.as_ref()),
+    let shared = Shared {
+        row: row_id(&step.id, &place.turns),
         step: step.id.clone(),
         section: place.section,
         turns: place.turns.clone(),
         call: place.call.clone(),
         bindings: place.bindings.clone(),
-        host,
-        touches: Vec::new(),
+        reaches: Vec::new(),
         needs: before.needs.clone(),
         name: String::new(),
         action: String::new(),
@@ -613,5 +622,6 @@ pub(super) fn new_node(step: &Step, place: &Place, host: Option<HostName>, befor
         owes: None,
         pool_effects: Vec::new(),
         after: Vec::new(),
-    }
+    };
+    Node::new(host, shared)
 }

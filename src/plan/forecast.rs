@@ -67,7 +67,7 @@ impl Planner<'_> {
             node.arguments = bind::arguments(site.call, signature, &scope)?;
         }
         if signature.runs_on == RunsOn::Balancers {
-            node.touches = self.pool_of(&node.arguments).map(|p| p.balancers.clone()).unwrap_or_default();
+            node.reaches = self.pool_of(&node.arguments).map(|p| p.balancers.clone()).unwrap_or_default();
         }
         let ending = Ending {
             ok: true,
@@ -117,7 +117,7 @@ impl Planner<'_> {
     fn look_and_decide(&mut self, site: &Site<'_>, node: &mut Node, certain: bool) -> Result<Value, Diagnostic> {
         let over_all = site.step.that.as_ref().is_some_and(|t| t.over_all);
         let hosts: Vec<Option<HostName>> = if over_all {
-            node.touches.iter().cloned().map(Some).collect()
+            node.touches().iter().cloned().map(Some).collect()
         } else {
             vec![node.host.clone()]
         };
@@ -230,9 +230,9 @@ impl Planner<'_> {
         action: &dyn Action,
         (now, then): (&Observation, &Observation),
     ) -> Result<(), Diagnostic> {
-        let Forecast::NothingToDo { summary } = &mut node.forecast else {
+        if !matches!(node.forecast, Forecast::NothingToDo { .. }) {
             return Ok(());
-        };
+        }
         let signature = bind::kind(self.world, site.call)?.signature();
         let effects = effects_of(
             signature,
@@ -246,17 +246,21 @@ impl Planner<'_> {
         };
         let key = ResourceKey::member(&returned.pool, &returned.member);
         let within = friendly(action.settle().within);
-        if now.get(&key) != then.get(&key) {
-            // What an earlier step has returned was seen up; of what it has disturbed nobody knows.
-            if then.get(&key).and_then(|fact| fact.field("up")) != Some(Value::Bool(true)) {
-                *summary = format!("{summary}; waits up to {within} until it is up");
-            }
-            return Ok(());
-        }
-        match action.judge(then, &[], then) {
-            Verdict::NotYet(what) => *summary = format!("{summary}; waits up to {within}: {what}"),
-            Verdict::Failed(what) => *summary = format!("{summary}, but it will fail: {what}"),
-            Verdict::Done => {}
+        let up = then.get(&key).and_then(|fact| fact.field("up")) == Some(Value::Bool(true));
+        // What an earlier step has returned was seen up; of what it has disturbed nobody knows.
+        let awaited = match (now.get(&key) == then.get(&key), up) {
+            (false, true) => None,
+            (false, false) => Some(format!("waits up to {within} until it is up")),
+            (true, _) => match action.judge(then, &[], then) {
+                Verdict::NotYet(what) => Some(format!("waits up to {within}: {what}")),
+                Verdict::Failed(what) => Some(format!("it will fail: {what}")),
+                Verdict::Done => None,
+            },
+        };
+        if let Some(awaited) = awaited {
+            node.forecast = Forecast::NothingToDo {
+                summary: format!("already so; {awaited}"),
+            };
         }
         Ok(())
     }

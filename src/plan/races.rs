@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::graph::Reach;
 use crate::base::id::NodeId;
 use crate::model::action::{ResourceKey, Scope};
 use crate::model::plan::{Forecast, Node};
@@ -56,10 +57,12 @@ pub(super) fn find(nodes: &[Node], touches: &[Touch]) -> Races {
     if by_scope.is_empty() {
         return races;
     }
-    let order = Order::of(nodes);
+    let reach = Reach::of(nodes);
+    // The same step on two hosts is one thing that people wrote.
+    let ordered = |i: usize, j: usize| nodes[i].row == nodes[j].row || reach.precedes(i, j) || reach.precedes(j, i);
     for all in by_scope.values() {
         for (i, writer) in all.iter().filter(|(_, t)| !t.writes.is_empty() || !t.clouds.is_empty()) {
-            for (j, reader) in all.iter().filter(|(j, _)| !order.one_after_the_other(*i, *j)) {
+            for (j, reader) in all.iter().filter(|(j, _)| !ordered(*i, *j)) {
                 if writer.disturbs(reader) {
                     races.entry(nodes[*j].id.clone()).or_insert_with(|| nodes[*i].id.clone());
                 }
@@ -67,57 +70,4 @@ pub(super) fn find(nodes: &[Node], touches: &[Touch]) -> Races {
         }
     }
     races
-}
-
-/// Which row (a step in a turn, on all its hosts) waits for which.
-struct Order {
-    row: Vec<usize>,
-    words: usize,
-    bits: Vec<u64>,
-}
-
-impl Order {
-    fn of(nodes: &[Node]) -> Order {
-        let mut rows: HashMap<(&str, &[crate::model::plan::Turn], bool), usize> = HashMap::new();
-        let mut row_of: HashMap<&NodeId, usize> = HashMap::new();
-        let mut row = Vec::with_capacity(nodes.len());
-        for node in nodes {
-            let count = rows.len();
-            let key = (
-                node.step.as_str(),
-                node.turns.as_slice(),
-                node.action == crate::model::plan::CALL_END,
-            );
-            let number = *rows.entry(key).or_insert(count);
-            row.push(number);
-            row_of.insert(&node.id, number);
-        }
-        let words = rows.len().div_ceil(64);
-        let mut bits = vec![0; words * rows.len()];
-        let mut known = BTreeSet::new();
-        // Nodes stand in an order in which they may run, and those of a row need the same.
-        for (node, number) in nodes.iter().zip(&row) {
-            if !known.insert(*number) {
-                continue;
-            }
-            let before: BTreeSet<usize> = node.needs.iter().filter_map(|id| row_of.get(id)).copied().collect();
-            for earlier in before {
-                for w in 0..words {
-                    bits[number * words + w] |= bits[earlier * words + w];
-                }
-                bits[number * words + earlier / 64] |= 1 << (earlier % 64);
-            }
-        }
-        Order { row, words, bits }
-    }
-
-    /// One of them has ended before the other starts, or they are the same step on two hosts.
-    fn one_after_the_other(&self, i: usize, j: usize) -> bool {
-        let (a, b) = (self.row[i], self.row[j]);
-        a == b || self.precedes(a, b) || self.precedes(b, a)
-    }
-
-    fn precedes(&self, first: usize, second: usize) -> bool {
-        self.bits[second * self.words + first / 64] >> (first % 64) & 1 == 1
-    }
 }

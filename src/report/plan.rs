@@ -9,7 +9,7 @@ use super::style::{Style, Tint};
 use super::table::{Cell, Table, block, widths, wrap};
 use crate::base::id::HostName;
 use crate::base::sanitise::for_terminal;
-use crate::model::plan::{Capacity, Forecast, Node, Plan, PoolForecast, Refusal, Section};
+use crate::model::plan::{Capacity, Forecast, Node, Plan, PoolForecast, Refusal, Section, hosts_of};
 
 /// Columns that a plan is laid out for.
 const WIDTH: usize = 100;
@@ -99,12 +99,7 @@ fn header(plan: &Plan, style: Style) -> String {
             .map(|(key, value)| format!("{}={}", name(key), describe::value(value)));
         lines("Params", shown.collect::<Vec<_>>().join(" "));
     }
-    let mut hosts: Vec<HostName> = Vec::new();
-    for host in plan.nodes.iter().flat_map(|n| &n.touches) {
-        if !hosts.contains(host) {
-            hosts.push(host.clone());
-        }
-    }
+    let hosts = hosts_of(&plan.nodes);
     let changed = plan.changed_hosts();
     let changes = if changed.is_empty() {
         String::from("none to change")

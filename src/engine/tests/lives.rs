@@ -87,12 +87,11 @@ fn starts_too_early(state: &RunState, now: Now<'_>, input: Input) -> Vec<Event> 
     let mut events = decide(state, now, input);
     if let Some(at) = events.iter().position(|e| matches!(e, Event::StepStarted { .. })) {
         let blocked = |id: &crate::base::id::NodeId| *state.step(id) == crate::engine::step::StepState::Blocked;
-        let next = state
-            .created
-            .plan
-            .nodes
-            .iter()
-            .find(|n| n.needs.iter().any(blocked) && blocked(&n.id) && !["approve", "manual", "decide"].contains(&n.action.as_str()));
+        let next = state.created.plan.nodes.iter().find(|n| {
+            n.needs.iter().flat_map(|row| state.row(row)).any(|n| blocked(&n.id))
+                && blocked(&n.id)
+                && !["approve", "manual", "decide"].contains(&n.action.as_str())
+        });
         if let Some(next) = next {
             let (node, attempt) = (next.id.clone(), 1);
             events.insert(at, Event::StepStarted { node, attempt });

@@ -82,6 +82,12 @@ pub fn check(life: &Life<'_>) -> Result<(), String> {
 }
 
 impl<'l> Account<'l> {
+    /// All nodes that a node waits for.
+    fn needed(&self, node: &'l Node) -> impl Iterator<Item = &'l NodeId> + use<'l> {
+        let all = self.life.sample.created.plan.nodes.iter();
+        all.filter(|n| node.needs.contains(&n.row)).map(|n| &n.id)
+    }
+
     fn node(&self, id: &NodeId) -> &'l Node {
         self.life.sample.created.plan.node(id).expect("events are about nodes of the plan")
     }
@@ -230,7 +236,7 @@ impl<'l> Account<'l> {
             node.section != Section::OnFailure || self.unwinding || !self.turns.is_empty(),
             || format!("{id} starts without a failure"),
         )?;
-        let missing = node.needs.iter().find(|n| !self.done(n));
+        let missing = self.needed(node).find(|n| !self.done(n));
         rule(missing.is_none(), || format!("{id} starts before {missing:?} is done"))?;
         let early = self.not_before.get(id).is_some_and(|until| at < *until);
         rule(!early, || format!("{id} is repeated too early"))?;
@@ -407,7 +413,7 @@ impl<'l> Account<'l> {
                 section => section == Section::Finally,
             };
             let status = self.status[&node.id];
-            let hopeless = node.needs.iter().any(|n| !self.done(n));
+            let hopeless = self.needed(node).any(|n| !self.done(n));
             rule(!last || hopeless || !matches!(status, Status::Fresh | Status::Running), || {
                 format!("{} never ran", node.id)
             })?;
