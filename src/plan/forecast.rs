@@ -277,12 +277,9 @@ impl Planner<'_> {
             touch.writes.clone_from(&touch.reads);
             self.predicted.blur(&touch.reads);
         }
-        match &decision {
-            Decision::Change(change) => {
-                touch.writes.extend(predicted::written(change, self.input.inventory));
-                touch.clouds = predicted::clouds(&change.taints, self.input.inventory);
-            }
-            _ => {}
+        if let Decision::Change(change) = &decision {
+            touch.writes.extend(predicted::written(change, self.input.inventory));
+            touch.clouds = predicted::clouds(&change.taints, self.input.inventory);
         }
         self.touches.push(touch);
         let certain = certain && !raced;

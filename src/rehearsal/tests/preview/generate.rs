@@ -331,7 +331,7 @@ impl Writer {
         let mut lines = vec![self.hosts(), self.when()];
         let certain = lines[1].is_empty();
         lines.extend(match self.dice.below(7) {
-            0 | 1 | 2 => vec![self.file()],
+            0..=2 => vec![self.file()],
             3 | 4 => {
                 let words = self.service();
                 vec![format!("service: {words}"), String::from("pool_effect: none")]
