@@ -22,7 +22,7 @@ use crate::rehearsal::read::{self, Known};
 use crate::report::{self, Style};
 
 /// Lives that are lived on every change.
-const SEEDS: u64 = 1_500;
+const SEEDS: u64 = 1_200;
 /// A planted bug is found within so many.
 const FOUND_WITHIN: u64 = 1_000;
 
