@@ -18,7 +18,7 @@ use crate::{config, inventory, lang, yaml};
 /// What is validated and how it is said.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ValidateArguments {
-    /// Files, folders (tests of runbooks in them are passed over), names in runbooks/, or `-` for standard input
+    /// Files, folders, names in runbooks/, or `-` for standard input; of several, tests of runbooks (NAME.test.yaml) are passed over
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
     /// `json`: {"schema":"runbook.validate/1","ok","errors","warnings","files":[{"file","kind","ok","diagnostics"}]}, each diagnostic
@@ -63,8 +63,9 @@ pub fn run(arguments: &ValidateArguments, global: Global) -> Result<Exit, CliErr
     for path in &arguments.files {
         match yaml_files(std::slice::from_ref(path)) {
             Ok(files) => {
-                // Tests of runbooks are read by `runbook test`, beside the runbook that they test.
-                let tests = |file: &&PathBuf| path.is_dir() && file.to_string_lossy().ends_with(".test.yaml");
+                // Tests of runbooks are read by `runbook test`, beside the runbook that they test. A shell's `runbooks/*.yaml` names them, too.
+                let several = path.is_dir() || arguments.files.len() > 1;
+                let tests = |file: &&PathBuf| several && file.to_string_lossy().ends_with(".test.yaml");
                 files.iter().filter(|f| !tests(f)).try_for_each(|file| report.read(file))?;
             }
             Err(CliError::Texts(missing, _)) => report.found.extend(missing),

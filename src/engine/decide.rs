@@ -178,7 +178,10 @@ fn unwind_for(state: &RunState, now: Now<'_>, reason: String) -> Vec<Event> {
         .get(&start_gate())
         .filter(|q| q.open() && q.request.expires_at <= now.at);
     let mut events: Vec<Event> = expired.map(|_| Event::ApprovalExpired { gate: start_gate() }).into_iter().collect();
-    events.push(Event::UnwindStarted { reason });
+    events.push(Event::UnwindStarted {
+        reason,
+        step: failed(state, now).next().map(|n| n.id.clone()),
+    });
     events
 }
 
@@ -216,7 +219,7 @@ fn failed_turns(state: &RunState, now: Now<'_>) -> Result<Vec<Event>, String> {
 fn last_steps(state: &RunState, now: Now<'_>) -> Vec<Event> {
     if let Some(debt) = state.open_obligations().find(|o| o.return_node.is_some()) {
         let reason = format!("{}, and no step has given it back", debt.what);
-        return vec![Event::UnwindStarted { reason }];
+        return vec![Event::UnwindStarted { reason, step: None }];
     }
     // A run that went on without some turns has failed all the same.
     let failed = turns::told(state).is_some();

@@ -13,7 +13,7 @@ use crate::model::action::{ResourceKey, Undo};
 use crate::model::event::{Event, Failure, FailureKind, Record, RunCreated, RunOutcome};
 use crate::model::obligation::{Obligation, ObligationId, ObligationState};
 use crate::model::plan::{self, Node, Turn};
-use crate::plan::results::{self, Results, RunFacts};
+use crate::plan::results::{self, Ground, Results, RunFacts};
 
 /// Which part of its life a run is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +87,8 @@ pub struct RunState {
     pub obligations: Vec<Obligation>,
     /// Debts whose return was refused or failed while unwinding.
     pub refused: BTreeMap<ObligationId, String>,
+    /// It had ended, and a person has started it again to have given back what it owes.
+    pub reopened: bool,
     /// Nodes started while unwinding.
     pub started_unwinding: BTreeSet<NodeId>,
     /// Times that taking a node's change back was begun.
@@ -105,6 +107,8 @@ pub struct RunState {
     pub cancelled_by: Option<String>,
     /// Why it unwinds.
     pub unwind_reason: Option<String>,
+    /// What all its texts see alike.
+    pub ground: Ground,
     index: HashMap<NodeId, usize>,
     rows: HashMap<RowId, Vec<usize>>,
 }
@@ -144,6 +148,7 @@ impl RunState {
         }
         RunState {
             id,
+            ground: Ground::new(&created.params, &created.inventory),
             created: Arc::new(created),
             sequence: 1,
             last_at: Timestamp::default(),
@@ -157,6 +162,7 @@ impl RunState {
             changed: BTreeSet::new(),
             obligations: Vec::new(),
             refused: BTreeMap::new(),
+            reopened: false,
             started_unwinding: BTreeSet::new(),
             undo_attempts: BTreeMap::new(),
             questions: BTreeMap::new(),
@@ -318,8 +324,10 @@ impl RunState {
             Event::UndoStarted { node, attempt, .. } => {
                 self.undo_attempts.insert(node.clone(), *attempt);
             }
-            Event::UnwindStarted { reason } => {
+            Event::UnwindStarted { reason, step } => {
                 self.phase = Phase::Unwinding;
+                let counts = step.as_ref().and_then(|id| Some((id.clone(), self.failures.get(id)?.clone())));
+                self.failure = counts.or(self.failure.take());
                 self.unwind_reason = Some(reason.clone());
             }
             Event::TurnFailed { turns, node, why } => {
@@ -375,6 +383,7 @@ impl RunState {
     /// A finished run that still owes something is started again: everything on the way back may be tried once more.
     fn reopen(&mut self) {
         self.phase = Phase::Unwinding;
+        self.reopened = true;
         self.refused.clear();
         self.started_unwinding.clear();
         for step in self.steps.values_mut().filter(|s| **s == StepState::UndoFailed) {

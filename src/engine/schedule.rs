@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use super::run::{Phase, RunState};
 use super::step::StepState;
@@ -27,15 +26,7 @@ const MOST_LOST: u32 = 3;
 /// What a node's texts and expressions see now.
 #[must_use]
 pub fn scope(state: &RunState, node: &Node) -> Scope {
-    let params = Arc::new(Value::Map(state.created.params.clone()));
-    results::scope(
-        &params,
-        &state.created.inventory,
-        &state.results,
-        &state.facts(),
-        Viewpoint::of(node),
-        &node.bindings,
-    )
+    results::scope(&state.ground, &state.results, &state.facts(), Viewpoint::of(node), &node.bindings)
 }
 
 /// True when the node has ended in a way that lets others go on.

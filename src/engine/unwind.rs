@@ -40,17 +40,34 @@ pub fn next_within(state: &RunState, now: Now<'_>, turns: &[Turn]) -> Turnback {
     if under_way.any(|(id, _)| within(id)) {
         return Turnback::Wait;
     }
+    let mut no_way_back = false;
     for intended in latest(state) {
         let Some(node) = state.node(&intended.node).filter(|n| n.turns.starts_with(turns)) else {
             continue;
         };
+        if no_way_back {
+            match owed(state, node) {
+                Some(turnback) => return turnback,
+                None => continue,
+            }
+        }
         match consider(state, now, node, intended) {
             Verdict::Pass => {}
             Verdict::Do(turnback) => return turnback,
+            // What is older is not taken back. Whoever has looked and asks for it gets what is owed given back, where its guard holds.
+            Verdict::Stop if state.reopened => no_way_back = true,
             Verdict::Stop => return Turnback::Done,
         }
     }
     Turnback::Done
+}
+
+/// The return of what a node has taken, unless it was tried.
+fn owed(state: &RunState, node: &Node) -> Option<Turnback> {
+    let debt = state.open_obligations().find(|o| o.taker == node.id)?;
+    let giver = node.owes.as_ref()?;
+    let tried = state.refused.contains_key(&debt.id) || state.started_unwinding.contains(giver);
+    (!tried).then(|| Turnback::Return(debt.id.clone(), giver.clone()))
 }
 
 /// The fact that begins it.
@@ -99,15 +116,8 @@ fn consider(state: &RunState, now: Now<'_>, node: &Node, intended: &Intended) ->
     let debt = state.open_obligations().find(|o| o.taker == node.id);
     // What is not taken back by itself is given back by the owed step.
     let stays = takes || matches!(intended.undo, Undo::Nothing | Undo::Keep);
-    if let (Some(debt), Some(giver)) = (debt, &node.owes)
-        && (stays || matches!(state.step(&node.id), StepState::Undone))
-    {
-        let tried = state.refused.contains_key(&debt.id) || state.started_unwinding.contains(giver);
-        return if tried {
-            Verdict::Pass
-        } else {
-            Verdict::Do(Turnback::Return(debt.id.clone(), giver.clone()))
-        };
+    if debt.is_some() && node.owes.is_some() && (stays || matches!(state.step(&node.id), StepState::Undone)) {
+        return owed(state, node).map_or(Verdict::Pass, Verdict::Do);
     }
     if kept(state, now, node) || (takes && node.owes.is_some()) {
         return Verdict::Pass;

@@ -235,7 +235,7 @@ pub(super) fn last_group() -> Vec<Event> {
     let why = || String::from("a step failed");
     let lost = failure(FailureKind::Unreachable, "no answer from \u{1b}[31mweb-02");
     vec![
-        Event::UnwindStarted { reason: why() },
+        Event::UnwindStarted { reason: why(), step: None },
         Event::StepLost {
             node: free.clone(),
             attempt: 2,

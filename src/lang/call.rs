@@ -179,7 +179,7 @@ fn place(step: &mut Step, around: &str) {
     step.verify.iter_mut().for_each(|check| place(check, around));
     if let Some(owes) = &mut step.owes {
         owes.step.value = under(&owes.step.value);
-        owes.guard.iter_mut().for_each(|check| place(check, around));
+        owes.guard.iter_mut().flatten().for_each(|check| place(check, around));
     }
     if let UndoRule::Steps(steps) = &mut step.undo {
         steps.iter_mut().for_each(|s| place(s, around));

@@ -53,7 +53,7 @@ impl<'a> Checker<'a> {
             step.verify = verify;
             step.owes = written.owes.as_ref().map(|o| Owes {
                 step: Spanned::new(StepId::from(o.step.value.as_str()), o.step.span),
-                guard,
+                guard: o.guard.is_some().then_some(guard),
             });
             step.undo = undo_rule(written, entry.facts.as_ref(), undo.and_then(|(steps, _)| steps))?;
             Some(step)

@@ -383,7 +383,7 @@ pub(super) static OWES: Table = Table {
         may(
             "guard",
             Shape::Checks,
-            "When it is safe to give back; default: the probes with `that` between the two steps.",
+            "When it is safe to give back; `[]`: always. Default: the probes with `that` between the two steps.",
         ),
     ],
 };

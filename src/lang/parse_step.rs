@@ -316,10 +316,10 @@ fn retry(node: &Node, d: &mut Diagnostics) -> Option<Retry> {
 fn owes(node: &Node, id: &str, d: &mut Diagnostics) -> Option<Owes> {
     let NodeKind::Map(_) = &node.kind else {
         let step = word(node, d)?;
-        return Some(Owes { step, guard: Vec::new() });
+        return Some(Owes { step, guard: None });
     };
     let map = Map::read(node, &keys::OWES, d)?;
-    let guard = checks(map.get("guard"), &format!("{id}.guard"), d);
+    let guard = map.get("guard").map(|list| checks(Some(list), &format!("{id}.guard"), d));
     Some(Owes {
         step: map.word("step", d)?,
         guard,

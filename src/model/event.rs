@@ -182,6 +182,9 @@ pub enum Event {
     UnwindStarted {
         /// Why.
         reason: String,
+        /// The first step whose failure counts; one that `allow_failure` allows for does not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<NodeId>,
     },
     /// Taking back began.
     UndoStarted {

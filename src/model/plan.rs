@@ -54,14 +54,14 @@ impl Plan {
     /// Hosts on which something will or may change, in the order of the nodes.
     #[must_use]
     pub fn changed_hosts(&self) -> Vec<HostName> {
-        hosts_of(self.nodes.iter().filter(|n| n.may_change()))
+        hosts_of(rows_of(&self.nodes).filter(|like| like[0].may_change()).flatten())
     }
 
     /// True when nothing will or may change, and nobody is given anything to do.
     #[must_use]
     pub fn nothing_to_do(&self) -> bool {
         let by_hand = |n: &Node| n.is_task() && matches!(n.forecast, Forecast::Asks { .. });
-        !self.nodes.iter().any(|n| n.section.is_work() && (n.may_change() || by_hand(n)))
+        !rows_of(&self.nodes).any(|like| like[0].section.is_work() && (like[0].may_change() || by_hand(&like[0])))
     }
 }
 
@@ -83,9 +83,13 @@ pub struct Watch {
 /// The hosts that operations of these nodes go to, in their order.
 #[must_use]
 pub fn hosts_of<'n>(nodes: impl IntoIterator<Item = &'n Node>) -> Vec<HostName> {
-    let mut known = HashSet::new();
-    let hosts = nodes.into_iter().flat_map(Node::touches);
-    hosts.filter(|host| known.insert(*host)).cloned().collect()
+    let (mut known, mut hosts): (HashSet<&HostName>, Vec<HostName>) = Default::default();
+    for host in nodes.into_iter().flat_map(Node::touches) {
+        if known.insert(host) {
+            hosts.push(host.clone());
+        }
+    }
+    hosts
 }
 
 /// One step on one host in one turn. What it has in common with other hosts of its step is kept once: read it as if it stood here;
@@ -376,6 +380,9 @@ pub struct NodeEffect {
     pub member: HostName,
     /// Takes, returns or disturbs.
     pub kind: EffectKind,
+    /// What only the run can tell: it happens when all of this holds. Equal words hold together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub perhaps: Vec<String>,
 }
 
 /// Kinds of effects on a pool.
@@ -414,6 +421,27 @@ pub struct PoolForecast {
     pub members: Vec<Value>,
 }
 
+/// Something that happens to a node in an order of events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moment {
+    /// The node.
+    pub node: NodeId,
+    /// What happens to it.
+    pub what: Happening,
+}
+
+/// What happens to a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Happening {
+    /// It starts.
+    Starts,
+    /// It ends.
+    Ends,
+    /// It is left out, since a condition that only the run can judge is false.
+    Skipped,
+}
+
 /// Why a plan must not run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
@@ -423,6 +451,9 @@ pub struct Refusal {
     pub message: String,
     /// The order of events that shows it, one per line.
     pub counterexample: Vec<String>,
+    /// That order as data, of the nodes that touch the pool; the last moment breaks the rule.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub order: Vec<Moment>,
     /// What would work.
     pub instead: Option<String>,
 }

@@ -29,7 +29,7 @@ pub fn digest(plan: &Plan, runbook_text: &str, inventory: &crate::model::invento
         text: hex(&Sha256::digest(runbook_text.as_bytes())),
         inventory,
         params: &plan.params,
-        rows: rows_of(&plan.nodes).map(Row::of).collect(),
+        rows: rows(&plan.nodes),
         pools,
         refusals: &plan.refusals,
     };
@@ -57,13 +57,21 @@ struct Row<'p> {
     shared: Json,
 }
 
-impl<'p> Row<'p> {
-    fn of(nodes: &'p [Node]) -> Row<'p> {
-        Row {
-            hosts: nodes.iter().map(|n| n.host.as_ref()).collect(),
-            shared: shared(&nodes[0]),
+/// Neighbours that differ in nothing that counts stand together, whatever else tells them apart.
+fn rows(nodes: &[Node]) -> Vec<Row<'_>> {
+    let mut rows: Vec<Row<'_>> = Vec::new();
+    for like in rows_of(nodes) {
+        let hosts = like.iter().map(|n| n.host.as_ref());
+        let shared = shared(&like[0]);
+        match rows.last_mut().filter(|last| last.shared == shared) {
+            Some(last) => last.hosts.extend(hosts),
+            None => rows.push(Row {
+                hosts: hosts.collect(),
+                shared,
+            }),
         }
     }
+    rows
 }
 
 fn shared(node: &Node) -> Json {

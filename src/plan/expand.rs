@@ -1,10 +1,11 @@
 //! Steps × hosts × turns into nodes, in an order in which they may run, each forecast on the predicted state of those before it.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::alike::Kinds;
 use super::bind::{self, Hosts, World};
 use super::capacity;
 use super::forecast::Site;
@@ -12,7 +13,7 @@ use super::invariants::Watching;
 use super::judge::{self, Truth};
 use super::predicted::Predicted;
 use super::races::{self, Races, Touch};
-use super::results::{self, Results, RunFacts, Viewpoint};
+use super::results::{self, Ground, Results, RunFacts, Viewpoint};
 use super::{PlanInput, Seen, digest, returns};
 use crate::base::id::{HostName, RowId, StepId};
 use crate::base::value::Value;
@@ -37,7 +38,7 @@ pub(super) struct Planner<'a> {
     pub(super) input: PlanInput<'a>,
     pub(super) seen: &'a Seen,
     pub(super) world: World<'a>,
-    params: Arc<Value>,
+    ground: Ground,
     pub(super) predicted: Predicted,
     pub(super) results: Results,
     pub(super) nodes: Vec<Node>,
@@ -45,7 +46,7 @@ pub(super) struct Planner<'a> {
     pub(super) refusals: Vec<Refusal>,
     pub(super) warnings: BTreeSet<String>,
     empty_loops: Vec<StepId>,
-    forgiving_loops: Vec<StepId>,
+    pub(super) forgiving_loops: Vec<StepId>,
     pub(super) watching: Vec<Watching<'a>>,
     pub(super) diagnostics: Diagnostics,
     /// Hosts that the nodes so far touch.
@@ -54,6 +55,9 @@ pub(super) struct Planner<'a> {
     pub(super) calls: Vec<Place>,
     pub(super) races: &'a Races,
     pub(super) touches: Vec<Touch>,
+    pub(super) kinds: Kinds,
+    /// Those of the last step that had one result for all; the next step's are often the same.
+    pub(super) last_hosts: Option<Arc<[HostName]>>,
 }
 
 /// The hosts that the work touches. Asked for at every node, so it goes on where it stopped.
@@ -63,7 +67,7 @@ pub(super) struct PlannedHosts(RefCell<Counted>);
 #[derive(Default)]
 struct Counted {
     nodes: usize,
-    known: BTreeSet<HostName>,
+    known: HashSet<HostName>,
     hosts: Arc<Vec<HostName>>,
 }
 
@@ -74,7 +78,8 @@ impl PlannedHosts {
         let new = nodes.get(counted.nodes..).unwrap_or_default();
         counted.nodes = nodes.len();
         for host in new.iter().filter(|n| n.section.is_work()).flat_map(Node::touches) {
-            if counted.known.insert(host.clone()) {
+            if !counted.known.contains(host) {
+                counted.known.insert(host.clone());
                 Arc::make_mut(&mut counted.hosts).push(host.clone());
             }
         }
@@ -139,7 +144,7 @@ impl<'a> Planner<'a> {
                 inventory: input.inventory,
                 catalog: input.catalog,
             },
-            params: Arc::new(Value::Map(input.params.clone())),
+            ground: Ground::new(input.params, input.inventory),
             predicted: Predicted::default(),
             results: Results::default(),
             nodes: Vec::new(),
@@ -154,6 +159,8 @@ impl<'a> Planner<'a> {
             calls: Vec::new(),
             races,
             touches: Vec::new(),
+            kinds: Kinds::of(input.inventory),
+            last_hosts: None,
         }
     }
 
@@ -231,6 +238,7 @@ impl<'a> Planner<'a> {
                 node: None,
                 message: format!("the plan changes {hosts} hosts; at most {most} are allowed"),
                 counterexample: Vec::new(),
+                order: Vec::new(),
                 instead: Some(String::from(
                     "narrow it with --limit, or raise `limits: { max_hosts }` in the configuration",
                 )),
@@ -291,8 +299,7 @@ impl<'a> Planner<'a> {
             ..RunFacts::default()
         };
         results::scope(
-            &self.params,
-            self.input.inventory,
+            &self.ground,
             &self.results,
             &facts,
             Viewpoint {
@@ -319,43 +326,36 @@ impl<'a> Planner<'a> {
         let mut node = new_node(step, place, None, before);
         node.action = call.action.value.clone();
         let row = node.row.clone();
-        let sites: Vec<Node> = match hosts {
-            Hosts::Once => vec![node],
-            Hosts::Each(list) => {
-                let list = self.limited(step, list);
-                if over_all {
-                    node.reaches = list;
-                    vec![node]
-                } else {
-                    list.into_iter().map(|h| node.on(h)).collect()
-                }
+        if let Hosts::Each(list) = hosts {
+            let list = self.limited(step, list);
+            if list.is_empty() && !over_all {
+                return Vec::new();
             }
-        };
-        if sites.is_empty() {
-            return Vec::new();
+            if !over_all {
+                self.on_each(step, call, place, &node, list);
+                return vec![row];
+            }
+            node.reaches = list;
         }
-        for mut node in sites {
-            match self.forecast_at(step, call, place, &mut node) {
-                Ok(result) => self.results.set(&node, result),
-                Err(diagnostic) => self.diagnostics.push(diagnostic),
-            }
-            self.watch(&node);
-            if let Some(neighbour) = self.nodes.last() {
-                node.share_with(neighbour);
-            }
-            self.nodes.push(node);
+        let scope = self.scope(place, None);
+        match self.forecast_at(step, call, place, &scope, &mut node) {
+            Ok(result) => self.results.set(&node, result),
+            Err(diagnostic) => self.diagnostics.push(diagnostic),
         }
+        self.watch(&node);
+        self.nodes.push(node);
         vec![row]
     }
 
-    fn forecast_at(&mut self, step: &Step, call: &Call, place: &Place, node: &mut Node) -> Result<Value, Diagnostic> {
-        let scope = self.scope(place, node.host.as_ref());
-        let site = Site {
-            step,
-            call,
-            place,
-            scope: &scope,
-        };
+    pub(super) fn forecast_at(
+        &mut self,
+        step: &Step,
+        call: &Call,
+        place: &Place,
+        scope: &Scope,
+        node: &mut Node,
+    ) -> Result<Value, Diagnostic> {
+        let site = Site { step, call, place, scope };
         self.forecast(&site, node)
     }
 
@@ -388,6 +388,7 @@ impl<'a> Planner<'a> {
                 node: None,
                 message: format!("step `{}` has no host left after --limit and maintenance", step.id),
                 counterexample: Vec::new(),
+                order: Vec::new(),
                 instead: Some(String::from("widen --limit, or say `allow_empty: true` if the step may do nothing")),
             });
         }

@@ -6,6 +6,7 @@ use super::expand::{Place, Planner};
 use super::judge::{self, Truth};
 use super::predicted;
 use super::races::Touch;
+use super::perhaps;
 use super::results::{self, Ending};
 use crate::base::clock::friendly;
 use crate::base::id::{HostName, PoolName};
@@ -95,7 +96,21 @@ impl Planner<'_> {
         if !certain && !matches!(&node.forecast, Forecast::AtRunTime { why } if why.starts_with("if ")) {
             node.notes.insert(0, format!("only if {}", conditions_of(site)));
         }
-        node.pool_effects = self.effects(site.step, signature, node);
+        // What the change will be is not known; what the runbook says of its way back is.
+        if let (Forecast::AtRunTime { .. }, Undo::Nothing) = (&node.forecast, &node.undo) {
+            node.undo = match site.step.undo {
+                UndoRule::Auto => Undo::Nothing,
+                UndoRule::Keep => Undo::Keep,
+                UndoRule::None => Undo::Impossible,
+                UndoRule::Steps(_) => Undo::Steps,
+            };
+        }
+        let mut effects = self.effects(site.step, signature, node);
+        if !effects.is_empty() {
+            let perhaps = perhaps::conditions(site, node, &self.forgiving_loops)?;
+            effects.iter_mut().for_each(|e| e.perhaps.clone_from(&perhaps));
+        }
+        node.pool_effects = effects;
         for effect in node.pool_effects.iter().filter(|e| certain && e.kind == EffectKind::Returns) {
             self.predicted.returned(&effect.pool, &effect.member);
         }
@@ -211,11 +226,12 @@ impl Planner<'_> {
         // What an earlier step will have changed may well be what is missing now.
         let changed_before = node.host.as_ref().is_some_and(|h| self.predicted.touches(h));
         let trouble = !why.is_empty() && !self.input.offline && !changed_before;
-        if trouble && site.place.section.is_work() && site.step.allow_failure.is_none() {
+        if trouble && site.place.section.is_work() && !may_fail(site) {
             self.refusals.push(Refusal {
                 node: Some(node.id.clone()),
                 message: format!("cannot look: {why}"),
                 counterexample: Vec::new(),
+                order: Vec::new(),
                 instead: None,
             });
         }
@@ -322,6 +338,7 @@ impl Planner<'_> {
                         node: Some(node.id.clone()),
                         message: format!("`{}`: {why}", node.id),
                         counterexample: Vec::new(),
+                        order: Vec::new(),
                         instead: None,
                     });
                 }
@@ -367,6 +384,7 @@ impl Planner<'_> {
                     node: Some(node.id.clone()),
                     message,
                     counterexample: Vec::new(),
+                    order: Vec::new(),
                     instead: None,
                 });
                 Forecast::Reads {
@@ -432,6 +450,7 @@ impl Planner<'_> {
                 node: Some(node.id.clone()),
                 message,
                 counterexample: Vec::new(),
+                order: Vec::new(),
                 instead: None,
             });
         }
@@ -450,6 +469,7 @@ impl Planner<'_> {
                 node: Some(node.id.clone()),
                 message,
                 counterexample: Vec::new(),
+                order: Vec::new(),
                 instead,
             });
         }
@@ -484,6 +504,7 @@ impl Planner<'_> {
                     node: None,
                     message,
                     counterexample: Vec::new(),
+                    order: Vec::new(),
                     instead: None,
                 });
                 return None;
@@ -548,7 +569,7 @@ fn gone_by(node: &Node, seen: &Observation) -> Vec<ResourceKey> {
 }
 
 /// Others go on whether it fails or not.
-fn may_fail(site: &Site<'_>) -> bool {
+pub(super) fn may_fail(site: &Site<'_>) -> bool {
     let rule = site.step.allow_failure.as_ref();
     rule.is_some_and(|rule| !matches!(expression::eval(rule, site.scope), Ok(Value::Bool(false))))
 }
@@ -636,6 +657,8 @@ pub fn member_now(pool: &PoolName, host: &HostName, seen: &Observation) -> Membe
     };
     MemberNow {
         host: host.clone(),
+        known: facts.field("configured").and_then(|v| v.as_bool()).is_some(),
+        owned: is("owned"),
         enabled,
         serving,
         detail,
@@ -664,6 +687,7 @@ pub fn effects_of(
             pool: pool.into(),
             member: member.into(),
             kind,
+            perhaps: Vec::new(),
         }],
         _ => Vec::new(),
     };
@@ -677,6 +701,7 @@ pub fn effects_of(
                 pool: p.name.clone(),
                 member: host.clone(),
                 kind,
+                perhaps: Vec::new(),
             })
             .collect()
     };

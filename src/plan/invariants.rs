@@ -271,6 +271,7 @@ impl<'a> Planner<'a> {
             node,
             message: sanitise::one_line(&message, 300),
             counterexample,
+            order: Vec::new(),
             instead,
         });
     }

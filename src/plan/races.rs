@@ -57,7 +57,7 @@ pub(super) fn find(nodes: &[Node], touches: &[Touch]) -> Races {
     if by_scope.is_empty() {
         return races;
     }
-    let reach = Reach::of(nodes);
+    let reach = Reach::among(nodes, &(0..nodes.len()).collect::<Vec<_>>());
     // The same step on two hosts is one thing that people wrote.
     let ordered = |i: usize, j: usize| nodes[i].row == nodes[j].row || reach.precedes(i, j) || reach.precedes(j, i);
     for all in by_scope.values() {

@@ -84,8 +84,11 @@ fn failures(plain: &Life) -> Vec<Scene> {
 }
 
 fn crashes(plain: &Life) -> Vec<Scene> {
-    let last = plain.records.last().map_or(0, |r| r.sequence);
-    let sides = (2..=last).flat_map(|sequence| [false, true].map(|after| Death { sequence, after }));
+    // Within one write no death differs from another.
+    let sides = plain
+        .writes
+        .iter()
+        .flat_map(|&sequence| [false, true].map(|after| Death { sequence, after }));
     let scene = |death: Death| Scene {
         name: format!(
             "the controller dies right {} record {}{}",
@@ -144,11 +147,13 @@ pub fn breaks(life: &Life, plain: &Life) -> Option<String> {
     if let Some(breach) = life.breaches.first() {
         return Some(breach.clone());
     }
-    still_taken(life).or_else(|| false_word(life, plain)).or_else(|| twice(life, plain))
+    still_taken(life, plain)
+        .or_else(|| false_word(life, plain))
+        .or_else(|| twice(life, plain))
 }
 
 /// What is out at the end and was in at the beginning is named by an open obligation; so is every mark that is left.
-fn still_taken(life: &Life) -> Option<String> {
+fn still_taken(life: &Life, plain: &Life) -> Option<String> {
     let named = |host: &str| {
         life.obligations
             .iter()
@@ -165,6 +170,13 @@ fn still_taken(life: &Life) -> Option<String> {
                 ));
             }
         }
+    }
+    // A success leaves nobody silent, so neither does a failure, unless that is owed.
+    let silent = life.silences.first().filter(|_| plain.silences.is_empty());
+    if let (Some(silence), true) = (silent, life.obligations.is_empty()) {
+        return Some(format!(
+            "Alertmanager is still silent about {silence} at the end, and nothing is owed"
+        ));
     }
     let left = life.marks.iter().find(|(_, _, run)| run == UID);
     let (pool, server, _) = left.filter(|_| life.obligations.is_empty())?;

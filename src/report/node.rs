@@ -90,9 +90,15 @@ pub(super) fn does(node: &Node) -> String {
 pub(super) fn if_it_fails(node: &Node) -> String {
     match (&node.owes, node.may_change()) {
         (Some(owed), true) => format!("owes {}", name(owed)),
+        (None, true) if is_open(node) => String::from("as the run finds"),
         (None, true) => describe::undo(&node.undo),
         (_, false) => String::new(),
     }
+}
+
+/// Its action knows how to take it back, but not yet what.
+fn is_open(node: &Node) -> bool {
+    matches!(node.forecast, Forecast::AtRunTime { .. }) && node.undo == Undo::Nothing && node.class == Class::Reversible
 }
 
 /// Where the step happens.

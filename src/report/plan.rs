@@ -9,7 +9,7 @@ use super::style::{Style, Tint};
 use super::table::{Cell, Table, block, widths, wrap};
 use crate::base::id::HostName;
 use crate::base::sanitise::for_terminal;
-use crate::model::plan::{Capacity, Forecast, Node, Plan, PoolForecast, Refusal, Section, hosts_of};
+use crate::model::plan::{Capacity, Forecast, Node, Plan, PoolForecast, Refusal, Section, hosts_of, rows_of};
 
 /// Columns that a plan is laid out for.
 const WIDTH: usize = 100;
@@ -46,7 +46,8 @@ pub fn total(plan: &Plan) -> String {
     if !plan.refusals.is_empty() {
         return format!("Plan: REFUSED for {}; nothing will be done.", count(plan.refusals.len(), "reason"));
     }
-    let work: Vec<&Node> = plan.nodes.iter().filter(|n| n.section.is_work()).collect();
+    // A step counts once, on however many hosts it does the same.
+    let work: Vec<&Node> = rows_of(&plan.nodes).map(|like| &like[0]).filter(|n| n.section.is_work()).collect();
     let mut steps: Vec<&str> = work.iter().map(|n| n.step.as_str()).collect();
     steps.sort_unstable();
     steps.dedup();
@@ -165,6 +166,9 @@ fn groups(plan: &Plan) -> Vec<Group<'_>> {
     for node in &plan.nodes {
         let same = |group: &&mut Group<'_>| {
             let first = group.first;
+            if node.host.is_some() && node.is_like(first) {
+                return true;
+            }
             let alone = |n: &Node| n.host.is_none() || n.diff.is_some() || !n.pool_effects.is_empty();
             let neutral = |n: &Node, text: String| n.host.as_ref().map_or(text.clone(), |h| text.replace(h.as_str(), "\u{0}"));
             !alone(node)
@@ -400,6 +404,7 @@ Plan digest  sha256:9c1eb07d4f0a52a3c1b2e97d61f0c4d2a9b8e7f6a5c4d3b2e1f0a9b8c7d6
                 String::from("web-02 has been in MAINT since 2026-11-20T00:14:07Z; nobody owns that"),
                 String::from("drain_master takes web-01 out: 0 of 2 in service"),
             ],
+            order: Vec::new(),
             instead: Some(String::from("return web-02 first")),
         });
         let shown = text(&plan, Style::PLAIN);

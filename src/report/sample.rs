@@ -98,6 +98,7 @@ fn member_node(id: &str, which: &str, kind: EffectKind, after: Capacity, summary
         pool: "web".into(),
         member: which.into(),
         kind,
+        perhaps: Vec::new(),
     }];
     node.after = vec![after];
     node
@@ -357,6 +358,7 @@ pub(super) fn stuck() -> Vec<Record> {
             69_010,
             Event::UnwindStarted {
                 reason: String::from("free_memory failed on web-01"),
+                step: None,
             },
         ),
         (

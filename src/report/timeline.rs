@@ -155,7 +155,7 @@ fn about_run(record: &Record) -> Option<Entry> {
             ))
         }
         Event::RunStarted { controller } => Some(row(record, String::from("the controller begins"), controller)),
-        Event::UnwindStarted { reason } => Some(row(
+        Event::UnwindStarted { reason, .. } => Some(row(
             record,
             format!("no new steps, what was done is taken back: {reason}"),
             "runbook",

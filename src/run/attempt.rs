@@ -227,7 +227,7 @@ impl Attempt {
             }
             Decision::Change(change) => {
                 self.as_planned(&change)?;
-                self.shared.pools.may_take(&self.shared, &self.node).await.map_err(Ending::Failed)?;
+                let _taking = self.shared.pools.may_take(&self.shared, &self.node).await.map_err(Ending::Failed)?;
                 self.guarded.before(&self.shared).await.map_err(Ending::Failed)?;
                 self.intend(step, &before, &change).await?;
                 self.perform(action, &before, change, Recovery::None).await
@@ -504,7 +504,7 @@ impl TakeBack {
                 );
                 let mut taking = self.node.clone();
                 taking.pool_effects = effects;
-                shared.pools.may_take(shared, &taking).await?;
+                let _taking = shared.pools.may_take(shared, &taking).await?;
                 self.guarded.before(shared).await?;
                 let recovery = if self.recovering { Recovery::Continue } else { Recovery::None };
                 let prefix = attempt_name(shared, &self.node.id, self.attempt, &format!("u{index}"));

@@ -316,14 +316,14 @@ impl Dispatcher {
         let (Some(taker), Some(giver)) = (self.state.node(&debt.taker), debt.return_node.as_ref()) else {
             return Vec::new();
         };
-        let explicit = self.shared.step(taker).owes.as_ref().map(|o| o.guard.clone()).unwrap_or_default();
+        let explicit = self.shared.step(taker).owes.as_ref().and_then(|o| o.guard.clone());
         let of = |node: &Node, step: crate::model::runbook::Step| Guard {
             host: node.host.clone(),
             scope: schedule::scope(&self.state, node),
             step: Arc::new(step),
             on: None,
         };
-        if !explicit.is_empty() {
+        if let Some(explicit) = explicit {
             return explicit.into_iter().map(|check| of(taker, check)).collect();
         }
         let mut guards = Vec::new();

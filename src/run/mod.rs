@@ -21,3 +21,4 @@ pub mod pools;
 pub mod sight;
 pub mod supervisor;
 pub mod system;
+mod taking;

@@ -34,7 +34,7 @@ impl Source {
             MemoryFrom::Service(name) => Source::Service {
                 name: name.clone(),
                 manager: host.service_manager.clone().unwrap_or_default(),
-                directory: host.var_text("service_dir").unwrap_or_default().to_owned(),
+                directory: host.setting("service_dir").unwrap_or_default().to_owned(),
             },
         }
     }
@@ -75,7 +75,7 @@ impl Memory {
         Value::map([
             ("total_bytes", bytes(self.total)),
             ("available_bytes", bytes(self.available)),
-            ("available_percent", Value::Float(self.available_percent())),
+            ("available_percent", Value::Float((self.available_percent() * 10.0).round() / 10.0)),
         ])
     }
 

@@ -191,7 +191,7 @@ impl<'l> Account<'l> {
                 })
             }
             // Nothing here takes so long; what waits for ever ends so.
-            Event::UnwindStarted { reason } => rule(!reason.contains("deadline"), || String::from("it waits until its deadline")),
+            Event::UnwindStarted { reason, .. } => rule(!reason.contains("deadline"), || String::from("it waits until its deadline")),
             Event::TurnFailed { turns, node, .. } => {
                 let kind = self.status[node];
                 let counts = matches!(kind, Status::Failed(k) if !matches!(k, FailureKind::Refused | FailureKind::NotApproved | FailureKind::Invariant));

@@ -1,14 +1,20 @@
 //! Tests of planning as a whole: runbooks compiled with the real catalogue, planned against a small inventory.
 
+mod alike;
+mod brute;
 mod calls;
 mod capacity;
 mod control;
 mod digest;
+mod graph;
 mod invariants;
 mod names;
 mod order;
 mod pages;
 mod params;
+mod perhaps;
+mod proof;
+mod worlds;
 
 use std::collections::BTreeMap;
 

@@ -111,7 +111,7 @@ fn a_failed_expectation_says_what_was_expected_what_happened_and_where() {
         "example.test.yaml:8:16",
         "expected outcome `failed`, found `succeeded`",
         "expected `check` after `restart`, found check@web-01, restart@web-01",
-        "expected an open obligation with `web-01`, found none open",
+        "expected an open obligation with `web-01`, found none",
         "what happened:",
         "1 FAILED",
     ] {

@@ -59,6 +59,8 @@ pub type Witness = std::sync::Arc<dyn Fn(&Inner, &Event) + Send + Sync>;
 pub struct Plot {
     /// Everything that was recorded, the run's creation aside.
     pub records: Vec<Record>,
+    /// The first record of each write; what is written together is on disk together or not at all.
+    pub writes: Vec<u64>,
     faults: Vec<Fault>,
     struck: BTreeSet<usize>,
     meanwhile: Vec<Option<Meanwhile>>,
@@ -76,7 +78,8 @@ pub struct Plot {
     pub cancels: Vec<String>,
     #[cfg(test)]
     pub witness: Option<Witness>,
-    now: Timestamp,
+    /// When the last record was written.
+    pub now: Timestamp,
 }
 
 impl Plot {
@@ -185,6 +188,7 @@ impl Inner {
             if let Some(witness) = self.plot.witness.clone() {
                 records.iter().for_each(|r| witness(self, &r.event));
             }
+            self.plot.writes.extend(records.first().map(|r| r.sequence));
             self.plot.records.extend_from_slice(records);
         }
         !self.plot.dead
