@@ -15,7 +15,6 @@ use crate::model::event::{Event, RunCreated};
 use crate::model::obligation::Obligation;
 use crate::model::run::RunState;
 use crate::report::{self, Style};
-use crate::run::observe::Observer;
 use crate::run::pools::Pools;
 use crate::run::system;
 
@@ -126,14 +125,7 @@ fn clear_mark(context: &Context, debt: &Obligation, created: &RunCreated) -> Res
     };
     let inventory = Arc::new(created.inventory.clone());
     let connections = context.connections(inventory.clone());
-    let pools = Pools::new(
-        Observer::new(connections.clone()),
-        inventory,
-        context.clock(),
-        &created.by,
-        &created.uid,
-        "",
-    );
+    let pools = Pools::new(connections.clone(), inventory, context.clock(), &created.by, &created.uid, "");
     super::runtime()?.block_on(async {
         pools.clear(pool, member.as_str()).await;
         connections.close().await;

@@ -1,6 +1,6 @@
 //! A picture of a fleet, taken without the product, to prove that a dry run changed nothing.
 //!
-//! It holds every file under the hosts' directories (content, mode, kind) without logs, sockets, process-number files, the
+//! It holds every file under the hosts' directories (content, mode, kind, and when it was written) without logs, sockets, process-number files, the
 //! supervisor's own records and the product's own records, every process that the fleet itself runs, HAProxy's worker, and what HAProxy holds of
 //! its servers. It leaves out what changes by itself: counters, times, sessions over SSH.
 
@@ -91,7 +91,9 @@ fn files(path: &Path, parts: &mut BTreeMap<String, String>) -> Result<(), LabErr
         }
         String::from("directory")
     } else {
-        hex(&Sha256::digest(fs::read(path).map_err(LabError::file("read", path))?))
+        // A file that is written anew with the same content has been written all the same.
+        let digest = hex(&Sha256::digest(fs::read(path).map_err(LabError::file("read", path))?));
+        format!("{digest} {} {}.{:09}", meta.ino(), meta.mtime(), meta.mtime_nsec())
     };
     parts.insert(format!("file {}", path.display()), format!("{:o} {content}", meta.mode()));
     Ok(())

@@ -420,6 +420,12 @@ impl ResourceKey {
     pub fn member(pool: &PoolName, member: &HostName) -> ResourceKey {
         ResourceKey::pool(pool, format!("member/{member}"))
     }
+
+    /// The file of one of a pool's balancers, which other pools and its host see as well.
+    #[must_use]
+    pub fn balancer_file(pool: &PoolName, balancer: &HostName) -> ResourceKey {
+        ResourceKey::pool(pool, format!("balancer/{balancer}/file"))
+    }
 }
 
 impl std::fmt::Display for ResourceKey {

@@ -8,11 +8,13 @@ use std::time::Duration;
 use super::alike::Kinds;
 use super::bind::{self, Hosts, World};
 use super::capacity;
-use super::forecast::{Predicted, Site};
+use super::forecast::Site;
 use super::invariants::Watching;
 use super::judge::{self, Truth};
+use super::predicted::Predicted;
+use super::races::{self, Races, Touch};
 use super::results::{self, Ground, Results, RunFacts, Viewpoint};
-use super::{PlanInput, Planning, Seen, digest, returns};
+use super::{PlanInput, Seen, digest, returns};
 use crate::base::id::{HostName, RowId, StepId};
 use crate::base::value::Value;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -23,6 +25,14 @@ use crate::model::operation::Operation;
 use crate::model::plan::{Forecast, Node, Plan, Refusal, Section, Shared, Turn, row_id};
 use crate::model::runbook::{Batch, Body, Call, Loop, LoopOver, Pace, Runbook, Step};
 use crate::model::text::{Expression, Scope};
+
+/// What came of going through the steps once.
+pub(super) enum Round {
+    Done(Box<Plan>),
+    Needs(Vec<Operation>),
+    /// Go through them again: the forecasts of these are left to the run.
+    Races(Races),
+}
 
 pub(super) struct Planner<'a> {
     pub(super) input: PlanInput<'a>,
@@ -43,6 +53,8 @@ pub(super) struct Planner<'a> {
     pub(super) planned: PlannedHosts,
     /// Calls that will or may happen, in the order of the plan.
     pub(super) calls: Vec<Place>,
+    pub(super) races: &'a Races,
+    pub(super) touches: Vec<Touch>,
     pub(super) kinds: Kinds,
     /// Those of the last step that had one result for all; the next step's are often the same.
     pub(super) last_hosts: Option<Arc<[HostName]>>,
@@ -123,7 +135,7 @@ struct PlannedTurn {
 }
 
 impl<'a> Planner<'a> {
-    pub(super) fn new(input: PlanInput<'a>, seen: &'a Seen) -> Planner<'a> {
+    pub(super) fn new(input: PlanInput<'a>, seen: &'a Seen, races: &'a Races) -> Planner<'a> {
         Planner {
             input,
             seen,
@@ -145,12 +157,14 @@ impl<'a> Planner<'a> {
             diagnostics: Diagnostics::new(),
             planned: PlannedHosts::default(),
             calls: Vec::new(),
+            races,
+            touches: Vec::new(),
             kinds: Kinds::of(input.inventory),
             last_hosts: None,
         }
     }
 
-    pub(super) fn run(mut self) -> Result<Planning, Diagnostics> {
+    pub(super) fn run(mut self) -> Result<Round, Diagnostics> {
         let runbook = self.input.runbook;
         let mut before = Entry::default();
         let sections = [
@@ -180,13 +194,18 @@ impl<'a> Planner<'a> {
         self.finish()
     }
 
-    fn finish(mut self) -> Result<Planning, Diagnostics> {
+    fn finish(mut self) -> Result<Round, Diagnostics> {
         returns::link(self.input.runbook, &mut self.nodes);
         let invariants = self.watches();
         let pools = self.pools_now();
         if !self.needs.is_empty() {
             self.needs.dedup();
-            return Ok(Planning::Needs(self.needs));
+            return Ok(Round::Needs(self.needs));
+        }
+        let mut races = races::find(&self.nodes, &self.touches);
+        races.retain(|node, _| !self.races.contains_key(node));
+        if !races.is_empty() {
+            return Ok(Round::Races(races));
         }
         // Work comes first in the list.
         let work = self.nodes.iter().take_while(|n| n.section.is_work()).count();
@@ -228,7 +247,7 @@ impl<'a> Planner<'a> {
             });
         }
         plan.digest = digest::digest(&plan, self.input.text, self.input.inventory);
-        Ok(Planning::Done(Box::new(plan)))
+        Ok(Round::Done(Box::new(plan)))
     }
 
     /// Expands a list of steps; gives what must have ended for all of it to be over.

@@ -1,12 +1,12 @@
 //! What one node will do, judged on what was seen and on what the nodes before it will have changed.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::bind;
 use super::capacity::{MemberNow, PoolNow};
 use super::expand::{Place, Planner};
 use super::judge::{self, Truth};
 use super::perhaps;
+use super::predicted;
+use super::races::Touch;
 use super::results::{self, Ending};
 use crate::base::clock::friendly;
 use crate::base::id::{HostName, PoolName};
@@ -15,62 +15,13 @@ use crate::diagnostic::Diagnostic;
 use crate::lang::{expression, template};
 use crate::model::action::{
     Action, Arguments, Change, Class, Context, Decision, Observation, PoolEffect, ResourceKey, RunsOn, Scope as Around, Signature, Undo,
+    Verdict,
 };
 use crate::model::inventory::{Inventory, Pool};
 use crate::model::operation::{Act, Identity, Output};
 use crate::model::plan::{EffectKind, Forecast, Node, NodeEffect, PoolForecast, Refusal, Section};
 use crate::model::runbook::{Call, Runbook, Step, UndoRule};
 use crate::model::text::Scope;
-
-/// Facts that will be so by the time a later node looks.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Predicted {
-    facts: BTreeMap<ResourceKey, Value>,
-    tainted: BTreeSet<Around>,
-    /// A person will have done something: it may be anything, anywhere.
-    by_hand: bool,
-}
-
-impl Predicted {
-    /// What a later node would see in place of what is there now.
-    pub(super) fn over(&self, seen: Observation) -> Observation {
-        let facts = seen.0.into_iter().map(|(key, now)| {
-            let value = match self.facts.get(&key) {
-                Some(predicted) => predicted.clone(),
-                None if self.by_hand || self.tainted.contains(&key.scope) => Value::Unknown,
-                None => now,
-            };
-            (key, value)
-        });
-        Observation(facts.collect())
-    }
-
-    /// Something on that host will have changed.
-    pub(super) fn touches(&self, host: &HostName) -> bool {
-        let around = Around::Host(host.clone());
-        self.by_hand || self.tainted.contains(&around) || self.facts.keys().any(|key| key.scope == around)
-    }
-
-    /// From here on nothing that was seen need be so.
-    pub(super) fn taint_all(&mut self) {
-        self.facts.clear();
-        self.by_hand = true;
-    }
-
-    fn taint(&mut self, scopes: Vec<Around>) {
-        for scope in scopes {
-            self.facts.retain(|key, _| key.scope != scope);
-            self.tainted.insert(scope);
-        }
-    }
-
-    fn change(&mut self, change: &Change, certain: bool) {
-        self.taint(change.taints.clone());
-        for (key, value) in &change.predicted {
-            self.facts.insert(key.clone(), if certain { value.clone() } else { Value::Unknown });
-        }
-    }
-}
 
 /// A step at a place, ready to be forecast.
 pub(super) struct Site<'s> {
@@ -131,7 +82,7 @@ impl Planner<'_> {
             };
             self.must_be_known(signature, node);
             if node.class != Class::Probe {
-                self.taint(node);
+                self.may_do_anything(node);
             }
             unknown_fields(&(signature.results)())
         } else {
@@ -141,6 +92,10 @@ impl Planner<'_> {
                 known => known,
             }
         };
+        // A change that may happen says so itself.
+        if !certain && !matches!(&node.forecast, Forecast::AtRunTime { why } if why.starts_with("if ")) {
+            node.notes.insert(0, format!("only if {}", conditions_of(site)));
+        }
         // What the runbook says of the way back holds whatever the run finds.
         if node.may_change()
             && let Some(written) = undo_as_written(site.step)
@@ -153,6 +108,9 @@ impl Planner<'_> {
             effects.iter_mut().for_each(|e| e.perhaps.clone_from(&perhaps));
         }
         node.pool_effects = effects;
+        for effect in node.pool_effects.iter().filter(|e| certain && e.kind == EffectKind::Returns) {
+            self.predicted.returned(&effect.pool, &effect.member);
+        }
         self.within_limit(node);
         let changed = match node.forecast {
             Forecast::WillChange { .. } => Some(true),
@@ -179,18 +137,37 @@ impl Planner<'_> {
         let mut foretold = false;
         for host in hosts {
             let action = bind::bind(self.world, site.step, site.call, &node.arguments, host.as_ref(), site.scope)?;
-            let seen = match self.look(action.as_ref()) {
+            let (now, seen) = match self.look(action.as_ref()) {
                 Look::Seen(now) => {
                     let then = self.predicted.over(now.clone());
                     foretold |= then != now;
-                    then
+                    (now, then)
                 }
                 blind => {
+                    if site.step.class != Class::Probe && !matches!(blind, Look::Missing) {
+                        self.may_do_anything(node);
+                    }
                     self.blind(site, node, blind);
                     return Ok(Value::Unknown);
                 }
             };
-            results.push(self.decide(site, node, action.as_ref(), &seen, certain));
+            let result = self.decide(site, node, action.as_ref(), &seen, certain);
+            self.say_what_is_awaited(site, node, action.as_ref(), (&now, &seen))?;
+            results.push(result);
+        }
+        if let Some(other) = self.races.get(&node.id)
+            && !matches!(node.forecast, Forecast::AtRunTime { .. })
+        {
+            // The run does whatever it finds to be needed, so no difference is promised.
+            node.diff = None;
+            let what = match &node.forecast {
+                Forecast::WillChange { summary } => format!(": {summary}"),
+                _ => String::new(),
+            };
+            node.forecast = Forecast::AtRunTime {
+                why: format!("does not wait for `{other}`, which changes what it finds{what}"),
+            };
+            return Ok(Value::Unknown);
         }
         let result = results.first().cloned().unwrap_or(Value::Null);
         if site.step.class == Class::Probe {
@@ -258,8 +235,68 @@ impl Planner<'_> {
         node.forecast = Forecast::AtRunTime { why };
     }
 
+    /// What a run counts on is verified even where there is nothing to do: a member that is ready must be up as well.
+    fn say_what_is_awaited(
+        &self,
+        site: &Site<'_>,
+        node: &mut Node,
+        action: &dyn Action,
+        (now, then): (&Observation, &Observation),
+    ) -> Result<(), Diagnostic> {
+        if !matches!(node.forecast, Forecast::NothingToDo { .. }) {
+            return Ok(());
+        }
+        let signature = bind::kind(self.world, site.call)?.signature();
+        let effects = effects_of(
+            signature,
+            &node.arguments,
+            self.input.inventory,
+            node.host.as_ref(),
+            site.step.pool_effect_none,
+        );
+        let Some(returned) = effects.iter().find(|e| e.kind == EffectKind::Returns) else {
+            return Ok(());
+        };
+        let key = ResourceKey::member(&returned.pool, &returned.member);
+        let within = friendly(action.settle().within);
+        let up = then.get(&key).and_then(|fact| fact.field("up")) == Some(Value::Bool(true));
+        // What an earlier step has returned was seen up; of what it has disturbed nobody knows.
+        let awaited = match (now.get(&key) == then.get(&key), up) {
+            (false, true) => None,
+            (false, false) => Some(format!("waits up to {within} until it is up")),
+            (true, _) => match action.judge(then, &[], then) {
+                Verdict::NotYet(what) => Some(format!("waits up to {within}: {what}")),
+                Verdict::Failed(what) => Some(format!("it will fail: {what}")),
+                Verdict::Done => None,
+            },
+        };
+        if let Some(awaited) = awaited {
+            node.forecast = Forecast::NothingToDo {
+                summary: format!("already so; {awaited}"),
+            };
+        }
+        Ok(())
+    }
+
     fn decide(&mut self, site: &Site<'_>, node: &mut Node, action: &dyn Action, seen: &Observation, certain: bool) -> Value {
-        match action.decide(seen) {
+        let decision = action.decide(seen);
+        let raced = self.races.contains_key(&node.id);
+        let mut touch = Touch {
+            node: node.id.clone(),
+            reads: gone_by(node, seen),
+            ..Touch::default()
+        };
+        if raced && node.class != Class::Probe {
+            touch.writes.clone_from(&touch.reads);
+            self.predicted.blur(&touch.reads);
+        }
+        if let Decision::Change(change) = &decision {
+            touch.writes.extend(predicted::written(change, self.input.inventory));
+            touch.clouds = predicted::clouds(&change.taints, self.input.inventory);
+        }
+        self.touches.push(touch);
+        let certain = certain && !raced;
+        match decision {
             Decision::InDesiredState => {
                 node.forecast = Forecast::NothingToDo {
                     summary: String::from("already so"),
@@ -268,7 +305,7 @@ impl Planner<'_> {
             }
             Decision::Change(change) => {
                 if site.place.section.is_work() {
-                    self.predicted.change(&change, certain);
+                    self.predicted.change(&change, certain, self.input.inventory);
                 }
                 node.undo = undo_of(site.step, &change);
                 node.diff = change.diff.clone();
@@ -278,17 +315,17 @@ impl Planner<'_> {
                         summary: change.summary.clone(),
                     }
                 } else {
-                    let own = site.place.conditions.iter().chain(&site.step.when).map(|w| w.source.as_str());
-                    let conditions: Vec<&str> = site.place.perhaps.iter().map(String::as_str).chain(own).collect();
                     Forecast::AtRunTime {
-                        why: format!("if {}: {}", conditions.join(" and "), change.summary),
+                        why: format!("if {}: {}", conditions_of(site), change.summary),
                     }
                 };
                 let after = self.predicted.over(with_predictions(seen.clone(), &change));
                 action.result(&after, &[])
             }
             Decision::Unknown(why) => {
-                self.taint(node);
+                if node.class != Class::Probe {
+                    self.may_do_anything(node);
+                }
                 node.forecast = Forecast::AtRunTime { why };
                 Value::Unknown
             }
@@ -387,13 +424,14 @@ impl Planner<'_> {
     }
 
     /// What cannot be said of a change taints everything it might touch.
-    fn taint(&mut self, node: &Node) {
-        let mut scopes: Vec<Around> = node.host.iter().map(|h| Around::Host(h.clone())).collect();
-        scopes.extend(node.arguments.text("pool").map(|p| Around::Pool(p.into())));
-        if scopes.is_empty() {
-            scopes.push(Around::Elsewhere);
-        }
-        self.predicted.taint(scopes);
+    fn may_do_anything(&mut self, node: &Node) {
+        let scopes = around(node);
+        self.predicted.taint(&scopes, self.input.inventory);
+        self.touches.push(Touch {
+            node: node.id.clone(),
+            clouds: predicted::clouds(&scopes, self.input.inventory),
+            ..Touch::default()
+        });
     }
 
     /// Which member a step takes must be known before the run, or nothing about the pool can be proved.
@@ -498,6 +536,33 @@ impl Planner<'_> {
         }
         list
     }
+}
+
+/// What must be true for it to happen.
+fn conditions_of(site: &Site<'_>) -> String {
+    let own = site.place.conditions.iter().chain(&site.step.when).map(|w| w.source.as_str());
+    let all: Vec<&str> = site.place.perhaps.iter().map(String::as_str).chain(own).collect();
+    all.join(" and ")
+}
+
+/// Everything that a node might touch.
+fn around(node: &Node) -> Vec<Around> {
+    let mut scopes: Vec<Around> = node.host.iter().map(|h| Around::Host(h.clone())).collect();
+    scopes.extend(node.arguments.text("pool").map(|p| Around::Pool(p.into())));
+    if scopes.is_empty() {
+        scopes.push(Around::Elsewhere);
+    }
+    scopes
+}
+
+/// The facts that decide about a node: of a pool with many members, those of the one that it is about.
+fn gone_by(node: &Node, seen: &Observation) -> Vec<ResourceKey> {
+    let member = node.arguments.text("pool").and(node.arguments.text("member"));
+    let decides = |key: &&ResourceKey| {
+        let of_member = key.path.split_once("member/").map(|(_, name)| name);
+        member.is_none() || of_member.is_none() || of_member == member
+    };
+    seen.0.keys().filter(decides).cloned().collect()
 }
 
 /// Others go on whether it fails or not.

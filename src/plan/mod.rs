@@ -17,6 +17,8 @@ pub mod invariants;
 pub mod judge;
 pub mod params;
 mod perhaps;
+mod predicted;
+mod races;
 pub mod results;
 pub mod returns;
 pub mod saved;
@@ -106,5 +108,13 @@ pub enum Planning {
 /// # Errors
 /// When a text, a pattern or an argument turns out wrong with these parameters and hosts.
 pub fn plan(input: PlanInput<'_>, seen: &Seen) -> Result<Planning, Diagnostics> {
-    expand::Planner::new(input, seen).run()
+    let mut races = races::Races::new();
+    loop {
+        match expand::Planner::new(input, seen, &races).run()? {
+            expand::Round::Done(plan) => return Ok(Planning::Done(plan)),
+            expand::Round::Needs(operations) => return Ok(Planning::Needs(operations)),
+            // What is left to the run leaves more to it; each round adds a node, so this ends.
+            expand::Round::Races(more) => races.extend(more),
+        }
+    }
 }

@@ -17,6 +17,7 @@ use crate::base::value::Value;
 use crate::diagnostic::{Diagnostics, Sources};
 use crate::engine::Input;
 use crate::journal::{Journal, JournalError, MemoryJournal};
+use crate::model::action::Catalog;
 use crate::model::approval::{ApprovalAnswer, ApprovalRequest, Task};
 use crate::model::event::{Event, Record, RunCreated, RunOutcome};
 use crate::model::inventory::Inventory;
@@ -114,13 +115,21 @@ pub struct Staged<'a> {
 /// # Errors
 /// This machine grants no threads or memory.
 pub fn stage<'a>(script: &'a Script<'a>, suite: &'a Suite, case: &'a Case) -> Result<Staged<'a>, String> {
+    stage_with(script, suite, case, &CATALOG)
+}
+
+/// Plans a case with these actions.
+///
+/// # Errors
+/// As [`stage`].
+pub fn stage_with<'a>(script: &'a Script<'a>, suite: &'a Suite, case: &'a Case, catalog: &dyn Catalog) -> Result<Staged<'a>, String> {
     let world = World::new(&suite.inventory, &[&suite.state, &case.state], &case.meanwhile);
     let before = world.lock().pools_now();
     let (params, mistakes) = params::resolve(script.runbook, &suite.inventory, &case.params);
     let plan = if mistakes.has_errors() {
         Err(mistakes)
     } else {
-        quietly(|| runtime().map(|runtime| runtime.block_on(plan(script, suite, &params, &world))))?
+        quietly(|| runtime().map(|runtime| runtime.block_on(plan(script, suite, &params, &world, catalog))))?
     };
     Ok(Staged {
         script,
@@ -139,6 +148,12 @@ fn quietly<T>(work: impl FnOnce() -> T) -> T {
 }
 
 impl Staged<'_> {
+    /// Somebody looks at the world right after each record of every life.
+    #[cfg(test)]
+    pub fn witnessed(&self, witness: super::world::Witness) {
+        self.world.witnessed(witness);
+    }
+
     /// Lives it once, with further faults, and a death of the controller.
     #[must_use]
     pub fn live(&self, more: &[Fault], death: Option<Death>) -> Life {
@@ -208,7 +223,13 @@ fn runtime() -> Result<tokio::runtime::Runtime, String> {
     built.map_err(|e| format!("no runtime: {e}"))
 }
 
-async fn plan(script: &Script<'_>, suite: &Suite, params: &BTreeMap<String, Value>, world: &World) -> Result<Plan, Diagnostics> {
+async fn plan(
+    script: &Script<'_>,
+    suite: &Suite,
+    params: &BTreeMap<String, Value>,
+    world: &World,
+    catalog: &dyn Catalog,
+) -> Result<Plan, Diagnostics> {
     let clock = Follow::from(BEGINNING);
     world.begin(clock, None);
     let input = PlanInput {
@@ -216,7 +237,7 @@ async fn plan(script: &Script<'_>, suite: &Suite, params: &BTreeMap<String, Valu
         text: script.text,
         inventory: &suite.inventory,
         params,
-        catalog: &CATALOG,
+        catalog,
         limit: None,
         max_hosts: None,
         offline: false,

@@ -7,11 +7,14 @@ use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 
+use super::connections::Connections;
+use super::exchange;
 use super::observe::{Observer, failed};
 use crate::base::id::RunId;
 use crate::base::sanitise;
 use crate::model::operation::{Act, Operation, Output, Target, TroubleKind};
 use crate::notify::{Channel, Delivery, Message, Severity, deliveries};
+use crate::secrets::Vault;
 
 /// A channel's command may take so long.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(20);
@@ -23,18 +26,26 @@ pub const EVERYBODY_ELSE: &str = "*";
 #[derive(Clone)]
 pub struct Channels {
     by_name: Arc<BTreeMap<String, Vec<Channel>>>,
-    observer: Observer,
+    connections: Arc<Connections>,
+    vault: Arc<Vault>,
     runbook: Arc<str>,
     run: Option<RunId>,
 }
 
 impl Channels {
-    /// Channels of a run of that runbook. A name that is not configured goes to the terminal.
+    /// Channels of a run of that runbook. A name that is not configured goes to the terminal. What they tell holds no secret that the
+    /// observer knows.
     #[must_use]
-    pub fn new(by_name: Arc<BTreeMap<String, Vec<Channel>>>, observer: Observer, runbook: &str, run: Option<RunId>) -> Channels {
+    pub fn new(
+        by_name: Arc<BTreeMap<String, Vec<Channel>>>,
+        (connections, observer): (Arc<Connections>, &Observer),
+        runbook: &str,
+        run: Option<RunId>,
+    ) -> Channels {
         Channels {
             by_name,
-            observer,
+            connections,
+            vault: observer.vault.clone(),
             runbook: Arc::from(runbook),
             run,
         }
@@ -115,7 +126,7 @@ impl Channels {
                     act,
                     timeout: Duration::from_secs(15),
                 };
-                match self.observer.http(&operation).await {
+                match exchange::send(&self.connections, &self.vault, &operation).await {
                     Output::Http { status, .. } if (200..300).contains(&status) => Ok(format!("webhook answered {status}")),
                     Output::Http { status, .. } => Err(format!("webhook answered {status}")),
                     // The address may hold a token, so the transport's words, which name it, stay here.

@@ -1,29 +1,29 @@
-//! Performs operations that only read. This is all that a dry-run is given: it has no way to change anything.
+//! Performs operations that only read. This is all that a dry-run is given: it has no way to change anything, since what it holds of the
+//! connections is a [`Sight`].
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::task::JoinSet;
 
 use super::connections::Connections;
+use super::exchange::{self, StreamError};
 use super::history;
+use super::sight::{Eyes, Sight};
 use crate::base::bound;
 use crate::base::sanitise;
 use crate::base::secret::Sensitive;
 use crate::journal::Journal;
 use crate::model::operation::{Act, Identity, Operation, Output, Target, Trouble, TroubleKind};
 use crate::secrets::Vault;
-use crate::transport::http::{self, HttpRequest, HttpTarget};
 use crate::transport::{
-    self, BoxStream, Captured, EndReason, Exec, FileError, Host, Program, RemoteFile, RunAs, SocketError, SocketErrorKind, StartError,
-    StartErrorKind, TcpError,
+    self, Captured, EndReason, Exec, FileError, Program, RemoteFile, RunAs, SocketError, SocketErrorKind, StartError, StartErrorKind,
 };
 
 /// Looks at hosts.
 #[derive(Clone)]
 pub struct Observer {
-    pub(super) connections: Arc<Connections>,
+    sight: Sight,
     pub(super) vault: Arc<Vault>,
     /// What runs have done, where there is a record of it.
     journal: Option<Arc<dyn Journal>>,
@@ -34,7 +34,7 @@ impl Observer {
     #[must_use]
     pub fn new(connections: Arc<Connections>) -> Observer {
         Observer {
-            connections,
+            sight: Sight::through(connections),
             vault: Arc::new(Vault::empty()),
             journal: None,
         }
@@ -106,7 +106,7 @@ impl Observer {
         let mut results = Vec::new();
         // A look may be repeated: a connection that was lost in between is opened again once.
         for last in [false, true] {
-            let host = match self.connections.to(target).await {
+            let eyes = match self.sight.to(target).await {
                 Ok(host) => host,
                 Err(trouble) => {
                     outputs.extend(sent.into_iter().map(|(i, _)| (i, Output::Failed(trouble.clone()))));
@@ -114,14 +114,14 @@ impl Observer {
                 }
             };
             results = match requests.as_slice() {
-                [only] => vec![host.exec(only.clone()).await],
-                _ => host.exec_many(requests.clone()).await,
+                [only] => vec![eyes.exec(only.clone()).await],
+                _ => eyes.exec_many(requests.clone()).await,
             };
             let lost = results.iter().any(|r| matches!(r, Err(e) if e.is_transient()));
             if !lost || last {
                 break;
             }
-            self.connections.lost(target, &host).await;
+            self.sight.lost(target, &eyes).await;
         }
         for ((i, operation), result) in sent.into_iter().zip(results) {
             let output = match &operation.act {
@@ -155,12 +155,12 @@ impl Observer {
                 tokio::time::sleep(*span).await;
                 Output::Paused
             }
-            Act::Tcp { address, port } => match self.stream(&operation.target, address, *port, operation.timeout).await {
+            Act::Tcp { address, port } => match exchange::stream(&self.sight, &operation.target, address, *port, operation.timeout).await {
                 Ok(_) => Output::Tcp { open: true },
                 Err(StreamError::Host(trouble)) => Output::Failed(trouble),
                 Err(StreamError::Target(_)) => Output::Tcp { open: false },
             },
-            Act::Http { .. } => self.http(operation).await,
+            Act::Http { .. } => exchange::look(&self.sight, &self.vault, operation).await,
             Act::History { resource, last } => self.history(resource.clone(), *last).await,
             _ => self.on_host(operation).await,
         }
@@ -182,99 +182,21 @@ impl Observer {
     async fn on_host(&self, operation: &Operation) -> Output {
         let mut output = failed(TroubleKind::Other, "nothing was looked at", false);
         for last in [false, true] {
-            let host = match self.connections.to(&operation.target).await {
+            let eyes = match self.sight.to(&operation.target).await {
                 Ok(host) => host,
                 Err(trouble) => return Output::Failed(trouble),
             };
             let transient;
-            (output, transient) = self.look(host.as_ref(), operation).await;
+            (output, transient) = self.look(&eyes, operation).await;
             if !transient || last {
                 break;
             }
-            self.connections.lost(&operation.target, &host).await;
+            self.sight.lost(&operation.target, &eyes).await;
         }
         output
     }
 
-    /// One HTTP request, from here or through the connection to a host.
-    pub(super) async fn http(&self, operation: &Operation) -> Output {
-        self.vault.mask(self.exchange(operation).await)
-    }
-
-    async fn exchange(&self, operation: &Operation) -> Output {
-        let Act::Http {
-            method,
-            url,
-            headers,
-            body,
-            ..
-        } = &operation.act
-        else {
-            return failed(TroubleKind::Other, "not an HTTP request", false);
-        };
-        let revealed: Result<Vec<(String, String)>, String> = headers
-            .iter()
-            .map(|(name, value)| Ok((name.clone(), self.vault.reveal(value)?)))
-            .collect();
-        let headers = match revealed {
-            Ok(headers) => headers,
-            Err(why) => return failed(TroubleKind::Denied, &why, false),
-        };
-        let target = match HttpTarget::parse(url) {
-            Ok(target) => target,
-            Err(error) => return failed(TroubleKind::Other, &error.to_string(), false),
-        };
-        let stream = match self.stream(&operation.target, &target.host, target.port, operation.timeout).await {
-            Ok(stream) => stream,
-            Err(StreamError::Host(trouble)) => return Output::Failed(trouble),
-            Err(StreamError::Target(why)) => return failed(TroubleKind::Unreachable, &format!("{url}: {why}"), false),
-        };
-        let request = HttpRequest {
-            method: method.clone(),
-            target,
-            headers,
-            body: body.clone().into_bytes(),
-            timeout: operation.timeout,
-        };
-        match http::request(stream, request).await {
-            Ok(answer) => Output::Http {
-                status: answer.status,
-                headers: answer.headers,
-                body: lossy(&answer.body),
-            },
-            Err(http::HttpError::Timeout) => failed(TroubleKind::Timeout, &format!("{url}: no complete answer in time"), true),
-            Err(error) => failed(TroubleKind::Unreachable, &format!("{url}: {error}"), true),
-        }
-    }
-
-    async fn stream(&self, from: &Target, address: &str, port: u16, timeout: Duration) -> Result<BoxStream, StreamError> {
-        if *from == Target::Controller {
-            return match tokio::time::timeout(timeout, self.connections.dial(address, port)).await {
-                Ok(Ok(stream)) => Ok(stream),
-                Ok(Err(error)) => Err(StreamError::Target(error.to_string())),
-                Err(_) => Err(StreamError::Target(String::from("no answer in time"))),
-            };
-        }
-        let mut trouble = None;
-        for _ in 0..2 {
-            let host = self.connections.to(from).await.map_err(StreamError::Host)?;
-            match host.open_tcp(address, port, timeout).await {
-                Ok(stream) => return Ok(stream),
-                Err(error @ TcpError::Link(_)) => {
-                    self.connections.lost(from, &host).await;
-                    trouble = Some(error.to_string());
-                }
-                Err(error) => return Err(StreamError::Target(error.to_string())),
-            }
-        }
-        Err(StreamError::Host(Trouble {
-            kind: TroubleKind::Unreachable,
-            message: trouble.unwrap_or_default(),
-            may_have_happened: false,
-        }))
-    }
-
-    async fn look(&self, host: &dyn Host, operation: &Operation) -> (Output, bool) {
+    async fn look(&self, eyes: &Eyes, operation: &Operation) -> (Output, bool) {
         let run_as = run_as(&operation.run_as);
         match &operation.act {
             Act::Probe { .. } => {
@@ -282,16 +204,16 @@ impl Observer {
                     Ok(request) => request,
                     Err(output) => return (output, false),
                 };
-                let result = host.exec(request).await;
+                let result = eyes.exec(request).await;
                 let transient = matches!(&result, Err(e) if e.is_transient());
                 (exited(result), transient)
             }
             Act::ReadFile { path } => {
-                let answer = host.read_file(path, run_as, bound::REMOTE_FILE_BYTES).await;
+                let answer = eyes.read_file(path, run_as, bound::REMOTE_FILE_BYTES).await;
                 let transient = matches!(&answer, Err(e) if e.is_transient());
                 (file(answer), transient)
             }
-            Act::Socket { path, request, .. } => match host.socket(path, request.as_bytes(), run_as, operation.timeout).await {
+            Act::Socket { path, request, .. } => match eyes.socket(path, request.as_bytes(), run_as, operation.timeout).await {
                 Ok(bytes) => (Output::Answer { text: lossy(&bytes) }, false),
                 Err(error) => (socket_trouble(&error), error.is_transient()),
             },
@@ -338,13 +260,6 @@ impl Observer {
 
 /// Input and environment of a program.
 type Sent = (Vec<u8>, Vec<(String, String)>);
-
-enum StreamError {
-    /// The host we go through.
-    Host(Trouble),
-    /// The other end.
-    Target(String),
-}
 
 /// May it share a round trip with others of its host?
 fn foldable(operation: &Operation) -> bool {
@@ -448,6 +363,8 @@ pub(super) fn lossy(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
     use super::*;
     use crate::transport::{Connector, FOLDED_BYTES};
 

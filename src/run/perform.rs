@@ -1,8 +1,11 @@
 //! Performs operations that change something. Only an attempt whose intent is on disk is given one of these.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::channels::Channels;
+use super::connections::Connections;
+use super::exchange;
 use super::observe::{self, Observer, failed};
 use crate::model::operation::{Act, Operation, Output, PutFile, Trouble, TroubleKind};
 use crate::transport::{
@@ -20,6 +23,7 @@ const REATTACHES: u32 = 6;
 /// Changes hosts.
 #[derive(Clone)]
 pub struct Performer {
+    connections: Arc<Connections>,
     observer: Observer,
     channels: Channels,
 }
@@ -47,8 +51,12 @@ pub enum Recovery {
 impl Performer {
     /// Changes hosts through these connections and tells people through these channels.
     #[must_use]
-    pub fn new(observer: Observer, channels: Channels) -> Performer {
-        Performer { observer, channels }
+    pub fn new(connections: Arc<Connections>, observer: Observer, channels: Channels) -> Performer {
+        Performer {
+            connections,
+            observer,
+            channels,
+        }
     }
 
     /// The eyes that go with the hands.
@@ -85,7 +93,7 @@ impl Performer {
                 request,
                 read_only: false,
             } => self.socket(operation, path, request).await,
-            Act::Http { read_only: false, .. } => match self.observer.http(operation).await {
+            Act::Http { read_only: false, .. } => match exchange::send(&self.connections, &self.observer.vault, operation).await {
                 // A request without an answer may have been carried out; only its author could say whether to send it twice.
                 Output::Failed(trouble) if trouble.may_have_happened => Output::Failed(Trouble {
                     kind: TroubleKind::Other,
@@ -148,7 +156,7 @@ impl Performer {
         };
         let mut output = failed(TroubleKind::Other, "nothing was started", false);
         for last in [false, true] {
-            let host = match self.observer.connections.to(&operation.target).await {
+            let host = match self.connections.to(&operation.target).await {
                 Ok(host) => host,
                 Err(trouble) => return Output::Failed(trouble),
             };
@@ -160,7 +168,7 @@ impl Performer {
             // An old connection that turns out dead before anything was sent over it is opened again once.
             let again = !started && error.is_transient() && !last;
             if started || again {
-                self.observer.connections.lost(&operation.target, &host).await;
+                self.connections.lost(&operation.target, &host).await;
             }
             if started {
                 return match self.follow(operation, id).await {
@@ -189,7 +197,7 @@ impl Performer {
         if masked == output {
             return masked;
         }
-        let cleaned = match self.observer.connections.to(&operation.target).await {
+        let cleaned = match self.connections.to(&operation.target).await {
             Ok(host) => host
                 .keep_instead(id, stdout.clone().into_bytes(), stderr.clone().into_bytes())
                 .await
@@ -207,13 +215,13 @@ impl Performer {
         let mut pause = Duration::from_millis(500);
         let mut last = String::from("no connection");
         for _ in 0..REATTACHES {
-            match self.observer.connections.to(&operation.target).await {
+            match self.connections.to(&operation.target).await {
                 Ok(host) => match host.attach(id, operation.timeout).await {
                     Ok(attached) => return self.found(operation, id, attached).await,
                     Err(error) => {
                         last = error.to_string();
                         if !matches!(error, LinkError::Protocol(_)) {
-                            self.observer.connections.lost(&operation.target, &host).await;
+                            self.connections.lost(&operation.target, &host).await;
                         }
                     }
                 },
@@ -231,7 +239,7 @@ impl Performer {
             Attached::Never => Found::Never,
             Attached::Done(outcome) => Found::ended(done(outcome)),
             Attached::Running => {
-                let killed = match self.observer.connections.to(&operation.target).await {
+                let killed = match self.connections.to(&operation.target).await {
                     Ok(host) => host
                         .cancel(id, GRACE)
                         .await
@@ -265,7 +273,7 @@ impl Performer {
         };
         let mut output = failed(TroubleKind::Other, "nothing was written", false);
         for last in [false, true] {
-            let host = match self.observer.connections.to(&operation.target).await {
+            let host = match self.connections.to(&operation.target).await {
                 Ok(host) => host,
                 Err(trouble) => return Output::Failed(trouble),
             };
@@ -276,7 +284,7 @@ impl Performer {
             if !again {
                 break;
             }
-            self.observer.connections.lost(&operation.target, &host).await;
+            self.connections.lost(&operation.target, &host).await;
         }
         output
     }
@@ -284,7 +292,7 @@ impl Performer {
     async fn socket(&self, operation: &Operation, path: &str, request: &str) -> Output {
         let mut output = failed(TroubleKind::Other, "nothing was sent", false);
         for last in [false, true] {
-            let host = match self.observer.connections.to(&operation.target).await {
+            let host = match self.connections.to(&operation.target).await {
                 Ok(host) => host,
                 Err(trouble) => return Output::Failed(trouble),
             };
@@ -302,7 +310,7 @@ impl Performer {
                     if !again {
                         break;
                     }
-                    self.observer.connections.lost(&operation.target, &host).await;
+                    self.connections.lost(&operation.target, &host).await;
                 }
             }
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::attempt::Shared;
 use super::checks;
-use super::observe::Observer;
+use super::connections::Connections;
 use super::on_journal::on_journal;
 use super::taking::{Taking, Takings};
 use crate::base::clock::{Clock, Timestamp};
@@ -29,7 +29,7 @@ pub const RENEW_EVERY: Duration = Duration::from_secs(15);
 /// The pools of a run.
 #[derive(Clone)]
 pub struct Pools {
-    observer: Observer,
+    connections: Arc<Connections>,
     inventory: Arc<Inventory>,
     clock: Arc<dyn Clock>,
     /// Who started the run, the run's identity, and what to call it: `run #12 recover-master on laptop`.
@@ -48,10 +48,17 @@ pub struct NotOurs(pub String);
 impl Pools {
     /// Of a run that holds nothing yet.
     #[must_use]
-    pub fn new(observer: Observer, inventory: Arc<Inventory>, clock: Arc<dyn Clock>, owner: &str, run: &str, what: &str) -> Pools {
+    pub fn new(
+        connections: Arc<Connections>,
+        inventory: Arc<Inventory>,
+        clock: Arc<dyn Clock>,
+        owner: &str,
+        run: &str,
+        what: &str,
+    ) -> Pools {
         let (owner, run, what) = (owner.to_owned(), run.to_owned(), what.to_owned());
         Pools {
-            observer,
+            connections,
             inventory,
             clock,
             owner,
@@ -177,12 +184,8 @@ impl Pools {
     async fn nobody_else_owes(&self, effect: &NodeEffect) -> Result<(), String> {
         let first = self.inventory.pools.get(&effect.pool).and_then(|p| p.balancers.first());
         let balancer = first.ok_or_else(|| format!("pool `{}` has no balancer", effect.pool))?;
-        let host = self
-            .observer
-            .connections
-            .to(&Target::Host(balancer.clone()))
-            .await
-            .map_err(|t| t.message)?;
+        let first = Target::Host(balancer.clone());
+        let host = self.connections.to(&first).await.map_err(|t| t.message)?;
         let script = pool_record::read_script(effect.pool.as_str());
         let unread = |why: String| format!("{balancer} cannot read the record of pool `{}`: {why}", effect.pool);
         let done = host.exec(Exec::script(script)).await.map_err(|e| unread(e.to_string()))?;
@@ -353,7 +356,7 @@ impl Pools {
         let target = Target::Host(balancer.clone());
         let mut last = NotOurs(String::new());
         for _ in 0..2 {
-            let host = self.observer.connections.to(&target).await.map_err(|t| NotOurs(t.message))?;
+            let host = self.connections.to(&target).await.map_err(|t| NotOurs(t.message))?;
             match host.exec(Exec::script(script.clone())).await {
                 Ok(done) if done.code == 0 || done.code == pool_record::REFUSED => {
                     return pool_record::parse_answer(&String::from_utf8_lossy(&done.stdout.bytes)).map_err(NotOurs);
@@ -366,7 +369,7 @@ impl Pools {
                 }
                 Err(error) => {
                     last = NotOurs(format!("{balancer}: {error}"));
-                    self.observer.connections.lost(&target, &host).await;
+                    self.connections.lost(&target, &host).await;
                 }
             }
         }

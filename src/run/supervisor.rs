@@ -136,15 +136,20 @@ impl Supervisor {
         let observer = Observer::new(connections.clone())
             .knowing(Some(self.journal.clone()))
             .with(self.vault.clone().unwrap_or_else(read));
-        let channels = Channels::new(self.channels.clone(), observer.clone(), &created.runbook, Some(state.id));
+        let channels = Channels::new(
+            self.channels.clone(),
+            (connections.clone(), &observer),
+            &created.runbook,
+            Some(state.id),
+        );
         let what = format!("run {} {} on {}", state.id, created.runbook, system::hostname());
-        let pools = Pools::new(observer.clone(), inventory, self.clock.clone(), &created.by, &created.uid, &what);
+        let pools = Pools::new(connections.clone(), inventory, self.clock.clone(), &created.by, &created.uid, &what);
         let shared = Arc::new(Shared {
             run: state.id,
             created: created.clone(),
             runbook: runbook.clone(),
             catalog: self.catalog,
-            performer: Performer::new(observer, channels.clone()),
+            performer: Performer::new(connections.clone(), observer, channels.clone()),
             pools: pools.clone(),
             journal: self.journal.clone(),
             invariants: Default::default(),
@@ -169,8 +174,14 @@ impl Supervisor {
             inventory.clone(),
             self.ssh_options.clone(),
         ));
-        let observer = Observer::new(connections.clone());
-        let pools = Pools::new(observer, inventory, self.clock.clone(), &created.by, &created.uid, &created.runbook);
+        let pools = Pools::new(
+            connections.clone(),
+            inventory,
+            self.clock.clone(),
+            &created.by,
+            &created.uid,
+            &created.runbook,
+        );
         release(&pools, &state.leases).await;
         connections.close().await;
         let released: Vec<Event> = state.leases.keys().cloned().map(|pool| Event::LeaseReleased { pool }).collect();

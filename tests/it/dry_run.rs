@@ -5,6 +5,7 @@ use std::fs;
 use runbook::lab::{Balance, Fingerprint, Incident, OWN_RECORDS, Variant};
 
 use crate::site::{Site, project};
+use crate::source;
 
 fn assert_same(before: &Fingerprint, site: &Site, context: &str) {
     let differences = before.differences(&site.fleet.fingerprint().unwrap());
@@ -106,6 +107,40 @@ fn every_runbook_on_every_incident() {
     assert!(!pools.exists(), "no lease is taken for a preview");
 }
 
+/// Nothing in an observer could change a host: what it has of the connections is private to the file that offers eyes only, and the
+/// compiler keeps it so. This test keeps that file, and the planner's shell, from being given more.
+#[test]
+fn those_who_only_look_are_given_no_hands() {
+    let code = |file: &str| source::text(file).split("#[cfg(test)]").next().unwrap().to_owned();
+    let hands = [
+        "Connections",
+        "Performer",
+        "dyn Host",
+        "Put",
+        "Run,",
+        "AttemptId",
+        ".run(",
+        ".put(",
+        ".attach(",
+        ".cancel(",
+    ];
+    let found = |file: &str, allowed: &[&str]| -> Vec<String> {
+        let text = code(file);
+        let names = hands.iter().filter(|h| !allowed.contains(h) && text.contains(**h));
+        names.map(|h| format!("{file}: {h}")).collect()
+    };
+    // An observer is made from connections, and keeps of them what `Sight` offers.
+    let mut all = found("src/run/observe.rs", &["Connections"]);
+    all.extend(found("src/run/planning.rs", &[]));
+    all.extend(found("src/run/sight.rs", &["Connections", "dyn Host"]));
+    assert_eq!(all, Vec::<String>::new());
+    assert!(code("src/run/observe.rs").contains("    sight: Sight,\n") && code("src/run/sight.rs").contains("    host: Arc<dyn Host>,\n"));
+    assert!(
+        !found("src/run/perform.rs", &[]).is_empty(),
+        "the test knows hands when it sees them"
+    );
+}
+
 #[test]
 fn the_picture_sees_a_planted_change() {
     let site = Site::up("planted");
@@ -117,11 +152,25 @@ fn the_picture_sees_a_planted_change() {
         format!("chmod 640 {}", file.display()),
         format!("echo '# x' >> {}", file.display()),
         format!("touch {}.bak", file.display()),
+        // The same content once more.
+        format!("cp {0} {0}.new && mv {0}.new {0}", file.display()),
+        format!("touch {}", file.display()),
     ] {
         let before = site.fleet.fingerprint().unwrap();
         site.ssh("web-01", &planted);
         assert_ne!(before.digest(), site.fleet.fingerprint().unwrap().digest(), "{planted}");
     }
+    // What an author only says to be read-only runs in a preview, and would be seen.
+    let liar = site.text(
+        "liar.yaml",
+        &format!(
+            "runbook: liar\nlanguage: 1\ndescription: Writes.\nsteps:\n  - id: look\n    hosts: web-01\n    command: {{ argv: [cp, {0}, {0}.copy], read_only: true }}\n",
+            file.display()
+        ),
+    );
+    let before = site.fleet.fingerprint().unwrap();
+    site.person("anna").run(&["plan", &liar]).exits(0);
+    assert_ne!(before.digest(), site.fleet.fingerprint().unwrap().digest());
     let before = site.fleet.fingerprint().unwrap();
     site.fleet.haproxy("set server web/web-02 weight 50").unwrap();
     assert_ne!(before.digest(), site.fleet.fingerprint().unwrap().digest());

@@ -4,6 +4,7 @@ use std::fs;
 
 use runbook::lab::Incident;
 
+use crate::forecast::Converging;
 use crate::site::{Site, project};
 
 fn fix() -> String {
@@ -27,6 +28,7 @@ fn every_server_is_corrected() {
     let site = Site::broken("fixed", Incident::MisspeltConfig);
     assert_eq!(site.users(300, 40).ok(), 0);
     let anna = site.person("anna");
+    Converging::of(&anna.run(&["plan", "-o", "json", &fix()]).exits(0)).are_known("fix-config-everywhere");
     anna.run(&["apply", "--yes", &fix()]).exits(0);
     for host in ["web-01", "web-02"] {
         assert!(config(&site, host).contains("page = welcome.txt\n"), "{}", config(&site, host));
@@ -37,6 +39,9 @@ fn every_server_is_corrected() {
     site.settle();
     site.assert_shared("after the correction");
     anna.run(&["plan", "--detailed-exitcode", &fix()]).exits(2).says("already so");
+    Converging::of(&anna.run(&["plan", "-o", "json", &fix()]).exits(0))
+        .are_known("fix-config-everywhere again")
+        .have_nothing_left("fix-config-everywhere");
     let before = site.fleet.fingerprint().unwrap();
     anna.run(&["apply", "--yes", &fix()]).exits(0);
     let edited = before.differences(&site.fleet.fingerprint().unwrap());

@@ -18,6 +18,7 @@ mod failures;
 mod files;
 mod fix_config;
 mod floors;
+mod forecast;
 mod haproxy;
 mod history;
 mod hostile_texts;

@@ -2,6 +2,7 @@
 
 use runbook::lab::Incident;
 
+use crate::forecast::Converging;
 use crate::site::{Site, project};
 
 #[test]
@@ -12,6 +13,8 @@ fn load_is_shared_again_and_measured() {
     let before = site.users(500, 60);
     assert!(before.share_percent("web-01") > 85.0, "{:?}", before.by_server);
     let anna = site.person("anna");
+    let plan = ["plan", "-o", "json", "--param", "over=3s", &rebalance];
+    Converging::of(&anna.run(&plan).exits(0)).are_known("rebalance-pool");
     let users = site.start_users(120_000, 30);
     anna.run(&["apply", "--yes", "--param", "over=3s", &rebalance]).exits(0);
     let report = users.stop();
@@ -23,6 +26,9 @@ fn load_is_shared_again_and_measured() {
     site.settle();
     site.assert_shared("after a reload by hand");
     assert_eq!(site.held(), Vec::<String>::new());
+    Converging::of(&anna.run(&plan).exits(0))
+        .are_known("rebalance-pool again")
+        .have_nothing_left("rebalance-pool");
     let again = anna.run(&["plan", "--offline", &rebalance]);
     assert_eq!(again.code(), 0, "{}", again.all());
 }

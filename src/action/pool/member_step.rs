@@ -145,6 +145,8 @@ impl Bound {
         }
         (member.state, member.weight) = (state, weight);
         match state {
+            // Only a return waits until the balancer has seen it up.
+            State::Ready if self.wanted.state.is_none() => {}
             State::Ready => {
                 member.configured = true;
                 member.up = true;

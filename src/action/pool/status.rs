@@ -116,12 +116,19 @@ fn result(seen: &Observation, target: &Target) -> Value {
     let members = in_order(&pool, target);
     let enabled = |m: &&state::Member| m.configured && m.state == state::State::Ready && m.weight > 0;
     let count = |n: usize| Value::Int(i64::try_from(n).unwrap_or(i64::MAX));
+    let serving = match members.iter().any(|m| unsure(seen, target, m)) {
+        true => Value::Unknown,
+        false => count(members.iter().filter(enabled).filter(|m| m.up).count()),
+    };
     Value::map([
         ("algorithm", known),
-        ("serving", count(members.iter().filter(enabled).filter(|m| m.up).count())),
+        ("serving", serving),
         ("enabled", count(members.iter().filter(enabled).count())),
         ("min_in_service", Value::Int(minimum)),
-        ("members", Value::List(members.iter().map(shown).collect())),
+        (
+            "members",
+            Value::List(members.iter().map(|m| shown(m, unsure(seen, target, m))).collect()),
+        ),
     ])
 }
 
@@ -133,19 +140,33 @@ fn in_order(pool: &state::Pool, target: &Target) -> Vec<state::Member> {
     members
 }
 
+/// An earlier step disturbs its host: only the run can tell what the balancer will find.
+fn unsure(seen: &Observation, target: &Target, member: &state::Member) -> bool {
+    let fact = seen.get(&target.key(format!("member/{}", member.name)));
+    fact.and_then(|f| f.field("up")) == Some(Value::Unknown)
+}
+
 /// A member as `pool.status` shows it.
-fn shown(member: &state::Member) -> Value {
-    let or_unknown = |number: Option<i64>| number.map_or(Value::Unknown, Value::Int);
+fn shown(member: &state::Member, unsure: bool) -> Value {
+    let or_unknown = |number: Option<i64>| number.filter(|_| !unsure).map_or(Value::Unknown, Value::Int);
+    let up = if unsure { Value::Unknown } else { Value::Bool(member.up) };
     Value::map([
         ("name", Value::text(member.name.as_str())),
         ("address", Value::text(member.address.as_str())),
         ("configured", Value::Bool(member.configured)),
-        ("up", Value::Bool(member.up)),
+        ("up", up),
         ("state", Value::text(member.state.word())),
         ("weight", Value::Int(member.weight)),
         ("sessions", or_unknown(member.sessions)),
         ("seconds_in_state", or_unknown(member.seconds_in_state)),
-        ("check", member.check.as_ref().map_or(Value::Unknown, |c| Value::text(c.as_str()))),
+        (
+            "check",
+            member
+                .check
+                .as_ref()
+                .filter(|_| !unsure)
+                .map_or(Value::Unknown, |c| Value::text(c.as_str())),
+        ),
         ("owned", Value::Bool(member.owned)),
         ("owner", Value::text(member.owner.as_str())),
     ])

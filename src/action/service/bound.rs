@@ -125,7 +125,7 @@ impl Bound {
         format!("{} on {}: {}", self.unit.name, self.place.name(), parts.join(", "))
     }
 
-    fn predicted(&self, manager: Manager, now: &Status) -> Value {
+    fn predicted(&self, manager: Manager, now: &Status, seen: &Observation) -> Value {
         let then = Status {
             manager: Some(manager),
             enabled: self.enabled.or(now.enabled),
@@ -133,10 +133,21 @@ impl Bound {
             ..now.clone()
         };
         match self.wanted {
-            None => then.to_value(),
+            None => self.only_enabled(&then, seen),
+            // What has failed runs no more, and nobody stops it again.
+            Some(Wanted::Stopped) if now.state.as_deref() == Some("failed") => self.only_enabled(&then, seen),
             Some(Wanted::Stopped) => then.predicted("stopped"),
             Some(_) => then.predicted("started"),
         }
+    }
+
+    /// What else was seen, or foretold, stays as it was.
+    fn only_enabled(&self, then: &Status, seen: &Observation) -> Value {
+        let (then, mut fact) = (then.to_value(), seen.get(&self.key()).cloned().unwrap_or_default());
+        if let Value::Map(fields) = &mut fact {
+            fields.extend(["manager", "enabled"].map(|name| (name.to_owned(), then.field(name).unwrap_or_default())));
+        }
+        fact
     }
 
     fn undo(&self, now: &Status, deeds: &[Deed]) -> Undo {
@@ -247,7 +258,7 @@ impl Action for Bound {
             diff: None,
             notes,
             operations: deeds.iter().map(|deed| self.place.run(manager.argv(*deed, &self.unit))).collect(),
-            predicted: vec![(self.key(), self.predicted(manager, &now))],
+            predicted: vec![(self.key(), self.predicted(manager, &now, seen))],
             // Enabling touches only a setting; anything else changes memory, ports, load.
             taints: if self.wanted.is_some() {
                 vec![self.place.scope()]

@@ -2,6 +2,7 @@
 
 mod called;
 mod pages;
+mod preview;
 mod way_back;
 
 use std::time::{Duration, Instant};

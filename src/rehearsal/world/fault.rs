@@ -50,6 +50,10 @@ struct Active {
     operations: u32,
 }
 
+/// Looks at the world right after a record.
+#[cfg(test)]
+pub type Witness = std::sync::Arc<dyn Fn(&Inner, &Event) + Send + Sync>;
+
 /// The plot.
 #[derive(Clone, Default)]
 pub struct Plot {
@@ -72,6 +76,8 @@ pub struct Plot {
     pub dead: bool,
     /// People who want the run to stop.
     pub cancels: Vec<String>,
+    #[cfg(test)]
+    pub witness: Option<Witness>,
     /// When the last record was written.
     pub now: Timestamp,
 }
@@ -137,11 +143,12 @@ impl Plot {
             .map(|(id, _)| id)
             .filter(touches)
             .collect();
-        // Of several on one balancer, the one whose member the request names.
+        // Of several on one host, the one whose member or file the request names.
         let named = |id: &&&NodeId| {
-            self.nodes
-                .get(**id)
-                .is_some_and(|n| n.pool_effects.iter().any(|e| what.contains(e.member.as_str())))
+            self.nodes.get(**id).is_some_and(|n| {
+                let path = n.arguments.text("path").is_some_and(|path| what.ends_with(path));
+                path || n.pool_effects.iter().any(|e| what.contains(e.member.as_str()))
+            })
         };
         all.iter().find(named).or_else(|| all.first()).map(|id| (*id).clone())
     }
@@ -177,6 +184,10 @@ impl Inner {
         }
         if kept {
             records.iter().for_each(|r| self.note(&r.event));
+            #[cfg(test)]
+            if let Some(witness) = self.plot.witness.clone() {
+                records.iter().for_each(|r| witness(self, &r.event));
+            }
             self.plot.writes.extend(records.first().map(|r| r.sequence));
             self.plot.records.extend_from_slice(records);
         }

@@ -12,6 +12,8 @@ mod fault;
 mod host;
 mod link;
 mod packages;
+#[cfg(test)]
+mod picture;
 mod place;
 mod programs;
 mod records;
@@ -31,7 +33,11 @@ use crate::rehearsal::syntax::{Fault, Meanwhile, Page, State};
 use balancer::Balancer;
 pub use fault::Death;
 use fault::Plot;
+#[cfg(test)]
+pub use fault::Witness;
 use host::Host;
+#[cfg(test)]
+pub use picture::Picture;
 pub use web::PEOPLE;
 
 /// Where every rehearsal begins: an ordinary afternoon.
@@ -200,6 +206,12 @@ impl World {
     pub fn lock(&self) -> MutexGuard<'_, Inner> {
         // A panic elsewhere has been reported as the end of its attempt; the world is looked at all the same.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Somebody looks at the world right after each record.
+    #[cfg(test)]
+    pub fn witnessed(&self, witness: Witness) {
+        self.lock().plot.witness = Some(witness);
     }
 
     /// A new controller begins: at this time, with this plan once there is one.
