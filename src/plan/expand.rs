@@ -202,7 +202,11 @@ impl<'a> Planner<'a> {
             self.needs.dedup();
             return Ok(Round::Needs(self.needs));
         }
-        let mut races = races::find(&self.nodes, &self.touches);
+        // Without a look nothing is forecast by what stands there now.
+        let mut races = match self.input.offline {
+            true => Races::new(),
+            false => races::find(&self.nodes, &self.touches),
+        };
         races.retain(|node, _| !self.races.contains_key(node));
         if !races.is_empty() {
             return Ok(Round::Races(races));

@@ -8,8 +8,9 @@ use crate::diagnostic::Sources;
 use crate::model::inventory::Inventory;
 use crate::model::plan::{Plan, rows_of};
 use crate::plan::alike::Kinds;
-use crate::plan::expand::Planner;
-use crate::plan::{PlanInput, Planning, Seen};
+use crate::plan::expand::{Planner, Round};
+use crate::plan::races::Races;
+use crate::plan::{PlanInput, Seen};
 
 use super::{HEAD, compiled};
 
@@ -50,14 +51,15 @@ fn planned(text: &str, inventory: &Inventory, share: bool) -> Plan {
         offline: true,
         now: Timestamp(0),
     };
-    let seen = Seen::new();
-    let mut planner = Planner::new(input, &seen);
+    let (seen, races) = (Seen::new(), Races::new());
+    let mut planner = Planner::new(input, &seen, &races);
     if !share {
         planner.kinds = Kinds::default();
     }
     match planner.run() {
-        Ok(Planning::Done(plan)) => *plan,
-        other => panic!("{other:#?}"),
+        Ok(Round::Done(plan)) => *plan,
+        Ok(_) => panic!("offline, nothing is looked at"),
+        Err(mistakes) => panic!("{mistakes:#?}"),
     }
 }
 
