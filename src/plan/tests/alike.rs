@@ -70,7 +70,7 @@ const STEPS: [&str; 6] = [
     "  - { id: one, hosts: web-03, undo: none, command: { argv: [look] } }\n  - { id: act, when: steps.one.changed, undo: none, command: { argv: [clean] } }\n",
     "  - { id: restart, service: { name: app, state: restarted } }\n  - { id: say, when: steps.restart.changed, undo: none, shell: { script: echo hello } }\n",
     "  - { id: look, facts: [memory] }\n  - { id: count, when: size(steps.look.all) > 3, undo: none, command: { argv: [clean] } }\n",
-    "  - id: roll\n    for_each: { as: it, items: [a, b] }\n    steps:\n      - { id: inner, undo: none, command: { argv: [clean, '{{it}}'] } }\n      - { id: after, when: steps.inner.ok, service: { name: '{{it}}', state: started } }\n  - { id: end, undo: none, command: { argv: [end] } }\n",
+    "  - id: roll\n    for_each: { as: it, items: \"['a', 'b']\" }\n    steps:\n      - { id: inner, undo: none, command: { argv: [clean, '{{it}}'] } }\n      - { id: after, when: steps.inner.ok, service: { name: '{{it}}', state: started } }\n  - { id: end, undo: none, command: { argv: [end] } }\n",
 ];
 
 #[test]
