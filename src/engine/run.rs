@@ -265,7 +265,11 @@ impl RunState {
             let step = gate.map(|q| q.request.gate.0.clone()).unwrap_or_default();
             return self.unwind_reason.clone().map(|why| (step, String::new(), why));
         };
-        let host = self.node(id).and_then(|n| n.host.clone()).map(|h| h.0).unwrap_or_default();
+        let host = self
+            .node(id)
+            .and_then(|n| n.host.clone())
+            .map(|h| h.to_string())
+            .unwrap_or_default();
         Some((id.0.clone(), host, failure.message.clone()))
     }
 
