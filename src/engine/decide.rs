@@ -224,10 +224,11 @@ fn last_steps(state: &RunState, now: Now<'_>) -> Vec<Event> {
         true => call::next_stage(state, now, Section::OnFailure),
         false => None,
     };
-    if let Some(begun) = on_failure.or_else(|| call::next_stage(state, now, Section::Finally)) {
-        let mut events = repeat_lost(state, now);
-        events.extend(begun);
-        return events;
+    let next = on_failure.or_else(|| call::next_stage(state, now, Section::Finally));
+    let again = repeat_lost(state, now);
+    // What was lost last of all is made again as well, though nothing else is under way.
+    if next.is_some() || !again.is_empty() {
+        return again.into_iter().chain(next.into_iter().flatten()).collect();
     }
     if failed || !schedule::all_done(state, now, &[Section::Finally]) {
         return vec![finished(state, now, RunOutcome::Failed)];
