@@ -103,7 +103,7 @@ fn consider(state: &RunState, now: Now<'_>, node: &Node, intended: &Intended) ->
         && (stays || matches!(state.step(&node.id), StepState::Undone))
     {
         let tried = state.refused.contains_key(&debt.id) || state.started_unwinding.contains(giver);
-        return if tried {
+        return if tried || gone(state, now, giver) {
             Verdict::Pass
         } else {
             Verdict::Do(Turnback::Return(debt.id.clone(), giver.clone()))
@@ -117,6 +117,12 @@ fn consider(state: &RunState, now: Now<'_>, node: &Node, intended: &Intended) ->
         (Undo::Impossible, _) => Verdict::Stop,
         (Undo::Call { .. } | Undo::Steps, _) => Verdict::Do(Turnback::Undo(node.id.clone())),
     }
+}
+
+/// It was sent and nobody knows what became of it, and it must not be done twice: a person has to look.
+fn gone(state: &RunState, now: Now<'_>, giver: &NodeId) -> bool {
+    let lost = matches!(state.step(giver), StepState::Lost { .. });
+    lost && !state.node(giver).is_some_and(|n| now.knowledge.repeatable(n))
 }
 
 /// A turn of a loop that has come to its end is kept: the unit of undo in a loop is the turn. With `undo: all` it is not.
