@@ -17,5 +17,6 @@ mod people;
 pub mod perform;
 pub mod planning;
 pub mod pools;
+mod steady;
 pub mod supervisor;
 pub mod system;
