@@ -183,6 +183,10 @@ fn built_in(host: &mut Host, words: &[&str], now: Timestamp) -> Option<Reply> {
         }
         ["sh", "-c", script, "runbook"] if *script == reclaim::PROCESSES => Some(Reply::ok(processes(host))),
         ["test", "-e", path] => Some(Reply::ended(i32::from(!host.files.contains_key(*path)), "")),
+        ["rm", "-f", "--", path] => {
+            host.files.remove(*path);
+            Some(Reply::ok(""))
+        }
         ["sync" | "true"] => Some(Reply::ok("")),
         _ => None,
     }
