@@ -4,29 +4,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use super::phase::Phase;
 use super::question::Question;
 use super::step::{StepState, node_of};
 use crate::base::clock::Timestamp;
 use crate::base::id::{HostName, NodeId, PoolName, RunId};
 use crate::base::value::Value;
 use crate::model::action::{ResourceKey, Undo};
-use crate::model::event::{Event, Failure, FailureKind, Record, RunCreated, RunOutcome};
+use crate::model::event::{Event, Failure, FailureKind, Record, RunCreated};
 use crate::model::obligation::{Obligation, ObligationId, ObligationState};
 use crate::model::plan::{Node, Turn};
 use crate::plan::results::{self, Results, RunFacts};
-
-/// Which part of its life a run is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Not started.
-    Created,
-    /// On the road to success.
-    Running,
-    /// Taking back and giving back.
-    Unwinding,
-    /// Over.
-    Finished(RunOutcome),
-}
 
 /// A change that was sent or was about to be.
 #[derive(Clone, Debug)]
@@ -250,6 +238,11 @@ impl RunState {
         }
         self.sequence = record.sequence;
         self.last_at = record.at;
+        let phase = self.phase.next(&record.event).map_err(|e| illegal(format!("the run: {e}")))?;
+        if matches!(self.phase, Phase::Finished(_)) && phase == Phase::Unwinding {
+            self.reopen();
+        }
+        self.phase = phase;
         self.note(&record.event, record.at);
         Ok(())
     }
@@ -258,11 +251,6 @@ impl RunState {
         match event {
             Event::RunStarted { .. } => {
                 self.started_at.get_or_insert(at);
-                match self.phase {
-                    Phase::Created => self.phase = Phase::Running,
-                    Phase::Finished(_) => self.reopen(),
-                    Phase::Running | Phase::Unwinding => {}
-                }
             }
             Event::LeaseTaken { pool, fence } => {
                 self.leases.insert(pool.clone(), *fence);
@@ -298,10 +286,7 @@ impl RunState {
             Event::UndoStarted { node, attempt, .. } => {
                 self.undo_attempts.insert(node.clone(), *attempt);
             }
-            Event::UnwindStarted { reason } => {
-                self.phase = Phase::Unwinding;
-                self.unwind_reason = Some(reason.clone());
-            }
+            Event::UnwindStarted { reason } => self.unwind_reason = Some(reason.clone()),
             Event::TurnFailed { turns, node, why } => {
                 let failed = FailedTurn {
                     node: node.clone(),
@@ -316,7 +301,6 @@ impl RunState {
                 }
             }
             Event::CancelRequested { by } => self.cancelled_by = Some(by.clone()),
-            Event::RunFinished { outcome, .. } => self.phase = Phase::Finished(*outcome),
             Event::ApprovalRequested { request } => {
                 self.questions.insert(
                     request.gate.clone(),
@@ -354,7 +338,6 @@ impl RunState {
 
     /// A finished run that still owes something is started again: everything on the way back may be tried once more.
     fn reopen(&mut self) {
-        self.phase = Phase::Unwinding;
         self.refused.clear();
         self.started_unwinding.clear();
         for step in self.steps.values_mut().filter(|s| **s == StepState::UndoFailed) {

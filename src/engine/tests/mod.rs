@@ -2,12 +2,13 @@
 
 mod calls;
 mod corners;
-mod generate;
+pub mod generate;
 mod guarded;
-mod life;
+pub mod life;
 mod people;
-mod rules;
-mod sample;
+pub mod rules;
+pub mod sample;
 mod scripted;
-mod sim;
+pub mod sim;
+mod states;
 mod turns;

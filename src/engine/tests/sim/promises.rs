@@ -87,7 +87,7 @@ fn words_and_deeds(sim: &Sim<'_>) -> Result<(), String> {
 }
 
 /// The time of the records never goes back, whatever clocks do.
-fn time(records: &[Record]) -> Result<(), String> {
+pub fn time(records: &[Record]) -> Result<(), String> {
     match records.windows(2).find(|w| w[1].at < w[0].at) {
         Some(w) => Err(format!("record {}: the time goes back", w[1].sequence)),
         None => Ok(()),

@@ -1,5 +1,6 @@
 //! What can go wrong in a simulated life, how often, and how often it did. All from the seed.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::engine::tests::generate::Dice;
@@ -59,10 +60,19 @@ pub enum Fault {
     SecondAnswer,
     /// A person stops the run.
     Cancel,
+    /// Another run wants the same pool at the same time.
+    TwoRuns,
+    /// Another controller takes the run while this one still drives it.
+    Takeover,
+    /// Who is asked has looked at another plan.
+    OtherPlan,
+    /// Somebody else takes members out of the pool meanwhile.
+    Shrinks,
 }
 
 impl Fault {
-    pub const ALL: [Fault; 26] = [
+    /// What can befall the engine alone.
+    pub const OF_THE_ENGINE: [Fault; 26] = [
         Fault::Refused,
         Fault::Blackhole,
         Fault::ResetBefore,
@@ -91,13 +101,39 @@ impl Fault {
         Fault::Cancel,
     ];
 
+    /// What can befall the whole program below its command line.
+    pub const OF_THE_WHOLE: [Fault; 20] = [
+        Fault::Refused,
+        Fault::Blackhole,
+        Fault::ResetBefore,
+        Fault::ResetAfter,
+        Fault::SaidFailed,
+        Fault::ToldLate,
+        Fault::Reboot,
+        Fault::Hung,
+        Fault::DiskFull,
+        Fault::JournalRefuses,
+        Fault::JournalAmbiguous,
+        Fault::CrashBefore,
+        Fault::CrashAfter,
+        Fault::ClockJump,
+        Fault::ApproverLeaves,
+        Fault::OtherPlan,
+        Fault::Cancel,
+        Fault::TwoRuns,
+        Fault::Takeover,
+        Fault::Shrinks,
+    ];
+    const KINDS: usize = 30;
+
     /// One in so many of those that are likely in this weather; what has few occasions must take them.
     fn rates(self) -> [usize; 3] {
         match self {
             Fault::JournalRefuses | Fault::JournalAmbiguous | Fault::CrashBefore | Fault::CrashAfter => [40, 20, 8],
             Fault::GuardFails | Fault::UndoFails | Fault::UndoSaidFailed | Fault::ClockJump => [3, 2, 1],
             Fault::ApproverLeaves | Fault::Denial | Fault::LateAnswer | Fault::SecondAnswer => [3, 2, 1],
-            Fault::Cancel | Fault::Shake => [30, 15, 8],
+            Fault::Cancel | Fault::Shake | Fault::Takeover | Fault::Shrinks => [30, 15, 8],
+            Fault::TwoRuns | Fault::OtherPlan => [2, 1, 1],
             _ => [40, 12, 4],
         }
     }
@@ -106,24 +142,22 @@ impl Fault {
 /// How likely each fault is in one life.
 #[derive(Clone)]
 pub struct Weather {
-    one_in: [usize; Fault::ALL.len()],
+    one_in: [usize; Fault::KINDS],
 }
 
 impl Weather {
     /// Nothing goes wrong.
     pub fn calm() -> Weather {
-        Weather {
-            one_in: [0; Fault::ALL.len()],
-        }
+        Weather { one_in: [0; Fault::KINDS] }
     }
 
     /// Some kinds are likely, the others never happen, so that each kind is also seen alone.
-    pub fn of(dice: &mut Dice) -> Weather {
+    pub fn of(dice: &mut Dice, kinds: &[Fault]) -> Weather {
         let mut weather = Weather::calm();
         let likely = [2, 4, 8][dice.below(3)];
-        for (fault, slot) in Fault::ALL.iter().zip(&mut weather.one_in) {
+        for fault in kinds {
             if dice.one_in(likely) {
-                *slot = fault.rates()[dice.below(3)];
+                weather.one_in[*fault as usize] = fault.rates()[dice.below(3)];
             }
         }
         weather
@@ -143,18 +177,30 @@ impl Weather {
 
 impl fmt::Debug for Weather {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let likely = Fault::ALL.iter().zip(&self.one_in).filter(|(_, n)| **n > 0);
+        let kinds: BTreeSet<Fault> = [&Fault::OF_THE_ENGINE[..], &Fault::OF_THE_WHOLE].concat().into_iter().collect();
+        let likely = kinds
+            .iter()
+            .map(|fault| (fault, self.one_in[*fault as usize]))
+            .filter(|(_, n)| *n > 0);
         f.debug_map()
             .entries(likely.map(|(fault, n)| (fault, format!("1 in {n}"))))
             .finish()
     }
 }
 
-/// How often each fault struck.
-#[derive(Clone, Debug, Default)]
+/// How often each fault struck, by its number.
+#[derive(Clone, Debug)]
 pub struct Strikes {
     /// All in all, and while something was under way.
-    pub counts: [(u64, u64); Fault::ALL.len()],
+    pub counts: [(u64, u64); Fault::KINDS],
+}
+
+impl Default for Strikes {
+    fn default() -> Strikes {
+        Strikes {
+            counts: [(0, 0); Fault::KINDS],
+        }
+    }
 }
 
 impl Strikes {
