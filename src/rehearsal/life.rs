@@ -33,6 +33,7 @@ use crate::run::observe::Observer;
 use crate::run::planning;
 use crate::run::supervisor::Supervisor;
 use crate::secrets::Vault;
+use crate::transport::Transport;
 
 /// The identity of every rehearsed run.
 pub const UID: &str = "rehearsal";
@@ -116,7 +117,7 @@ pub fn stage<'a>(script: &'a Script<'a>, suite: &'a Suite, case: &'a Case) -> Re
     let plan = if mistakes.has_errors() {
         Err(mistakes)
     } else {
-        quietly(|| runtime().map(|runtime| runtime.block_on(plan(script, suite, &params, &world))))?
+        quietly(|| runtime().map(|runtime| runtime.block_on(plan(script, suite, &params, &world, Arc::new(world.clone())))))?
     };
     Ok(Staged {
         script,
@@ -130,7 +131,7 @@ pub fn stage<'a>(script: &'a Script<'a>, suite: &'a Suite, case: &'a Case) -> Re
 }
 
 /// What the program logs about hosts that do not answer is no news here.
-fn quietly<T>(work: impl FnOnce() -> T) -> T {
+pub(super) fn quietly<T>(work: impl FnOnce() -> T) -> T {
     tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::default(), work)
 }
 
@@ -193,7 +194,7 @@ impl Staged<'_> {
     }
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, String> {
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, String> {
     let built = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -201,7 +202,14 @@ fn runtime() -> Result<tokio::runtime::Runtime, String> {
     built.map_err(|e| format!("no runtime: {e}"))
 }
 
-async fn plan(script: &Script<'_>, suite: &Suite, params: &BTreeMap<String, Value>, world: &World) -> Result<Plan, Diagnostics> {
+/// Plans a runbook for a fleet in a world that is reached through `transport`.
+pub(super) async fn plan(
+    script: &Script<'_>,
+    suite: &Suite,
+    params: &BTreeMap<String, Value>,
+    world: &World,
+    transport: Arc<dyn Transport>,
+) -> Result<Plan, Diagnostics> {
     let clock = Follow::from(BEGINNING);
     world.begin(clock, None);
     let input = PlanInput {
@@ -215,11 +223,7 @@ async fn plan(script: &Script<'_>, suite: &Suite, params: &BTreeMap<String, Valu
         offline: false,
         now: clock.now(),
     };
-    let connections = Arc::new(Connections::new(
-        Arc::new(world.clone()),
-        Arc::new(suite.inventory.clone()),
-        Vec::new(),
-    ));
+    let connections = Arc::new(Connections::new(transport, Arc::new(suite.inventory.clone()), Vec::new()));
     planning::make(input, &Observer::new(connections).with(Arc::new(Vault::rehearsed()))).await
 }
 

@@ -1,6 +1,7 @@
 //! Tests of rehearsals: the pages of their codes, the schema, what a simulated life promises, and what is said of mistakes.
 
 mod pages;
+mod sim;
 
 use std::time::{Duration, Instant};
 
