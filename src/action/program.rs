@@ -185,7 +185,7 @@ impl Program {
         let mut predicted: Vec<(ResourceKey, Value)> = self.watched().map(existence).collect();
         predicted.push((self.key(), Value::Unknown));
         Change {
-            summary: format!("{}: run {}", self.place.name(), one_line(&self.shown, 200)),
+            summary: format!("run {}", one_line(&self.shown, 200)),
             diff: None,
             notes: vec![String::from("effect unknown")],
             operations: vec![self.place.operation(act)],

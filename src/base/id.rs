@@ -62,6 +62,10 @@ name!(
     StepId
 );
 name!(
+    /// One step in one turn of its loops, on all its hosts: `free_memory`, `return_others[web-02].other_ready`.
+    RowId
+);
+name!(
     /// One step on one host in one turn of its loops: `free_memory@web-01`, `return_others[web-02].other_ready`.
     NodeId
 );

@@ -3,7 +3,6 @@
 //! Its first and last node are decided here, without an attempt.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::run::RunState;
 use super::schedule::{self, failed};
@@ -68,7 +67,7 @@ fn question(state: &RunState, now: Now<'_>, node: &Node, called: &Called) -> App
     let plan = &state.created.plan;
     let asked = |n: &&Node| n.section.is_work() && n.may_change() && node.opens(n);
     let changes: Vec<&Node> = plan.nodes.iter().filter(asked).collect();
-    let hosts: Vec<String> = plan::hosts_of(&changes).into_iter().map(|h| h.0).collect();
+    let hosts: Vec<String> = plan::hosts_of(changes).into_iter().map(|h| h.0).collect();
     let hosts = match hosts.as_slice() {
         [] => String::from("no host"),
         some => some.join(" "),
@@ -108,16 +107,8 @@ fn outputs(declared: &BTreeMap<String, Expression>, scope: &Scope) -> Result<BTr
 
 /// The outputs of the runbook itself, when all its steps have been done.
 pub(super) fn outputs_of_run(state: &RunState, now: Now<'_>) -> Result<BTreeMap<String, Value>, String> {
-    let params = Arc::new(Value::Map(state.created.params.clone()));
     let top = Viewpoint::default();
-    let scope = results::scope(
-        &params,
-        &state.created.inventory,
-        &state.results,
-        &state.facts(),
-        top,
-        &BTreeMap::new(),
-    );
+    let scope = results::scope(&state.ground, &state.results, &state.facts(), top, &BTreeMap::new());
     outputs(&now.knowledge.runbook.outputs, &scope)
 }
 

@@ -99,16 +99,8 @@ fn reached(state: &RunState, now: Now<'_>, step: &Step) -> bool {
 }
 
 fn empty_scope(state: &RunState) -> Scope {
-    let params = std::sync::Arc::new(Value::Map(state.created.params.clone()));
     let bindings = std::collections::BTreeMap::new();
-    results::scope(
-        &params,
-        &state.created.inventory,
-        &state.results,
-        &state.facts(),
-        Viewpoint::default(),
-        &bindings,
-    )
+    results::scope(&state.ground, &state.results, &state.facts(), Viewpoint::default(), &bindings)
 }
 
 struct Planned {

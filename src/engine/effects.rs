@@ -75,8 +75,7 @@ pub fn wake_at(state: &RunState, now: Now<'_>) -> Option<Timestamp> {
         .filter(|n| n.pause.is_some() && *state.step(&n.id) == StepState::Blocked)
         .filter_map(|n| {
             let pause = n.pause?;
-            let last = n.needs.iter().filter_map(|id| state.ended_at.get(id)).max()?;
-            Some(last.after(pause))
+            state.waited_until(n).map(|last| last.after(pause))
         });
     let (busy, most) = (state.busy(now.at), now.knowledge.runbook.deadline);
     // Over means over: what still runs then is `finally`, and ends by itself. At the very deadline it is not over yet.

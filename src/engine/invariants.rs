@@ -4,12 +4,10 @@
 //! and an undo, `on_failure` and `finally` only where they would take or disturb a member that is in service.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::run::RunState;
 use super::{Now, schedule, unwind};
 use crate::base::id::{NodeId, StepId};
-use crate::base::value::Value;
 use crate::model::action::Undo;
 use crate::model::plan::{EffectKind, Node, NodeEffect, Section};
 use crate::model::runbook::{Body, UndoRule};
@@ -61,16 +59,8 @@ pub fn around(state: &RunState, now: Now<'_>, node: &NodeId, doing: Doing) -> Ar
 /// What an invariant's texts and expressions see: parameters and the run, no steps.
 #[must_use]
 pub fn scope(state: &RunState) -> Scope {
-    let params = Arc::new(Value::Map(state.created.params.clone()));
     let nothing = results::Results::default();
-    results::scope(
-        &params,
-        &state.created.inventory,
-        &nothing,
-        &state.facts(),
-        Viewpoint::default(),
-        &BTreeMap::new(),
-    )
+    results::scope(&state.ground, &nothing, &state.facts(), Viewpoint::default(), &BTreeMap::new())
 }
 
 /// Takes a member, or disturbs one that this run has not taken.

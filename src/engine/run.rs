@@ -8,13 +8,13 @@ pub use super::phase::Phase;
 use super::question::Question;
 use super::step::{StepState, node_of};
 use crate::base::clock::Timestamp;
-use crate::base::id::{HostName, NodeId, PoolName, RunId};
+use crate::base::id::{NodeId, PoolName, RowId, RunId};
 use crate::base::value::Value;
 use crate::model::action::{ResourceKey, Undo};
 use crate::model::event::{Event, Failure, FailureKind, Record, RunCreated};
 use crate::model::obligation::{Obligation, ObligationId, ObligationState};
-use crate::model::plan::{Node, Turn};
-use crate::plan::results::{self, Results, RunFacts};
+use crate::model::plan::{self, Node, Turn};
+use crate::plan::results::{self, Ground, Results, RunFacts};
 
 /// A change that was sent or was about to be.
 #[derive(Clone, Debug)]
@@ -93,7 +93,10 @@ pub struct RunState {
     pub cancelled_by: Option<String>,
     /// Why it unwinds.
     pub unwind_reason: Option<String>,
+    /// What all its texts see alike.
+    pub ground: Ground,
     index: HashMap<NodeId, usize>,
+    rows: HashMap<RowId, Vec<usize>>,
 }
 
 /// Records that do not fit together: a bug, or a damaged journal.
@@ -120,8 +123,18 @@ impl RunState {
     pub fn new(id: RunId, created: RunCreated) -> RunState {
         let steps = created.plan.nodes.iter().map(|n| (n.id.clone(), StepState::Blocked)).collect();
         let index = created.plan.nodes.iter().enumerate().map(|(i, n)| (n.id.clone(), i)).collect();
+        let mut rows: HashMap<RowId, Vec<usize>> = HashMap::new();
+        for (i, node) in created.plan.nodes.iter().enumerate() {
+            match rows.get_mut(&node.row) {
+                Some(row) => row.push(i),
+                None => {
+                    rows.insert(node.row.clone(), vec![i]);
+                }
+            }
+        }
         RunState {
             id,
+            ground: Ground::new(&created.params, &created.inventory),
             created: Arc::new(created),
             sequence: 1,
             last_at: Timestamp::default(),
@@ -145,6 +158,7 @@ impl RunState {
             cancelled_by: None,
             unwind_reason: None,
             index,
+            rows,
         }
     }
 
@@ -152,6 +166,19 @@ impl RunState {
     #[must_use]
     pub fn node(&self, id: &NodeId) -> Option<&Node> {
         self.index.get(id).map(|i| &self.created.plan.nodes[*i])
+    }
+
+    /// The nodes of a row, on all its hosts.
+    pub fn row(&self, id: &RowId) -> impl Iterator<Item = &Node> {
+        let row = self.rows.get(id).map_or(&[] as &[usize], Vec::as_slice);
+        row.iter().map(|i| &self.created.plan.nodes[*i])
+    }
+
+    /// When the last of what a node waits for ended.
+    #[must_use]
+    pub fn waited_until(&self, node: &Node) -> Option<Timestamp> {
+        let before = node.needs.iter().flat_map(|row| self.row(row));
+        before.filter_map(|n| self.ended_at.get(&n.id)).max().copied()
     }
 
     /// The state of a node; unknown nodes are blocked for ever.
@@ -184,18 +211,14 @@ impl RunState {
     /// What `run.*` shows to texts.
     #[must_use]
     pub fn facts(&self) -> RunFacts {
-        let hosts = |ids: &mut dyn Iterator<Item = &Node>| -> Vec<HostName> {
-            let mut known = BTreeSet::new();
-            ids.flat_map(|n| &n.touches).filter(|host| known.insert(*host)).cloned().collect()
-        };
         let nodes = &self.created.plan.nodes;
         RunFacts {
             id: self.id.to_string(),
             now: self.last_at,
             empty_loops: self.created.plan.empty_loops.clone(),
             forgiving_loops: Vec::new(),
-            planned: Arc::new(hosts(&mut nodes.iter().filter(|n| n.section.is_work()))),
-            changed: hosts(&mut nodes.iter().filter(|n| self.changed.contains(&n.id))),
+            planned: Arc::new(plan::hosts_of(nodes.iter().filter(|n| n.section.is_work()))),
+            changed: plan::hosts_of(nodes.iter().filter(|n| self.changed.contains(&n.id))),
             failure: self.told_failure(),
             ahead: false,
         }

@@ -1,12 +1,12 @@
 //! Which nodes may start now: on the road to success, and after it.
 
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 
 use super::run::{Phase, RunState};
 use super::step::StepState;
 use super::{Now, call, drift, people, start_gate, turns};
-use crate::base::id::NodeId;
+use crate::base::id::{NodeId, RowId};
 use crate::base::value::Value;
 use crate::lang::expression;
 use crate::model::action::Class;
@@ -26,15 +26,7 @@ const MOST_LOST: u32 = 3;
 /// What a node's texts and expressions see now.
 #[must_use]
 pub fn scope(state: &RunState, node: &Node) -> Scope {
-    let params = Arc::new(Value::Map(state.created.params.clone()));
-    results::scope(
-        &params,
-        &state.created.inventory,
-        &state.results,
-        &state.facts(),
-        Viewpoint::of(node),
-        &node.bindings,
-    )
+    results::scope(&state.ground, &state.results, &state.facts(), Viewpoint::of(node), &node.bindings)
 }
 
 /// True when the node has ended in a way that lets others go on.
@@ -84,9 +76,10 @@ pub fn start_ready(state: &RunState, now: Now<'_>, sections: &[Section]) -> Vec<
 pub fn start_among(state: &RunState, now: Now<'_>, wanted: &dyn Fn(&Node) -> bool) -> Vec<Event> {
     let mut events = Vec::new();
     let mut running = state.steps.values().filter(|s| matches!(s, StepState::Running { .. })).count();
+    let rows = Rows::new(state, now);
     for node in state.created.plan.nodes.iter().filter(|n| wanted(n)) {
         match state.step(&node.id) {
-            StepState::Blocked if running < MOST_RUNNING && unblocked(state, now, node) => {
+            StepState::Blocked if running < MOST_RUNNING && unblocked(state, now, node, &rows) => {
                 let begun = begin(state, now, node);
                 running += begun.iter().filter(|e| matches!(e, Event::StepStarted { .. })).count();
                 events.extend(begun);
@@ -109,13 +102,36 @@ pub fn start_among(state: &RunState, now: Now<'_>, wanted: &dyn Fn(&Node) -> boo
     events
 }
 
-fn unblocked(state: &RunState, now: Now<'_>, node: &Node) -> bool {
-    let needs_done = node.needs.iter().all(|id| done(state, now, id));
-    let pause_over = node.pause.is_none_or(|pause| {
-        let last = node.needs.iter().filter_map(|id| state.ended_at.get(id)).max();
-        last.is_none_or(|at| at.after(pause) <= now.at)
-    });
-    needs_done && pause_over && turns::may_begin(state, now, node)
+/// Which rows have ended on all their hosts, each judged once: a thousand nodes may wait for the same thousand.
+struct Rows<'s> {
+    state: &'s RunState,
+    now: Now<'s>,
+    known: RefCell<HashMap<&'s RowId, bool>>,
+}
+
+impl<'s> Rows<'s> {
+    fn new(state: &'s RunState, now: Now<'s>) -> Rows<'s> {
+        Rows {
+            state,
+            now,
+            known: RefCell::new(HashMap::new()),
+        }
+    }
+
+    /// All of it has ended in a way that lets others go on.
+    fn done(&self, row: &'s RowId) -> bool {
+        let judge = || self.state.row(row).all(|n| done(self.state, self.now, &n.id));
+        *self.known.borrow_mut().entry(row).or_insert_with(judge)
+    }
+}
+
+fn unblocked<'s>(state: &'s RunState, now: Now<'_>, node: &'s Node, rows: &Rows<'s>) -> bool {
+    let needs_done = node.needs.iter().all(|row| rows.done(row));
+    let pause_over = || {
+        let last = node.pause.and_then(|pause| Some(state.waited_until(node)?.after(pause)));
+        last.is_none_or(|until| until <= now.at)
+    };
+    needs_done && pause_over() && turns::may_begin(state, now, node)
 }
 
 fn begin(state: &RunState, now: Now<'_>, node: &Node) -> Vec<Event> {
@@ -231,13 +247,17 @@ pub fn all_over(state: &RunState, now: Now<'_>, sections: &[Section]) -> bool {
 #[must_use]
 pub fn all_over_among(state: &RunState, now: Now<'_>, wanted: &dyn Fn(&Node) -> bool) -> bool {
     // The plan lists a node after those it needs, so one pass is enough.
-    let mut hopeless: HashSet<&NodeId> = HashSet::new();
+    let mut hopeless: HashSet<&RowId> = HashSet::new();
+    let mut failed: HashMap<&RowId, bool> = HashMap::new();
     let mut over = true;
     for node in state.created.plan.nodes.iter().filter(|n| wanted(n)) {
         let step = state.step(&node.id);
-        let failed = |id: &NodeId| hopeless.contains(id) || (state.step(id).ended() && !done(state, now, id));
-        if *step == StepState::Blocked && node.needs.iter().any(failed) {
-            hopeless.insert(&node.id);
+        let mut in_vain = |row| {
+            let judge = || state.row(row).any(|n| state.step(&n.id).ended() && !done(state, now, &n.id));
+            hopeless.contains(row) || *failed.entry(row).or_insert_with(judge)
+        };
+        if *step == StepState::Blocked && node.needs.iter().any(&mut in_vain) {
+            hopeless.insert(&node.row);
         } else {
             over &= step.ended();
         }

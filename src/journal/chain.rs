@@ -213,12 +213,12 @@ mod tests {
 
     #[test]
     fn a_newer_record_is_refused_with_words() {
-        let body = String::from(r#"{"schema":2,"run":7,"sequence":1,"at":0,"event":{"type":"host_teleported"}}"#);
+        let body = String::from(r#"{"schema":3,"run":7,"sequence":1,"at":0,"event":{"type":"host_teleported"}}"#);
         let hash = follow(GENESIS, &body);
         let error = read(RunId(7), &mut Head::genesis(), &Line { body, hash }).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the journal is newer than this program (run #7, event 1 has version 2, version 1 is known here); use the newer `runbook`"
+            "the journal is newer than this program (run #7, event 1 has version 3, version 2 is known here); use the newer `runbook`"
         );
     }
 

@@ -61,7 +61,7 @@ impl Fold {
             summary: summary(record, created),
             obligations: BTreeMap::new(),
             questions: BTreeMap::new(),
-            touches: Arc::new(created.plan.nodes.iter().map(|n| (n.id.clone(), n.touches.clone())).collect()),
+            touches: Arc::new(created.plan.nodes.iter().map(|n| (n.id.clone(), n.touches().to_vec())).collect()),
         })
     }
 

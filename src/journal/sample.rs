@@ -12,7 +12,7 @@ use crate::model::approval::{ApprovalAnswer, ApprovalRequest, Task};
 use crate::model::event::{Event, Failure, FailureKind, RunCreated, RunOutcome};
 use crate::model::inventory::{Host, Inventory};
 use crate::model::obligation::{Obligation, ObligationId, ObligationState};
-use crate::model::plan::{Forecast, Node, Plan, Section};
+use crate::model::plan::{Forecast, Node, Plan, Section, Shared};
 use crate::model::runbook::{Param, ParamKind};
 
 /// The moment everything begins.
@@ -24,15 +24,14 @@ pub(super) fn at(seconds: u64) -> Timestamp {
 }
 
 fn node(step: &str, host: &str) -> Node {
-    Node {
-        id: NodeId(format!("{step}@{host}")),
+    let shared = Shared {
+        row: step.into(),
         step: step.into(),
         section: Section::Steps,
         turns: Vec::new(),
         call: None,
         bindings: BTreeMap::new(),
-        host: Some(host.into()),
-        touches: vec![host.into()],
+        reaches: Vec::new(),
         needs: Vec::new(),
         name: step.to_owned(),
         action: String::from("service"),
@@ -48,7 +47,8 @@ fn node(step: &str, host: &str) -> Node {
         owes: None,
         pool_effects: Vec::new(),
         after: Vec::new(),
-    }
+    };
+    Node::new(Some(host.into()), shared)
 }
 
 /// What a run is created from.

@@ -16,7 +16,7 @@ use crate::model::operation::TroubleKind;
 use crate::model::plan::{Plan, Turn};
 
 /// Version of the records below; a reader refuses a newer one.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// A record of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -89,12 +89,25 @@ impl Host {
         ])
     }
 
+    /// A variable that actions read, one of [`SETTINGS`].
+    #[must_use]
+    pub fn setting(&self, name: &str) -> Option<&str> {
+        debug_assert!(
+            SETTINGS.contains(&name),
+            "`{name}` is missing among the variables that actions read"
+        );
+        self.var_text(name)
+    }
+
     /// A variable that is a text.
     #[must_use]
     pub fn var_text(&self, name: &str) -> Option<&str> {
         self.vars.get(name).and_then(Value::as_text)
     }
 }
+
+/// Variables that actions read: hosts on which they differ are not alike.
+pub const SETTINGS: [&str; 5] = ["alertmanager", "pgbouncer_config", "pgbouncer_dsn", "postgres_dsn", "service_dir"];
 
 /// Servers behind load balancers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

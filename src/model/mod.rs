@@ -10,6 +10,7 @@ pub mod operation;
 pub mod pattern;
 pub mod plan;
 pub mod pool_record;
+mod rows;
 pub mod run;
 pub mod runbook;
 pub mod schedule;

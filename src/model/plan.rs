@@ -1,12 +1,14 @@
 //! A plan: every step on every host with what it will do, and what that means for the pools.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::base::clock::Timestamp;
-use crate::base::id::{HostName, NodeId, PoolName, StepId};
+use crate::base::id::{HostName, NodeId, PoolName, RowId, StepId};
 use crate::base::value::Value;
 use crate::model::action::{Arguments, Class, Undo};
 
@@ -26,6 +28,7 @@ pub struct Plan {
     /// Parameters, as shown to people.
     pub params: BTreeMap<String, Value>,
     /// In an order in which they may run.
+    #[serde(with = "super::rows")]
     pub nodes: Vec<Node>,
     /// The pools it touches, as observed.
     pub pools: Vec<PoolForecast>,
@@ -51,14 +54,14 @@ impl Plan {
     /// Hosts on which something will or may change, in the order of the nodes.
     #[must_use]
     pub fn changed_hosts(&self) -> Vec<HostName> {
-        hosts_of(&self.nodes.iter().filter(|n| n.may_change()).collect::<Vec<_>>())
+        hosts_of(rows_of(&self.nodes).filter(|like| like[0].may_change()).flatten())
     }
 
     /// True when nothing will or may change, and nobody is given anything to do.
     #[must_use]
     pub fn nothing_to_do(&self) -> bool {
         let by_hand = |n: &Node| n.is_task() && matches!(n.forecast, Forecast::Asks { .. });
-        !self.nodes.iter().any(|n| n.section.is_work() && (n.may_change() || by_hand(n)))
+        !rows_of(&self.nodes).any(|like| like[0].section.is_work() && (like[0].may_change() || by_hand(&like[0])))
     }
 }
 
@@ -79,21 +82,32 @@ pub struct Watch {
 
 /// The hosts that operations of these nodes go to, in their order.
 #[must_use]
-pub fn hosts_of(nodes: &[&Node]) -> Vec<HostName> {
-    let mut hosts = Vec::new();
-    for host in nodes.iter().flat_map(|n| &n.touches) {
-        if !hosts.contains(host) {
+pub fn hosts_of<'n>(nodes: impl IntoIterator<Item = &'n Node>) -> Vec<HostName> {
+    let (mut known, mut hosts): (HashSet<&HostName>, Vec<HostName>) = Default::default();
+    for host in nodes.into_iter().flat_map(Node::touches) {
+        if known.insert(host) {
             hosts.push(host.clone());
         }
     }
     hosts
 }
 
-/// One step on one host in one turn.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// One step on one host in one turn. What it has in common with other hosts of its step is kept once: read it as if it stood here;
+/// a change to it is this node's alone.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Node {
     /// Its name.
     pub id: NodeId,
+    /// The host it runs on; `None`: the controller or a pool's balancers.
+    pub host: Option<HostName>,
+    pub(super) shared: Arc<Shared>,
+}
+
+/// What a node has in common with those that do the same on other hosts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Shared {
+    /// The step in its turn.
+    pub row: RowId,
     /// The step it comes from.
     pub step: StepId,
     /// Which part of the runbook.
@@ -105,12 +119,11 @@ pub struct Node {
     pub call: Option<StepId>,
     /// Loop variables it sees; in a called runbook, its parameters too.
     pub bindings: BTreeMap<String, Value>,
-    /// The host it runs on; `None`: the controller or a pool's balancers.
-    pub host: Option<HostName>,
-    /// Hosts its operations go to.
-    pub touches: Vec<HostName>,
-    /// Nodes that must have ended first.
-    pub needs: Vec<NodeId>,
+    /// Hosts its operations go to, when it has no host of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reaches: Vec<HostName>,
+    /// What must have ended first, on all its hosts.
+    pub needs: Vec<RowId>,
     /// For people.
     pub name: String,
     /// The action's name; `approve`, `manual` or `decide` where there is none, [`CALL`] and [`CALL_END`] around a called runbook's steps.
@@ -139,17 +152,70 @@ pub struct Node {
     pub after: Vec<Capacity>,
 }
 
+impl Deref for Node {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
+}
+
+impl DerefMut for Node {
+    fn deref_mut(&mut self) -> &mut Shared {
+        Arc::make_mut(&mut self.shared)
+    }
+}
+
 /// What the first node of a call does: it says whether the called steps happen.
 pub const CALL: &str = "call";
 /// What the last node of a call does: it gives the outputs.
 pub const CALL_END: &str = "call end";
 
 impl Node {
+    /// A step in its turn on this host.
+    #[must_use]
+    pub fn new(host: Option<HostName>, shared: Shared) -> Node {
+        Node::of(host, Arc::new(shared))
+    }
+
+    pub(super) fn of(host: Option<HostName>, shared: Arc<Shared>) -> Node {
+        Node {
+            id: node_id(&shared.row, &shared.turns, host.as_ref()),
+            host,
+            shared,
+        }
+    }
+
+    /// The same on another host.
+    #[must_use]
+    pub fn on(&self, host: HostName) -> Node {
+        Node::of(Some(host), self.shared.clone())
+    }
+
+    /// Hosts its operations go to.
+    #[must_use]
+    pub fn touches(&self) -> &[HostName] {
+        self.host.as_ref().map_or(&self.shared.reaches, std::slice::from_ref)
+    }
+
+    /// The same but for the host.
+    #[must_use]
+    pub fn is_like(&self, other: &Node) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared) || self.shared == other.shared
+    }
+
+    /// Keeps what both have in common once.
+    pub fn share_with(&mut self, like: &Node) {
+        if self.is_like(like) {
+            self.shared = like.shared.clone();
+        }
+    }
+
     /// The first node of the call around this one.
     #[must_use]
     pub fn caller(&self) -> Option<NodeId> {
         let call = self.call.as_ref()?;
-        Some(node_id(call, outside(call, &self.turns), None))
+        Some(NodeId(row_id(call, outside(call, &self.turns)).0))
     }
 
     /// Part of the call that this first node of a call opens; calls inside it included.
@@ -181,19 +247,24 @@ impl Node {
     }
 }
 
-/// `step`, `step@host`, `loop[key].step`, `call.step`; the host is left out where the turn already names it.
+/// `step`, `loop[key].step`, `call.step`.
 #[must_use]
-pub fn node_id(step: &StepId, turns: &[Turn], host: Option<&HostName>) -> NodeId {
+pub fn row_id(step: &StepId, turns: &[Turn]) -> RowId {
     // A loop in a called runbook stands in the same call as the steps of its turns; that is said once.
     let (mut path, mut said) = (String::new(), "");
     for turn in turns {
         path.push_str(&format!("{}[{}].", rest(said, &turn.step.0), turn.key));
         said = turn.step.0.rsplit_once('.').map_or("", |(call, _)| call);
     }
-    let step = rest(said, &step.0);
+    path.push_str(rest(said, &step.0));
+    RowId(path)
+}
+
+/// The row's name and the host's, which is left out where the turn already names it.
+fn node_id(row: &RowId, turns: &[Turn], host: Option<&HostName>) -> NodeId {
     match host {
-        Some(h) if turns.last().is_none_or(|t| t.key != h.0) => NodeId(format!("{path}{step}@{h}")),
-        _ => NodeId(format!("{path}{step}")),
+        Some(h) if turns.last().is_none_or(|t| t.key != h.0) => NodeId(format!("{row}@{h}")),
+        _ => NodeId(row.0.clone()),
     }
 }
 
@@ -358,4 +429,9 @@ pub struct Refusal {
     pub counterexample: Vec<String>,
     /// What would work.
     pub instead: Option<String>,
+}
+
+/// Neighbours that are the same but for the host.
+pub fn rows_of(nodes: &[Node]) -> impl Iterator<Item = &[Node]> {
+    nodes.chunk_by(Node::is_like)
 }

@@ -1,7 +1,8 @@
 //! Compiled texts (with `{{placeholders}}`) and compiled expressions. Parsing, checking and evaluating are `lang`'s.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use crate::base::value::Value;
 use crate::diagnostic::Span;
@@ -157,6 +158,16 @@ pub enum ExprKind {
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
     names: BTreeMap<String, Shown>,
+    asked: Arc<Mutex<Asked>>,
+}
+
+/// What was asked of records that are made in parts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// The parts.
+    pub parts: BTreeSet<String>,
+    /// All of one.
+    pub whole: bool,
 }
 
 type Maker = Box<dyn FnOnce() -> Value + Send>;
@@ -165,6 +176,16 @@ type Maker = Box<dyn FnOnce() -> Value + Send>;
 enum Shown {
     Now(Arc<Value>),
     WhenAsked(Arc<LazyLock<Value, Maker>>),
+    InParts(Arc<LazyLock<Value, Maker>>, Arc<dyn Parts>),
+}
+
+/// A record so large that it is made piece by piece, as it is asked for.
+pub trait Parts: fmt::Debug + Send + Sync {
+    /// One of its fields, or a field of that field; `None`: the whole must be asked.
+    fn part(&self, name: &str, field: Option<&str>) -> Option<Value>;
+
+    /// All of it.
+    fn whole(&self) -> Value;
 }
 
 impl Scope {
@@ -185,12 +206,61 @@ impl Scope {
         self.names.insert(name.into(), Shown::WhenAsked(Arc::new(LazyLock::new(maker))));
     }
 
+    /// As [`Scope::set_when_asked`], for a record of which most texts ask for one field.
+    pub fn set_in_parts(&mut self, name: impl Into<String>, parts: Arc<dyn Parts>) {
+        let all = parts.clone();
+        let maker: Maker = Box::new(move || all.whole());
+        self.names
+            .insert(name.into(), Shown::InParts(Arc::new(LazyLock::new(maker)), parts));
+    }
+
     /// The value of a name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value> {
         Some(match self.names.get(name)? {
             Shown::Now(value) => value,
             Shown::WhenAsked(value) => value,
+            Shown::InParts(value, _) => {
+                self.noted().whole = true;
+                value
+            }
         })
+    }
+
+    /// `name.part` or `name.part.field` of a record that is made in parts; `None`: ask for the whole.
+    #[must_use]
+    pub fn part(&self, name: &str, part: &str, field: Option<&str>) -> Option<Value> {
+        match self.names.get(name)? {
+            Shown::InParts(_, parts) => {
+                self.noted().parts.insert(part.to_owned());
+                parts.part(part, field)
+            }
+            Shown::Now(_) | Shown::WhenAsked(_) => None,
+        }
+    }
+
+    /// What was asked so far, also of copies, of the records that are made in parts.
+    #[must_use]
+    pub fn asked(&self) -> Asked {
+        self.noted().clone()
+    }
+
+    fn noted(&self) -> MutexGuard<'_, Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The value at a path such as `steps.before.memory`; `None`: something of it is not there.
+    #[must_use]
+    pub fn at(&self, path: &[String]) -> Option<Value> {
+        let (first, rest) = path.split_first()?;
+        let made = rest.first().and_then(|part| {
+            let field = rest.get(1).map(String::as_str);
+            self.part(first, part, field)
+        });
+        let (start, rest) = match made {
+            Some(value) => (value, rest.get(2..).unwrap_or_default()),
+            None => (self.get(first)?.clone(), rest),
+        };
+        rest.iter().try_fold(start, |value, name| value.field(name))
     }
 }

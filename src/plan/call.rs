@@ -9,7 +9,7 @@ use super::forecast;
 use super::judge::Truth;
 use super::params;
 use super::results::Ending;
-use crate::base::id::NodeId;
+use crate::base::id::RowId;
 use crate::base::sanitise;
 use crate::base::value::Value;
 use crate::diagnostic::Diagnostic;
@@ -22,7 +22,7 @@ use crate::model::text::Scope;
 
 impl Planner<'_> {
     /// Expands a call; gives its last node, which waits for all of it.
-    pub(super) fn call(&mut self, step: &Step, called: &Called, place: &Place, before: &Entry) -> Vec<NodeId> {
+    pub(super) fn call(&mut self, step: &Step, called: &Called, place: &Place, before: &Entry) -> Vec<RowId> {
         let scope = self.scope(place, place.loop_host.as_ref());
         let mut first = new_node(step, place, None, before);
         first.action = CALL.to_owned();
@@ -62,7 +62,7 @@ impl Planner<'_> {
         inside.bindings.insert(String::from("params"), Value::Map(params));
         let (start, refused, calls, predicted) = (self.nodes.len(), self.refusals.len(), self.calls.len(), self.predicted.clone());
         let mut entry = Entry {
-            needs: vec![first.id.clone()],
+            needs: vec![first.row.clone()],
             pause: None,
         };
         self.nodes.push(first);
@@ -93,16 +93,16 @@ impl Planner<'_> {
     }
 
     /// `when` is false: none of it is planned, and none of it will be run.
-    fn not_called(&mut self, mut first: Node, why: String) -> Vec<NodeId> {
+    fn not_called(&mut self, mut first: Node, why: String) -> Vec<RowId> {
         first.forecast = Forecast::Skipped { why };
         self.results.set(&first, skipped());
-        let id = first.id.clone();
+        let row = first.row.clone();
         self.nodes.push(first);
-        vec![id]
+        vec![row]
     }
 
     /// Its parameters are not known, so its steps are not either.
-    fn not_known_yet(&mut self, mut first: Node, called: &Called) -> Vec<NodeId> {
+    fn not_known_yet(&mut self, mut first: Node, called: &Called) -> Vec<RowId> {
         first.forecast = Forecast::AtRunTime {
             why: format!("calls {}; its parameters depend on what a probe shows", called.runbook.name),
         };
@@ -112,9 +112,9 @@ impl Planner<'_> {
             ..Ending::default()
         };
         self.results.set(&first, ending.onto(Value::Map(outputs)));
-        let id = first.id.clone();
+        let row = first.row.clone();
         self.nodes.push(first);
-        vec![id]
+        vec![row]
     }
 
     /// The parameters of the called runbook. `None`: a probe that they depend on is still to be looked at, or cannot be.
@@ -151,10 +151,12 @@ impl Planner<'_> {
     }
 
     /// The last node: it gives the outputs, so its result is that of the calling step.
-    fn last_of_call(&mut self, step: &Step, called: &Called, inside: &Place, entry: &Entry, start: usize) -> NodeId {
+    fn last_of_call(&mut self, step: &Step, called: &Called, inside: &Place, entry: &Entry, start: usize) -> RowId {
         let scope = self.scope(inside, None);
         let mut node = new_node(step, inside, None, entry);
-        node.id = last_id(&self.nodes[start].id);
+        let row = last_row(&self.nodes[start].row);
+        node.row = row.clone();
+        let mut node = Node::new(None, (*node).clone());
         node.action = CALL_END.to_owned();
         node.class = Class::Probe;
         node.name = format!("end of {}", called.runbook.name);
@@ -182,9 +184,8 @@ impl Planner<'_> {
             ..Ending::default()
         };
         self.results.set(&node, ending.onto(Value::Map(fields)));
-        let id = node.id.clone();
         self.nodes.push(node);
-        id
+        row
     }
 
     /// `mode: plan`: what would be done is said, and none of it will be.
@@ -238,8 +239,8 @@ impl Planner<'_> {
 }
 
 /// The name of a call's last node; no step can be called so.
-fn last_id(first: &NodeId) -> NodeId {
-    NodeId(format!("{first}-end"))
+fn last_row(first: &RowId) -> RowId {
+    RowId(format!("{first}-end"))
 }
 
 fn skipped() -> Value {

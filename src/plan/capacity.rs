@@ -91,8 +91,8 @@ pub fn timeline(nodes: &[Node], pools: &[PoolNow]) -> Vec<Vec<Capacity>> {
 /// Every node that some order of the plan would make take a pool below its minimum.
 #[must_use]
 pub fn refusals(nodes: &[Node], pools: &[PoolNow]) -> Vec<Refusal> {
-    // The order of all nodes is large; where nothing touches a pool, nobody needs it.
-    if nodes.iter().all(|n| n.pool_effects.is_empty()) {
+    // The order of all nodes is large; where nothing touches a pool, or no pool was looked at, nobody needs it.
+    if pools.is_empty() || nodes.iter().all(|n| n.pool_effects.is_empty()) {
         return Vec::new();
     }
     let reach = Reach::of(nodes);

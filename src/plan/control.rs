@@ -10,7 +10,7 @@ use super::forecast;
 use super::judge::{self, Truth};
 use super::results::Ending;
 use crate::base::clock::{friendly, parse_duration};
-use crate::base::id::NodeId;
+use crate::base::id::RowId;
 use crate::base::value::Value;
 use crate::diagnostic::Diagnostic;
 use crate::lang::template;
@@ -75,8 +75,8 @@ pub fn people(names: &[String]) -> String {
 }
 
 impl Planner<'_> {
-    /// The node of a step without an action; gives its name.
-    pub(super) fn control(&mut self, step: &Step, place: &Place, before: &Entry) -> NodeId {
+    /// The node of a step without an action; gives its row.
+    pub(super) fn control(&mut self, step: &Step, place: &Place, before: &Entry) -> RowId {
         let scope = self.scope(place, None);
         let mut node = new_node(step, place, None, before);
         node.name = template::render_for_people(&step.name, &scope);
@@ -84,9 +84,9 @@ impl Planner<'_> {
             Ok(result) => self.results.set(&node, result),
             Err(diagnostic) => self.diagnostics.push(diagnostic),
         }
-        let id = node.id.clone();
+        let row = node.row.clone();
         self.nodes.push(node);
-        id
+        row
     }
 
     fn forecast_control(&mut self, step: &Step, place: &Place, scope: &Scope, node: &mut Node) -> Result<Value, Diagnostic> {

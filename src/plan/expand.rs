@@ -1,25 +1,26 @@
 //! Steps × hosts × turns into nodes, in an order in which they may run, each forecast on the predicted state of those before it.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::alike::Kinds;
 use super::bind::{self, Hosts, World};
 use super::capacity;
 use super::forecast::{Predicted, Site};
 use super::invariants::Watching;
 use super::judge::{self, Truth};
-use super::results::{self, Results, RunFacts, Viewpoint};
+use super::results::{self, Ground, Results, RunFacts, Viewpoint};
 use super::{PlanInput, Planning, Seen, digest, returns};
-use crate::base::id::{HostName, NodeId, StepId};
+use crate::base::id::{HostName, RowId, StepId};
 use crate::base::value::Value;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::lang::expression;
 use crate::model::convert;
 use crate::model::inventory::Share;
 use crate::model::operation::Operation;
-use crate::model::plan::{Forecast, Node, Plan, Refusal, Section, Turn, node_id};
+use crate::model::plan::{Forecast, Node, Plan, Refusal, Section, Shared, Turn, row_id};
 use crate::model::runbook::{Batch, Body, Call, Loop, LoopOver, Pace, Step};
 use crate::model::text::{Expression, Scope};
 
@@ -27,7 +28,7 @@ pub(super) struct Planner<'a> {
     pub(super) input: PlanInput<'a>,
     pub(super) seen: &'a Seen,
     pub(super) world: World<'a>,
-    params: Arc<Value>,
+    ground: Ground,
     pub(super) predicted: Predicted,
     pub(super) results: Results,
     pub(super) nodes: Vec<Node>,
@@ -42,6 +43,9 @@ pub(super) struct Planner<'a> {
     pub(super) planned: PlannedHosts,
     /// Calls that will or may happen, in the order of the plan.
     pub(super) calls: Vec<Place>,
+    pub(super) kinds: Kinds,
+    /// Those of the last step that had one result for all; the next step's are often the same.
+    pub(super) last_hosts: Option<Arc<[HostName]>>,
 }
 
 /// The hosts that the work touches. Asked for at every node, so it goes on where it stopped.
@@ -51,7 +55,7 @@ pub(super) struct PlannedHosts(RefCell<Counted>);
 #[derive(Default)]
 struct Counted {
     nodes: usize,
-    known: BTreeSet<HostName>,
+    known: HashSet<HostName>,
     hosts: Arc<Vec<HostName>>,
 }
 
@@ -61,8 +65,9 @@ impl PlannedHosts {
         let counted = &mut *self.0.borrow_mut();
         let new = nodes.get(counted.nodes..).unwrap_or_default();
         counted.nodes = nodes.len();
-        for host in new.iter().filter(|n| n.section.is_work()).flat_map(|n| &n.touches) {
-            if counted.known.insert(host.clone()) {
+        for host in new.iter().filter(|n| n.section.is_work()).flat_map(Node::touches) {
+            if !counted.known.contains(host) {
+                counted.known.insert(host.clone());
                 Arc::make_mut(&mut counted.hosts).push(host.clone());
             }
         }
@@ -106,7 +111,7 @@ impl Place {
 /// What must have ended before the first nodes of a list start.
 #[derive(Clone, Default)]
 pub(super) struct Entry {
-    pub(super) needs: Vec<NodeId>,
+    pub(super) needs: Vec<RowId>,
     pub(super) pause: Option<Duration>,
 }
 
@@ -127,7 +132,7 @@ impl<'a> Planner<'a> {
                 inventory: input.inventory,
                 catalog: input.catalog,
             },
-            params: Arc::new(Value::Map(input.params.clone())),
+            ground: Ground::new(input.params, input.inventory),
             predicted: Predicted::default(),
             results: Results::default(),
             nodes: Vec::new(),
@@ -140,6 +145,8 @@ impl<'a> Planner<'a> {
             diagnostics: Diagnostics::new(),
             planned: PlannedHosts::default(),
             calls: Vec::new(),
+            kinds: Kinds::of(input.inventory),
+            last_hosts: None,
         }
     }
 
@@ -181,12 +188,13 @@ impl<'a> Planner<'a> {
             self.needs.dedup();
             return Ok(Planning::Needs(self.needs));
         }
-        let work: Vec<Node> = self.nodes.iter().filter(|n| n.section.is_work()).cloned().collect();
-        // Work comes first in the list, so the timeline lines up with it.
-        for (node, after) in self.nodes.iter_mut().zip(capacity::timeline(&work, &pools)) {
+        // Work comes first in the list.
+        let work = self.nodes.iter().take_while(|n| n.section.is_work()).count();
+        self.refusals.extend(capacity::refusals(&self.nodes[..work], &pools));
+        let timeline = capacity::timeline(&self.nodes[..work], &pools);
+        for (node, after) in self.nodes.iter_mut().zip(timeline).filter(|(_, after)| !after.is_empty()) {
             node.after = after;
         }
-        self.refusals.extend(capacity::refusals(&work, &pools));
         let forecasts = self.pool_forecasts(&pools);
         // One cause is told once, however many steps meet it.
         let mut told = BTreeSet::new();
@@ -220,8 +228,8 @@ impl<'a> Planner<'a> {
         Ok(Planning::Done(Box::new(plan)))
     }
 
-    /// Expands a list of steps; gives the ids of all its nodes.
-    pub(super) fn list(&mut self, steps: &[Step], place: &Place, entry: &Entry) -> Vec<NodeId> {
+    /// Expands a list of steps; gives what must have ended for all of it to be over.
+    pub(super) fn list(&mut self, steps: &[Step], place: &Place, entry: &Entry) -> Vec<RowId> {
         let mut made: HashMap<StepId, Entry> = HashMap::new();
         let mut all = Vec::new();
         for step in in_order(steps) {
@@ -252,7 +260,7 @@ impl<'a> Planner<'a> {
         if known.is_empty() {
             return entry.clone();
         }
-        let mut needs: Vec<NodeId> = known.iter().flat_map(|e| e.needs.iter().cloned()).collect();
+        let mut needs: Vec<RowId> = known.iter().flat_map(|e| e.needs.iter().cloned()).collect();
         needs.sort();
         needs.dedup();
         Entry {
@@ -271,8 +279,7 @@ impl<'a> Planner<'a> {
             ..RunFacts::default()
         };
         results::scope(
-            &self.params,
-            self.input.inventory,
+            &self.ground,
             &self.results,
             &facts,
             Viewpoint {
@@ -284,7 +291,7 @@ impl<'a> Planner<'a> {
         )
     }
 
-    fn action(&mut self, step: &Step, call: &Call, place: &Place, before: &Entry) -> Vec<NodeId> {
+    fn action(&mut self, step: &Step, call: &Call, place: &Place, before: &Entry) -> Vec<RowId> {
         let scope = self.scope(place, place.loop_host.as_ref());
         let hosts = bind::kind(self.world, call)
             .and_then(|kind| bind::hosts(self.world, step, kind.signature().runs_on, &scope, place.loop_host.as_ref()));
@@ -296,38 +303,40 @@ impl<'a> Planner<'a> {
             }
         };
         let over_all = step.that.as_ref().is_some_and(|t| t.over_all);
-        let sites: Vec<(Option<HostName>, Vec<HostName>)> = match hosts {
-            Hosts::Once => vec![(None, Vec::new())],
-            Hosts::Each(list) => {
-                let list = self.limited(step, list);
-                if over_all {
-                    vec![(None, list)]
-                } else {
-                    list.into_iter().map(|h| (Some(h.clone()), vec![h])).collect()
-                }
+        let mut node = new_node(step, place, None, before);
+        node.action = call.action.value.clone();
+        let row = node.row.clone();
+        if let Hosts::Each(list) = hosts {
+            let list = self.limited(step, list);
+            if list.is_empty() && !over_all {
+                return Vec::new();
             }
-        };
-        let mut ids = Vec::new();
-        for (host, touches) in sites {
-            let mut node = new_node(step, place, host, before);
-            node.touches = touches;
-            node.action = call.action.value.clone();
-            let scope = self.scope(place, node.host.as_ref());
-            let site = Site {
-                step,
-                call,
-                place,
-                scope: &scope,
-            };
-            match self.forecast(&site, &mut node) {
-                Ok(result) => self.results.set(&node, result),
-                Err(diagnostic) => self.diagnostics.push(diagnostic),
+            if !over_all {
+                self.on_each(step, call, place, &node, list);
+                return vec![row];
             }
-            ids.push(node.id.clone());
-            self.watch(&node);
-            self.nodes.push(node);
+            node.reaches = list;
         }
-        ids
+        let scope = self.scope(place, None);
+        match self.forecast_at(step, call, place, &scope, &mut node) {
+            Ok(result) => self.results.set(&node, result),
+            Err(diagnostic) => self.diagnostics.push(diagnostic),
+        }
+        self.watch(&node);
+        self.nodes.push(node);
+        vec![row]
+    }
+
+    pub(super) fn forecast_at(
+        &mut self,
+        step: &Step,
+        call: &Call,
+        place: &Place,
+        scope: &Scope,
+        node: &mut Node,
+    ) -> Result<Value, Diagnostic> {
+        let site = Site { step, call, place, scope };
+        self.forecast(&site, node)
     }
 
     /// Rights that come from the inventory stand nowhere in the runbook.
@@ -365,7 +374,7 @@ impl<'a> Planner<'a> {
         kept
     }
 
-    fn turns(&mut self, step: &Step, l: &Loop, place: &Place, before: &Entry) -> Vec<NodeId> {
+    fn turns(&mut self, step: &Step, l: &Loop, place: &Place, before: &Entry) -> Vec<RowId> {
         let turns = match self.planned_turns(step, l, place) {
             Ok(turns) => turns,
             Err(diagnostic) => {
@@ -386,7 +395,7 @@ impl<'a> Planner<'a> {
                 return Vec::new();
             }
         };
-        let mut done: Vec<Vec<NodeId>> = Vec::new();
+        let mut done: Vec<Vec<RowId>> = Vec::new();
         for (i, turn) in turns.into_iter().enumerate() {
             let waits = sizes.waits_for(i);
             let mut entry = before.clone();
@@ -572,15 +581,14 @@ fn in_order(steps: &[Step]) -> Vec<&Step> {
 }
 
 pub(super) fn new_node(step: &Step, place: &Place, host: Option<HostName>, before: &Entry) -> Node {
-    Node {
-        id: node_id(&step.id, &place.turns, host.as_ref()),
+    let shared = Shared {
+        row: row_id(&step.id, &place.turns),
         step: step.id.clone(),
         section: place.section,
         turns: place.turns.clone(),
         call: place.call.clone(),
         bindings: place.bindings.clone(),
-        host,
-        touches: Vec::new(),
+        reaches: Vec::new(),
         needs: before.needs.clone(),
         name: String::new(),
         action: String::new(),
@@ -594,5 +602,6 @@ pub(super) fn new_node(step: &Step, place: &Place, host: Option<HostName>, befor
         owes: None,
         pool_effects: Vec::new(),
         after: Vec::new(),
-    }
+    };
+    Node::new(host, shared)
 }

@@ -116,7 +116,7 @@ impl Planner<'_> {
             node.arguments = bind::arguments(site.call, signature, &scope)?;
         }
         if signature.runs_on == RunsOn::Balancers {
-            node.touches = self.pool_of(&node.arguments).map(|p| p.balancers.clone()).unwrap_or_default();
+            node.reaches = self.pool_of(&node.arguments).map(|p| p.balancers.clone()).unwrap_or_default();
         }
         let ending = Ending {
             ok: true,
@@ -159,7 +159,7 @@ impl Planner<'_> {
     fn look_and_decide(&mut self, site: &Site<'_>, node: &mut Node, certain: bool) -> Result<Value, Diagnostic> {
         let over_all = site.step.that.as_ref().is_some_and(|t| t.over_all);
         let hosts: Vec<Option<HostName>> = if over_all {
-            node.touches.iter().cloned().map(Some).collect()
+            node.touches().iter().cloned().map(Some).collect()
         } else {
             vec![node.host.clone()]
         };

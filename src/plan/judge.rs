@@ -53,13 +53,7 @@ pub fn held(e: &Expression, scope: &Scope) -> String {
 fn worded(e: &Expression, scope: &Scope, truth: &str) -> String {
     let mut seen = Vec::new();
     for path in expression::paths(&e.root) {
-        let value = path
-            .iter()
-            .skip(1)
-            .try_fold(scope.get(path.first().map_or("", String::as_str)).cloned(), |v, name| {
-                v.map(|v| v.field(name)).ok_or(())
-            });
-        if let Ok(Some(value)) = value {
+        if let Some(value) = scope.at(&path) {
             let text = match value {
                 Value::Map(_) => continue,
                 Value::List(items) => format!("a list of {}", items.len()),

@@ -4,6 +4,7 @@
 //! [`Seen`]. So no host is touched here, probes of one host fold into one round trip, and the same function serves dry-run, apply and
 //! tests.
 
+mod alike;
 pub mod bind;
 pub mod call;
 pub mod capacity;

@@ -2,7 +2,7 @@
 //!
 //! Used while planning (predicted results) and while running (real ones); knows nothing of either.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::base::clock::Timestamp;
@@ -11,7 +11,7 @@ use crate::base::value::Value;
 use crate::lang::expression::NOW;
 use crate::model::inventory::Inventory;
 use crate::model::plan::{Node, Turn};
-use crate::model::text::Scope;
+use crate::model::text::{Parts, Scope};
 
 /// All results so far. A copy is cheap: it shares what it holds.
 #[derive(Clone, Debug, Default)]
@@ -22,8 +22,25 @@ pub struct Results {
 #[derive(Clone, Debug)]
 struct Entry {
     turns: Vec<Turn>,
-    host: Option<HostName>,
+    /// On each of these with the same value; `None`: once.
+    hosts: Option<Arc<[HostName]>>,
     value: Arc<Value>,
+}
+
+/// One host's result, or that of a step that runs once.
+#[derive(Clone, Copy)]
+struct Site<'r> {
+    host: Option<&'r HostName>,
+    value: &'r Value,
+}
+
+impl Entry {
+    fn sites(&self) -> impl Iterator<Item = Site<'_>> {
+        let of = |host| Site { host, value: &self.value };
+        let once = self.hosts.is_none().then(|| of(None));
+        once.into_iter()
+            .chain(self.hosts.iter().flat_map(|h| h.iter()).map(move |h| of(Some(h))))
+    }
 }
 
 /// How a node ended, beside the fields of its action.
@@ -64,52 +81,90 @@ impl Ending {
 impl Results {
     /// Records the result of a node; a later one replaces an earlier one.
     pub fn set(&mut self, node: &Node, value: Value) {
+        self.set_on(node, node.host.clone().map(|host| Arc::from([host])), value);
+    }
+
+    /// Records the same result of a step in a turn on each of these hosts; `None`: once.
+    pub fn set_on(&mut self, node: &Node, hosts: Option<Arc<[HostName]>>, value: Value) {
         let list = Arc::make_mut(self.entries.entry(node.step.clone()).or_default());
         let entry = Arc::new(Entry {
             turns: node.turns.clone(),
-            host: node.host.clone(),
+            hosts,
             value: Arc::new(value),
         });
-        match list.iter_mut().find(|e| e.turns == node.turns && e.host == node.host) {
+        match list.iter_mut().find(|e| e.turns == entry.turns && e.hosts == entry.hosts) {
             Some(former) => *former = entry,
             None => list.push(entry),
+        }
+    }
+
+    /// True when all these hosts surely see the same of a step.
+    #[must_use]
+    pub fn same_for(&self, place: &Viewpoint, name: &str, hosts: &[HostName]) -> bool {
+        match self.seen(place, &place.id_of(name)).as_slice() {
+            [one] => one.hosts.as_ref().is_none_or(|on| on.len() == 1 || **on == *hosts),
+            _ => false,
         }
     }
 
     /// The map `steps` as seen from a place: the steps of its own runbook, by the names that they have there.
     #[must_use]
     pub fn visible(&self, place: &Viewpoint) -> Value {
-        let (turns, host) = (place.turns.as_slice(), place.host.as_ref());
-        let mut steps = BTreeMap::new();
-        let mut loops: BTreeMap<StepId, BTreeMap<String, Value>> = BTreeMap::new();
-        for (step, entries) in &self.entries {
-            let seen: Vec<&Entry> = entries.iter().map(Arc::as_ref).filter(|e| turns.starts_with(&e.turns)).collect();
-            if let (Some(name), false) = (place.name_of(step), seen.is_empty()) {
-                steps.insert(name.to_owned(), together(&seen, host));
-            }
-            for entry in entries.iter().filter(|e| !turns.starts_with(&e.turns)) {
-                if let Some(turn) = entry
-                    .turns
-                    .iter()
-                    .zip(0..)
-                    .find(|(_, i)| turns.get(*i) != entry.turns.get(*i))
-                    .map(|(t, _)| t)
-                    .filter(|t| place.name_of(&t.step).is_some())
-                {
-                    let slot = loops
-                        .entry(turn.step.clone())
-                        .or_default()
-                        .entry(turn.key.clone())
-                        .or_insert(Value::Null);
-                    *slot = merge_turn(slot, &turn.key, &entry.value);
+        let names: BTreeSet<&str> = self
+            .entries
+            .iter()
+            .flat_map(|(step, entries)| {
+                let loops = entries.iter().flat_map(|e| e.turns.iter().map(|t| &t.step));
+                std::iter::once(step).chain(loops)
+            })
+            .filter_map(|id| place.name_of(id))
+            .collect();
+        let steps = names
+            .into_iter()
+            .filter_map(|name| Some((name.to_owned(), self.step(place, name)?)));
+        Value::Map(steps.collect())
+    }
+
+    /// What a place sees of one step or loop; `None`: nothing yet.
+    fn step(&self, place: &Viewpoint, name: &str) -> Option<Value> {
+        let id = place.id_of(name);
+        let seen = self.seen(place, &id);
+        if !seen.is_empty() {
+            return Some(together(&seen, place.host.as_ref()));
+        }
+        // A loop is seen from outside by what its turns came to.
+        let turns = place.turns.as_slice();
+        let mut by_key: BTreeMap<&str, Value> = BTreeMap::new();
+        for entry in self
+            .entries
+            .values()
+            .flat_map(|list| list.iter())
+            .filter(|e| !turns.starts_with(&e.turns))
+        {
+            let differs = entry.turns.iter().enumerate().find(|(i, turn)| turns.get(*i) != Some(*turn));
+            if let Some((_, turn)) = differs.filter(|(_, turn)| turn.step == id) {
+                for site in entry.sites() {
+                    let slot = by_key.entry(&turn.key).or_insert(Value::Null);
+                    *slot = merge_turn(slot, &turn.key, site.value);
                 }
             }
         }
-        for (step, by_key) in loops {
-            let all = Value::List(by_key.into_values().collect());
-            steps.insert(place.name_of(&step).unwrap_or_default().to_owned(), Value::map([("all", all)]));
+        let all: Vec<Value> = by_key.into_values().collect();
+        (!all.is_empty()).then(|| Value::map([("all", Value::List(all))]))
+    }
+
+    /// A field of a step, where that takes no look at its other hosts.
+    fn field(&self, place: &Viewpoint, name: &str, field: &str) -> Option<Value> {
+        if matches!(field, "hosts" | "all") {
+            return None;
         }
-        Value::Map(steps)
+        let seen = self.seen(place, &place.id_of(name));
+        own(&seen, place.host.as_ref())?.field(field)
+    }
+
+    fn seen(&self, place: &Viewpoint, step: &StepId) -> Vec<&Entry> {
+        let entries = self.entries.get(step).into_iter().flat_map(|list| list.iter());
+        entries.map(Arc::as_ref).filter(|e| place.turns.starts_with(&e.turns)).collect()
     }
 }
 
@@ -135,6 +190,14 @@ impl Viewpoint {
         }
     }
 
+    /// The step that is called so here.
+    fn id_of(&self, name: &str) -> StepId {
+        match &self.call {
+            None => StepId(name.to_owned()),
+            Some(call) => StepId(format!("{call}.{name}")),
+        }
+    }
+
     /// What a step is called here; `None`: it stands in another runbook.
     #[must_use]
     pub fn name_of<'s>(&self, step: &'s StepId) -> Option<&'s str> {
@@ -146,45 +209,50 @@ impl Viewpoint {
     }
 }
 
+/// The result that reads directly: the only one, or that of the node's own host.
+fn own<'r>(entries: &[&'r Entry], host: Option<&HostName>) -> Option<&'r Value> {
+    match entries {
+        [one] if one.hosts.as_ref().is_none_or(|hosts| hosts.len() == 1) => Some(&one.value),
+        _ => {
+            let is_own = |e: &&&Entry| host.is_some_and(|own| e.hosts.as_ref().is_some_and(|hosts| hosts.contains(own)));
+            entries.iter().find(is_own).map(|e| e.value.as_ref())
+        }
+    }
+}
+
 /// One entry reads directly; several read as `.hosts` and `.all`, and directly for the node's own host.
 fn together(entries: &[&Entry], host: Option<&HostName>) -> Value {
-    let own = match entries {
-        [one] => Some(*one),
-        _ => entries.iter().find(|e| host.is_some() && e.host.as_ref() == host).copied(),
-    };
-    let mut map = match own.map(|e| e.value.as_ref()) {
+    let mut map = match own(entries, host) {
         Some(Value::Map(map)) => map.clone(),
-        _ => {
-            let of = |name: &str| entries.iter().map(|e| e.value.field(name)).collect::<Vec<_>>();
-            let any = |name: &str| match of(name) {
-                flags if flags.contains(&Some(Value::Bool(true))) => Value::Bool(true),
-                flags if flags.contains(&Some(Value::Unknown)) => Value::Unknown,
-                _ => Value::Bool(false),
-            };
-            let all_ok = match of("ok") {
-                flags if flags.iter().all(|f| *f == Some(Value::Bool(true))) => Value::Bool(true),
-                flags if flags.iter().all(|f| matches!(f, Some(Value::Bool(true) | Value::Unknown))) => Value::Unknown,
-                _ => Value::Bool(false),
-            };
-            let pairs = [
-                ("ok", all_ok),
-                ("failed", any("failed")),
-                ("skipped", any("skipped")),
-                ("changed", any("changed")),
-            ];
-            pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()
-        }
+        _ => flags(entries),
     };
-    let by_host = entries
-        .iter()
-        .filter_map(|e| e.host.as_ref().map(|h| (h.0.clone(), e.value.as_ref().clone())))
-        .collect();
+    let sites = || entries.iter().flat_map(|e| e.sites());
+    let by_host = sites().filter_map(|s| Some((s.host?.0.clone(), s.value.clone()))).collect();
     map.insert("hosts".to_owned(), Value::Map(by_host));
-    map.insert(
-        "all".to_owned(),
-        Value::List(entries.iter().map(|e| e.value.as_ref().clone()).collect()),
-    );
+    map.insert("all".to_owned(), Value::List(sites().map(|s| s.value.clone()).collect()));
     Value::Map(map)
+}
+
+/// What the results of several hosts come to.
+fn flags(entries: &[&Entry]) -> BTreeMap<String, Value> {
+    let of = |name: &str| entries.iter().map(|e| e.value.field(name)).collect::<Vec<_>>();
+    let any = |name: &str| match of(name) {
+        flags if flags.contains(&Some(Value::Bool(true))) => Value::Bool(true),
+        flags if flags.contains(&Some(Value::Unknown)) => Value::Unknown,
+        _ => Value::Bool(false),
+    };
+    let all_ok = match of("ok") {
+        flags if flags.iter().all(|f| *f == Some(Value::Bool(true))) => Value::Bool(true),
+        flags if flags.iter().all(|f| matches!(f, Some(Value::Bool(true) | Value::Unknown))) => Value::Unknown,
+        _ => Value::Bool(false),
+    };
+    let pairs = [
+        ("ok", all_ok),
+        ("failed", any("failed")),
+        ("skipped", any("skipped")),
+        ("changed", any("changed")),
+    ];
+    pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()
 }
 
 /// A turn is ok when all its steps are, or were not needed; failed or changed when any is.
@@ -225,26 +293,38 @@ pub struct RunFacts {
     pub ahead: bool,
 }
 
+/// What every text of a runbook sees alike.
+#[derive(Clone, Debug, Default)]
+pub struct Ground {
+    params: Arc<Value>,
+    groups: Arc<Value>,
+}
+
+impl Ground {
+    /// Of these parameters and hosts.
+    #[must_use]
+    pub fn new(params: &BTreeMap<String, Value>, inventory: &Inventory) -> Ground {
+        Ground {
+            params: Arc::new(Value::Map(params.clone())),
+            groups: Arc::new(groups(inventory)),
+        }
+    }
+}
+
 /// Everything a node's texts and expressions can see, but for `result` and `results`.
 #[must_use]
-pub fn scope(
-    params: &Arc<Value>,
-    inventory: &Inventory,
-    results: &Results,
-    run: &RunFacts,
-    place: Viewpoint,
-    bindings: &BTreeMap<String, Value>,
-) -> Scope {
+pub fn scope(ground: &Ground, results: &Results, run: &RunFacts, place: Viewpoint, bindings: &BTreeMap<String, Value>) -> Scope {
     let mut scope = Scope::new();
-    scope.set("params", params.clone());
-    // With many hosts this is by far the largest; most texts ask only for a parameter or a loop variable.
-    let (results, empty, forgiving) = (results.clone(), run.empty_loops.clone(), run.forgiving_loops.clone());
-    scope.set_when_asked("steps", move || {
-        let steps = with_empty_loops(results.visible(&place), empty.iter().filter_map(|l| place.name_of(l)));
-        with_unknown_turns(steps, forgiving.iter().filter_map(|l| place.name_of(l)))
-    });
+    scope.set("params", ground.params.clone());
+    let steps = Steps {
+        results: results.clone(),
+        empty: run.empty_loops.clone(),
+        forgiving: run.forgiving_loops.clone(),
+        place,
+    };
+    scope.set_in_parts("steps", Arc::new(steps));
     scope.set(NOW, Value::Int(run.now.0.div_euclid(1000)));
-    scope.set("groups", groups(inventory));
+    scope.set("groups", ground.groups.clone());
     let run = run.clone();
     scope.set_when_asked("run", move || run_value(&run));
     // `validate: [php, -l, "{{file}}"]`: whoever puts the file in place fills in its temporary name.
@@ -253,6 +333,53 @@ pub fn scope(
         scope.set(name.clone(), value.clone());
     }
     scope
+}
+
+/// `steps`. With many hosts this is by far the largest of all; most texts ask for one field of one step.
+#[derive(Debug)]
+struct Steps {
+    results: Results,
+    empty: Vec<StepId>,
+    forgiving: Vec<StepId>,
+    place: Viewpoint,
+}
+
+impl Steps {
+    /// A loop without turns has an empty list; of turns that may fail, which ones do is not known.
+    fn looped(&self, steps: Value) -> Value {
+        let named = |list: &'_ [StepId]| {
+            list.iter()
+                .filter_map(|l| self.place.name_of(l))
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        let steps = with_empty_loops(steps, named(&self.empty).iter().map(String::as_str));
+        with_unknown_turns(steps, named(&self.forgiving).iter().map(String::as_str))
+    }
+
+    fn is_loop(&self, name: &str) -> bool {
+        let id = self.place.id_of(name);
+        self.empty.contains(&id) || self.forgiving.contains(&id)
+    }
+}
+
+impl Parts for Steps {
+    fn part(&self, name: &str, field: Option<&str>) -> Option<Value> {
+        if self.is_loop(name) {
+            return None;
+        }
+        match field {
+            None => self.results.step(&self.place, name),
+            Some(field) => {
+                let direct = self.results.field(&self.place, name, field);
+                direct.or_else(|| self.results.step(&self.place, name)?.field(field))
+            }
+        }
+    }
+
+    fn whole(&self) -> Value {
+        self.looped(self.results.visible(&self.place))
+    }
 }
 
 fn with_empty_loops<'l>(steps: Value, loops: impl Iterator<Item = &'l str>) -> Value {

@@ -1,24 +1,25 @@
 //! Links what takes to what gives back, for each turn and host.
 
-use crate::base::id::NodeId;
-use crate::model::plan::Node;
-use crate::model::runbook::{Owes, Runbook};
+use std::collections::{HashMap, HashSet};
+
+use crate::base::id::{NodeId, StepId};
+use crate::model::plan::{Node, Turn};
+use crate::model::runbook::Runbook;
 
 /// Fills in `owes` of every node whose step owes another.
 pub(super) fn link(runbook: &Runbook, nodes: &mut [Node]) {
-    let owing: Vec<(usize, Owes)> = nodes
-        .iter()
-        .enumerate()
-        .filter_map(|(i, n)| Some((i, runbook.step(&n.step)?.owes.clone()?)))
-        .collect();
-    for (i, owes) in owing {
-        let taker = &nodes[i];
-        let found = nodes
-            .iter()
-            .filter(|n| n.step == owes.step.value && n.turns == taker.turns)
-            .collect::<Vec<_>>();
-        let same_host = found.iter().find(|n| n.host == taker.host).or(found.first());
-        let id: Option<NodeId> = same_host.map(|n| n.id.clone());
+    let steps = runbook.all_steps();
+    let owed: HashMap<&StepId, &StepId> = steps.iter().filter_map(|s| Some((&s.id, &s.owes.as_ref()?.step.value))).collect();
+    let givers: HashSet<&StepId> = owed.values().copied().collect();
+    let mut found: HashMap<(StepId, Vec<Turn>), Vec<usize>> = HashMap::new();
+    for (i, node) in nodes.iter().enumerate().filter(|(_, n)| givers.contains(&n.step)) {
+        found.entry((node.step.clone(), node.turns.clone())).or_default().push(i);
+    }
+    for i in 0..nodes.len() {
+        let Some(giver) = owed.get(&nodes[i].step) else { continue };
+        let in_turn = found.get(&((*giver).clone(), nodes[i].turns.clone()));
+        let same_host = in_turn.and_then(|all| all.iter().find(|g| nodes[**g].host == nodes[i].host).or(all.first()));
+        let id = same_host.map(|giver| nodes[*giver].id.clone());
         nodes[i].owes = id;
     }
 }

@@ -68,7 +68,7 @@ pub fn text(request: &ApprovalRequest, created: &RunCreated, so_far: &str, now: 
     if changes.len() > CHANGES {
         line("", &format!("and {} more", changes.len() - CHANGES));
     }
-    let hosts = call.map_or_else(|| plan.changed_hosts(), |_| plan::hosts_of(&changes));
+    let hosts = call.map_or_else(|| plan.changed_hosts(), |_| plan::hosts_of(changes.iter().copied()));
     line("Hosts", &describe::hosts(&hosts, 12));
     for pool in &plan.pools {
         let out = pool.members.iter().filter(|m| !member::in_service(m)).count();

@@ -324,10 +324,9 @@ NEXT           runbook logs 3 --failed
     fn what_people_have_done_is_not_passed_over_in_silence() {
         let mut records = sample::stuck();
         if let crate::model::event::Event::RunCreated(created) = &mut records[0].event {
-            created.plan.nodes.push(crate::model::plan::Node {
-                action: String::from("manual"),
-                ..sample::node("swap_disk", crate::model::plan::Section::Steps, None)
-            });
+            let mut task = sample::node("swap_disk", crate::model::plan::Section::Steps, None);
+            task.action = String::from("manual");
+            created.plan.nodes.push(task);
         }
         records[3].event = sample::succeeded("swap_disk", false, "done by noor");
         let shown = shown(&records);

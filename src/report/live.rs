@@ -248,10 +248,8 @@ mod tests {
 
     #[test]
     fn what_people_do_is_a_line_each() {
-        let task = crate::model::plan::Node {
-            action: String::from("manual"),
-            ..sample::node("look", crate::model::plan::Section::Steps, None)
-        };
+        let mut task = sample::node("look", crate::model::plan::Section::Steps, None);
+        task.action = String::from("manual");
         let mut plan = sample::plan();
         plan.nodes.push(task);
         let (gate, mut request) = (NodeId::from("look"), sample::request());
@@ -295,11 +293,11 @@ mod tests {
         let records = sample::stuck();
         assert_eq!(
             version_line(),
-            r#"{"program":"0.1.0","schema":"runbook.events/1","type":"version"}"#.replace("0.1.0", env!("CARGO_PKG_VERSION"))
+            r#"{"program":"0.1.0","schema":"runbook.events/2","type":"version"}"#.replace("0.1.0", env!("CARGO_PKG_VERSION"))
         );
         assert_eq!(
             record_line(&records[1]),
-            r#"{"at":1795230847005,"event":{"controller":"ops-1/4711","type":"run_started"},"run":3,"schema":1,"sequence":2,"time":"2026-11-21T03:14:07Z","type":"event"}"#
+            r#"{"at":1795230847005,"event":{"controller":"ops-1/4711","type":"run_started"},"run":3,"schema":2,"sequence":2,"time":"2026-11-21T03:14:07Z","type":"event"}"#
         );
         assert!(records.iter().all(|r| !record_line(r).contains('\n')));
         assert_eq!(

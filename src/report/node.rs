@@ -97,7 +97,7 @@ pub(super) fn if_it_fails(node: &Node) -> String {
 
 /// Where the step happens.
 pub(super) fn place(node: &Node) -> String {
-    match (&node.host, node.touches.as_slice()) {
+    match (&node.host, node.touches()) {
         (Some(host), _) => name(host),
         (None, []) => String::from("control"),
         (None, touches) => describe::hosts(touches, 2),

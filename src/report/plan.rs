@@ -9,7 +9,7 @@ use super::style::{Style, Tint};
 use super::table::{Cell, Table, block, widths, wrap};
 use crate::base::id::HostName;
 use crate::base::sanitise::for_terminal;
-use crate::model::plan::{Capacity, Forecast, Node, Plan, PoolForecast, Refusal, Section};
+use crate::model::plan::{Capacity, Forecast, Node, Plan, PoolForecast, Refusal, Section, hosts_of, rows_of};
 
 /// Columns that a plan is laid out for.
 const WIDTH: usize = 100;
@@ -46,7 +46,8 @@ pub fn total(plan: &Plan) -> String {
     if !plan.refusals.is_empty() {
         return format!("Plan: REFUSED for {}; nothing will be done.", count(plan.refusals.len(), "reason"));
     }
-    let work: Vec<&Node> = plan.nodes.iter().filter(|n| n.section.is_work()).collect();
+    // A step counts once, on however many hosts it does the same.
+    let work: Vec<&Node> = rows_of(&plan.nodes).map(|like| &like[0]).filter(|n| n.section.is_work()).collect();
     let mut steps: Vec<&str> = work.iter().map(|n| n.step.as_str()).collect();
     steps.sort_unstable();
     steps.dedup();
@@ -99,12 +100,7 @@ fn header(plan: &Plan, style: Style) -> String {
             .map(|(key, value)| format!("{}={}", name(key), describe::value(value)));
         lines("Params", shown.collect::<Vec<_>>().join(" "));
     }
-    let mut hosts: Vec<HostName> = Vec::new();
-    for host in plan.nodes.iter().flat_map(|n| &n.touches) {
-        if !hosts.contains(host) {
-            hosts.push(host.clone());
-        }
-    }
+    let hosts = hosts_of(&plan.nodes);
     let changed = plan.changed_hosts();
     let changes = if changed.is_empty() {
         String::from("none to change")
@@ -170,6 +166,9 @@ fn groups(plan: &Plan) -> Vec<Group<'_>> {
     for node in &plan.nodes {
         let same = |group: &&mut Group<'_>| {
             let first = group.first;
+            if node.host.is_some() && node.is_like(first) {
+                return true;
+            }
             let alone = |n: &Node| n.host.is_none() || n.diff.is_some() || !n.pool_effects.is_empty();
             let neutral = |n: &Node, text: String| n.host.as_ref().map_or(text.clone(), |h| text.replace(h.as_str(), "\u{0}"));
             !alone(node)

@@ -42,13 +42,14 @@ pub fn text(plan: &Plan) -> String {
 fn node(node: &Node) -> Json {
     json!({
         "id": node.id,
+        "row": node.row,
         "step": node.step,
         "section": node.section,
         "call": node.call,
         "turns": node.turns,
         "bindings": values(&node.bindings),
         "host": node.host,
-        "touches": node.touches,
+        "touches": node.touches(),
         "needs": node.needs,
         "name": node.name,
         "action": node.action,

@@ -12,7 +12,7 @@ use crate::model::approval::{ApprovalAnswer, ApprovalRequest};
 use crate::model::event::{Event, Failure, FailureKind, Record, RunCreated, RunOutcome};
 use crate::model::inventory::Inventory;
 use crate::model::obligation::{Obligation, ObligationId, ObligationState};
-use crate::model::plan::{Capacity, EffectKind, Forecast, Node, NodeEffect, Plan, PoolForecast, Section, Turn};
+use crate::model::plan::{Capacity, EffectKind, Forecast, Node, NodeEffect, Plan, PoolForecast, Section, Shared, Turn};
 
 pub(super) const DIGEST: &str = "9c1eb07d4f0a52a3c1b2e97d61f0c4d2a9b8e7f6a5c4d3b2e1f0a9b8c7d6e5b0";
 /// 2026-11-21T03:14:07Z
@@ -51,15 +51,14 @@ pub(super) fn node(id: &str, section: Section, host: Option<&str>) -> Node {
         step: "return_others".into(),
         key: String::from("web-02"),
     };
-    Node {
-        id: id.into(),
+    let shared = Shared {
+        row: id.split('@').next().unwrap_or_default().into(),
         step: step.into(),
         section,
         turns: if id.contains('[') { vec![turn] } else { Vec::new() },
         call: None,
         bindings: BTreeMap::new(),
-        host: host.map(HostName::from),
-        touches: host.map(HostName::from).into_iter().collect(),
+        reaches: Vec::new(),
         needs: Vec::new(),
         name: step.to_owned(),
         action: String::from("http"),
@@ -75,105 +74,89 @@ pub(super) fn node(id: &str, section: Section, host: Option<&str>) -> Node {
         owes: None,
         pool_effects: Vec::new(),
         after: Vec::new(),
-    }
+    };
+    Node::new(host.map(HostName::from), shared)
 }
 
 fn member_node(id: &str, which: &str, kind: EffectKind, after: Capacity, summary: &str) -> Node {
-    Node {
-        touches: vec!["lb-01".into()],
+    let mut node = node(id, Section::Steps, None);
+    node.reaches = vec!["lb-01".into()];
+    node.action = String::from("pool.member");
+    node.class = Class::Reversible;
+    node.forecast = Forecast::WillChange {
+        summary: summary.to_owned(),
+    };
+    node.undo = Undo::Call {
         action: String::from("pool.member"),
-        class: Class::Reversible,
-        forecast: Forecast::WillChange {
-            summary: summary.to_owned(),
-        },
-        undo: Undo::Call {
-            action: String::from("pool.member"),
-            arguments: Arguments::from_pairs([
-                ("pool", Value::text("web")),
-                ("member", Value::text(which)),
-                ("state", Value::text("ready")),
-            ]),
-        },
-        pool_effects: vec![NodeEffect {
-            pool: "web".into(),
-            member: which.into(),
-            kind,
-        }],
-        after: vec![after],
-        ..node(id, Section::Steps, None)
-    }
+        arguments: Arguments::from_pairs([
+            ("pool", Value::text("web")),
+            ("member", Value::text(which)),
+            ("state", Value::text("ready")),
+        ]),
+    };
+    node.pool_effects = vec![NodeEffect {
+        pool: "web".into(),
+        member: which.into(),
+        kind,
+    }];
+    node.after = vec![after];
+    node
 }
 
 fn needs(mut list: Vec<Node>) -> Vec<Node> {
     for i in 1..list.len() {
-        list[i].needs = vec![list[i - 1].id.clone()];
+        list[i].needs = vec![list[i - 1].row.clone()];
     }
     list
 }
 
 fn nodes() -> Vec<Node> {
-    let drain = Node {
-        owes: Some("return_master".into()),
-        ..member_node("drain_master", "web-01", EffectKind::Takes, web(1, 1), "web-01: ready → drain")
+    let mut drain = member_node("drain_master", "web-01", EffectKind::Takes, web(1, 1), "web-01: ready → drain");
+    drain.owes = Some("return_master".into());
+    let mut free = node("free_memory@web-01", Section::Steps, Some("web-01"));
+    free.action = String::from("service");
+    free.class = Class::Passing;
+    free.forecast = Forecast::WillChange {
+        summary: String::from("restart app"),
     };
-    let free = Node {
-        action: String::from("service"),
-        class: Class::Passing,
-        forecast: Forecast::WillChange {
-            summary: String::from("restart app"),
-        },
-        after: vec![web(1, 1)],
-        ..node("free_memory@web-01", Section::Steps, Some("web-01"))
+    free.after = vec![web(1, 1)];
+    let mut share = node("share_load", Section::Steps, None);
+    share.diff = Some(String::from("@@ -12 +12 @@\n-  balance leastconn\n+  balance roundrobin\n"));
+    share.notes = vec![String::from("the balancer is reloaded; member states are kept")];
+    share.undo = Undo::Impossible;
+    share.reaches = vec!["lb-01".into()];
+    share.class = Class::Destructive;
+    share.forecast = Forecast::AtRunTime {
+        why: String::from("the file differs when its members do"),
     };
-    let share = Node {
-        diff: Some(String::from("@@ -12 +12 @@\n-  balance leastconn\n+  balance roundrobin\n")),
-        notes: vec![String::from("the balancer is reloaded; member states are kept")],
-        undo: Undo::Impossible,
-        touches: vec!["lb-01".into()],
-        class: Class::Destructive,
-        forecast: Forecast::AtRunTime {
-            why: String::from("the file differs when its members do"),
-        },
-        after: vec![web(2, 2)],
-        ..node("share_load", Section::Steps, None)
+    share.after = vec![web(2, 2)];
+    let mut page = node("page", Section::OnFailure, None);
+    page.action = String::from("escalate");
+    page.class = Class::Passing;
+    page.forecast = Forecast::WillChange {
+        summary: String::from("tell oncall_web"),
     };
-    let page = Node {
-        action: String::from("escalate"),
-        class: Class::Passing,
-        forecast: Forecast::WillChange {
-            summary: String::from("tell oncall_web"),
-        },
-        ..node("page", Section::OnFailure, None)
+    let returned = |id: &str, which: &str, after: Capacity, summary: &str| {
+        let mut node = member_node(id, which, EffectKind::Returns, after, summary);
+        node.undo = Undo::Keep;
+        node
+    };
+    let verify = |host: &str| {
+        let mut node = node(&format!("verify.1@{host}"), Section::Verify, Some(host));
+        node.name = String::from("it takes traffic");
+        node
     };
     needs(vec![
         node("require.1", Section::Require, None),
         node("return_others[web-02].other_healthy", Section::Steps, None),
-        Node {
-            undo: Undo::Keep,
-            ..member_node(
-                "return_others[web-02].other_ready",
-                "web-02",
-                EffectKind::Returns,
-                web(2, 2),
-                "web-02: maint → ready",
-            )
-        },
+        returned("return_others[web-02].other_ready", "web-02", web(2, 2), "web-02: maint → ready"),
         drain,
         free,
         node("free_memory.verify.1@web-01", Section::Steps, Some("web-01")),
-        Node {
-            undo: Undo::Keep,
-            ..member_node("return_master", "web-01", EffectKind::Returns, web(2, 2), "web-01: drain → ready")
-        },
+        returned("return_master", "web-01", web(2, 2), "web-01: drain → ready"),
         share,
-        Node {
-            name: String::from("it takes traffic"),
-            ..node("verify.1@web-01", Section::Verify, Some("web-01"))
-        },
-        Node {
-            name: String::from("it takes traffic"),
-            ..node("verify.1@web-02", Section::Verify, Some("web-02"))
-        },
+        verify("web-01"),
+        verify("web-02"),
         page,
     ])
 }

@@ -142,7 +142,7 @@ impl<'a> Story<'a> {
     /// Hosts that a node's operations go to.
     #[must_use]
     pub fn hosts_of(&self, node: &NodeId) -> &'a [HostName] {
-        self.created.plan.node(node).map_or(&[], |n| n.touches.as_slice())
+        self.created.plan.node(node).map_or(&[], |n| n.touches())
     }
 
     /// What became of a node.

@@ -173,7 +173,7 @@ impl Attempt {
     async fn probe(&self, step: &Step, call: &Call, arguments: &Arguments) -> Stopped {
         let over_all = step.that.as_ref().is_some_and(|t| t.over_all);
         let hosts: Vec<Option<HostName>> = if over_all {
-            self.node.touches.iter().cloned().map(Some).collect()
+            self.node.touches().iter().cloned().map(Some).collect()
         } else {
             vec![self.node.host.clone()]
         };
@@ -502,10 +502,8 @@ impl TakeBack {
                     self.node.host.as_ref(),
                     step.pool_effect_none,
                 );
-                let taking = Node {
-                    pool_effects: effects,
-                    ..self.node.clone()
-                };
+                let mut taking = self.node.clone();
+                taking.pool_effects = effects;
                 shared.pools.may_take(shared, &taking).await?;
                 self.guarded.before(shared).await?;
                 let recovery = if self.recovering { Recovery::Continue } else { Recovery::None };

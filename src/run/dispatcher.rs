@@ -332,7 +332,7 @@ impl Dispatcher {
             let step = self.shared.step(node);
             if let Some(that) = &step.that {
                 // The plan has chosen this probe's hosts; a pattern would choose again.
-                let all = that.over_all.then(|| node.touches.clone());
+                let all = that.over_all.then(|| node.touches().to_vec());
                 let on = node.host.clone().map(|h| vec![h]).or(all);
                 guards.push(Guard {
                     on,

@@ -57,7 +57,7 @@ impl Way {
     /// A password where everybody could read it.
     pub fn bind(arguments: &Arguments, context: &Context<'_>, variable: &str, default: &str) -> Result<Way, BindError> {
         let host = host_of(context)?;
-        let dsn = arguments.text("dsn").or_else(|| host.var_text(variable)).unwrap_or(default);
+        let dsn = arguments.text("dsn").or_else(|| host.setting(variable)).unwrap_or(default);
         let tells = dsn.to_ascii_lowercase().replace(' ', "").contains("password=") || url_password(dsn);
         if tells || dsn.contains(['\n', '\0']) {
             let message = "it holds a password, which everybody on the host could see in the list of processes";

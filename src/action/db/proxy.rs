@@ -115,7 +115,7 @@ impl ActionKind for Proxy {
         if arguments.get("wait_drained").is_some() && !matches!(wanted, Wanted::Paused(_)) {
             return Err(BindError::new("wait_drained", "it makes sense for `state: paused` only"));
         }
-        let config = context.host.and_then(|h| h.var_text("pgbouncer_config")).unwrap_or(CONFIG);
+        let config = context.host.and_then(|h| h.setting("pgbouncer_config")).unwrap_or(CONFIG);
         let mut base = arguments.clone();
         for name in ["state", "server", "wait_drained"] {
             base.0.remove(name);

@@ -34,7 +34,7 @@ impl Source {
             MemoryFrom::Service(name) => Source::Service {
                 name: name.clone(),
                 manager: host.service_manager.clone().unwrap_or_default(),
-                directory: host.var_text("service_dir").unwrap_or_default().to_owned(),
+                directory: host.setting("service_dir").unwrap_or_default().to_owned(),
             },
         }
     }

@@ -129,7 +129,7 @@ impl Action for Request {
             }
         }
         Decision::Change(Change {
-            summary: format!("{}: {} {}", self.place.name(), self.method, one_line(&self.url, 200)),
+            summary: format!("{} {}", self.method, one_line(&self.url, 200)),
             diff: None,
             notes: vec![String::from("effect unknown")],
             operations: vec![self.operation(&self.method, &self.url, false)],

@@ -150,6 +150,6 @@ fn balancer(host: &HostName, context: &Context<'_>) -> BalancerHost {
         host: host.clone(),
         run_as: context.run_as_on(host),
         service_manager: known.and_then(|h| h.service_manager.clone()),
-        service_dir: known.and_then(|h| h.var_text("service_dir")).map(str::to_owned),
+        service_dir: known.and_then(|h| h.setting("service_dir")).map(str::to_owned),
     }
 }

@@ -135,7 +135,7 @@ impl ActionKind for Service {
             place: Place::of(context),
             unit: init_system::Unit {
                 name: name.to_owned(),
-                directory: host.var_text("service_dir").map(str::to_owned),
+                directory: host.setting("service_dir").map(str::to_owned),
             },
             manager,
             wanted,

@@ -131,7 +131,7 @@ fn url(arguments: &Arguments, context: &Context<'_>) -> Result<String, BindError
     if let Some(url) = arguments.text("url") {
         return Ok(url.trim_end_matches('/').to_owned());
     }
-    let mut found: Vec<&str> = context.inventory.hosts.values().filter_map(|h| h.var_text(VARIABLE)).collect();
+    let mut found: Vec<&str> = context.inventory.hosts.values().filter_map(|h| h.setting(VARIABLE)).collect();
     found.sort_unstable();
     found.dedup();
     let help = "give `url: http://HOST:9093`, or set the variable `alertmanager` once, in the group `all` of the inventory";

@@ -105,6 +105,12 @@ pub fn judge(tale: Tale<'_>) -> Result<(), String> {
 }
 
 impl<'l> Account<'l> {
+    /// All nodes that a node waits for.
+    fn needed(&self, node: &'l Node) -> impl Iterator<Item = &'l NodeId> + use<'l> {
+        let all = self.tale.sample.created.plan.nodes.iter();
+        all.filter(|n| node.needs.contains(&n.row)).map(|n| &n.id)
+    }
+
     fn node(&self, id: &NodeId) -> &'l Node {
         self.tale.sample.created.plan.node(id).expect("events are about nodes of the plan")
     }
@@ -261,7 +267,7 @@ impl<'l> Account<'l> {
             || format!("{id} starts without a failure"),
         )?;
         // What is made again had everything when it began.
-        let missing = node.needs.iter().find(|n| self.status[id] == Status::Fresh && !self.done(n));
+        let missing = self.needed(node).find(|n| self.status[id] == Status::Fresh && !self.done(n));
         rule(missing.is_none(), || format!("{id} starts before {missing:?} is done"))?;
         let early = self.not_before.get(id).is_some_and(|until| at < *until);
         rule(!early, || format!("{id} is repeated too early"))?;
@@ -439,7 +445,7 @@ impl<'l> Account<'l> {
                 section => section == Section::Finally,
             };
             let status = self.status[&node.id];
-            let hopeless = node.needs.iter().any(|n| !self.done(n));
+            let hopeless = self.needed(node).any(|n| !self.done(n));
             rule(!last || hopeless || !matches!(status, Status::Fresh | Status::Running), || {
                 format!("{} never ran", node.id)
             })?;

@@ -90,6 +90,9 @@ impl<'a> Machine<'a> {
             }
             ExprKind::Name(name) => self.name(name, expr.span),
             ExprKind::Field(base, name) => {
+                if let Some(value) = self.part(base, name) {
+                    return owned(value);
+                }
                 let base = self.value(base)?;
                 field(base, name, expr.span)
             }
@@ -110,6 +113,19 @@ impl<'a> Machine<'a> {
                 Some(false) => self.value(no),
                 None => owned(Value::Unknown),
             },
+        }
+    }
+
+    /// A field of a record that is made in parts, so that the rest of it need not be.
+    fn part(&self, base: &Expr, name: &str) -> Option<Value> {
+        let shown = |root: &str| self.locals.iter().all(|(local, _)| *local != root);
+        match &base.kind {
+            ExprKind::Name(root) if shown(root) => self.scope.part(root, name, None),
+            ExprKind::Field(inner, part) => match &inner.kind {
+                ExprKind::Name(root) if shown(root) => self.scope.part(root, part, Some(name)),
+                _ => None,
+            },
+            _ => None,
         }
     }
 

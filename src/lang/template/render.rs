@@ -280,6 +280,15 @@ impl<'a> Renderer<'a> {
             message: String::from("the path is empty"),
         })?;
         let local = self.locals.iter().rev().find(|(name, _)| name == first).map(|(_, value)| value);
+        if local.is_none()
+            && let Some(value) = rest
+                .first()
+                .and_then(|part| self.scope.part(first, part, rest.get(1).map(String::as_str)))
+        {
+            let left = rest.get(2..).unwrap_or_default();
+            let found = left.iter().try_fold(value, |value, name| value.field(name));
+            return found.map(Cow::Owned).ok_or_else(|| missing(path.len() - 1));
+        }
         let mut value = Cow::Borrowed(local.or_else(|| self.scope.get(first)).ok_or_else(|| missing(0))?);
         for (i, name) in rest.iter().enumerate() {
             value = match value {

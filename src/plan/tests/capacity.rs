@@ -4,19 +4,18 @@ use std::collections::HashSet;
 
 use crate::model::action::{Arguments, Class, Undo};
 use crate::model::plan::EffectKind::{self, Disturbs, Returns, Takes};
-use crate::model::plan::{Forecast, Node, NodeEffect, Section};
+use crate::model::plan::{Forecast, Node, NodeEffect, Section, Shared};
 use crate::plan::capacity::{MemberNow, PoolNow, allowed, largest_antichain, refusals};
 
 fn node(id: &str, needs: &[&str], effects: &[(&str, EffectKind)]) -> Node {
-    Node {
-        id: id.into(),
+    let shared = Shared {
+        row: id.into(),
         step: id.into(),
         section: Section::Steps,
         turns: Vec::new(),
         call: None,
         bindings: Default::default(),
-        host: None,
-        touches: Vec::new(),
+        reaches: Vec::new(),
         needs: needs.iter().map(|n| (*n).into()).collect(),
         name: id.to_owned(),
         action: String::from("pool.member"),
@@ -37,7 +36,8 @@ fn node(id: &str, needs: &[&str], effects: &[(&str, EffectKind)]) -> Node {
             })
             .collect(),
         after: Vec::new(),
-    }
+    };
+    Node::new(None, shared)
 }
 
 fn pool(minimum: usize, members: &[(&str, bool, bool)]) -> PoolNow {
@@ -262,7 +262,7 @@ fn by_brute_force(nodes: &[Node], pool: &PoolNow) -> Vec<String> {
             continue;
         }
         for (n, node) in nodes.iter().enumerate() {
-            let ended = |id| stages[nodes.iter().position(|o| &o.id == id).unwrap()] == Stage::Ended;
+            let ended = |id| stages[nodes.iter().position(|o| &o.row == id).unwrap()] == Stage::Ended;
             let effect = &node.pool_effects[0];
             let m = pool.members.iter().position(|o| o.host == effect.member).unwrap();
             let (mut stages, mut after) = (stages.clone(), state.clone());

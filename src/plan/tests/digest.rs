@@ -46,7 +46,7 @@ fn whatever_decides_what_is_done_counts() {
             write.arguments.0.insert(String::from("content"), Value::text("HELLO"));
         }),
         ("a host", |p| p.nodes[2].host = Some("web-05".into())),
-        ("a touched host", |p| p.nodes[2].touches.push("web-05".into())),
+        ("a touched host", |p| p.nodes[2].reaches.push("web-05".into())),
         ("the order", |p| p.nodes[2].needs.clear()),
         ("a diff", |p| p.nodes[2].diff = Some(String::from("-a\n+b\n"))),
         ("a debt", |p| p.nodes[2].owes = Some("look@web-01".into())),

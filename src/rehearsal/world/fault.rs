@@ -110,8 +110,8 @@ impl Plot {
             return true;
         }
         self.mute_with.iter().any(|id| match (self.nodes.get(id), host) {
-            (Some(node), Some(host)) => node.touches.contains(host),
-            (Some(node), None) => node.touches.is_empty(),
+            (Some(node), Some(host)) => node.touches().contains(host),
+            (Some(node), None) => node.touches().is_empty(),
             (None, _) => false,
         })
     }
@@ -122,7 +122,7 @@ impl Plot {
             return self.names.get(name).cloned();
         }
         let touches = |id: &&NodeId| match (self.nodes.get(*id), host) {
-            (Some(node), Some(host)) => node.touches.contains(host),
+            (Some(node), Some(host)) => node.touches().contains(host),
             (Some(_), None) => true,
             (None, _) => false,
         };
@@ -226,12 +226,12 @@ impl Inner {
                 Trouble::Unreachable if fits => {
                     self.plot.mute_with.insert(id.clone());
                     let span = fault.lasts.unwrap_or(Duration::from_secs(30 * 86_400));
-                    for host in &node.touches {
+                    for host in node.touches() {
                         if let Some(host) = self.hosts.get_mut(host) {
                             host.goes_away(now, span);
                         }
                     }
-                    if node.touches.is_empty() {
+                    if node.touches().is_empty() {
                         self.plot.mute_until = Some(now.after(span));
                     }
                 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use super::describe::{name, sentence};
 use super::node::{Sign, place, sign};
-use crate::base::id::NodeId;
+use crate::base::id::{NodeId, RowId};
 use crate::model::action::Class;
 use crate::model::plan::{Node, Plan, Section};
 use crate::model::runbook::{Body, Branch, CallMode, Runbook, Step};
@@ -130,15 +130,23 @@ const FINALLY: &str = "last, in any case";
 
 fn of_plan(plan: &Plan) -> Graph {
     let index: BTreeMap<&NodeId, usize> = plan.nodes.iter().enumerate().map(|(i, n)| (&n.id, i)).collect();
+    let mut rows: BTreeMap<&RowId, Vec<usize>> = BTreeMap::new();
+    for (i, node) in plan.nodes.iter().enumerate() {
+        rows.entry(&node.row).or_default().push(i);
+    }
     let mut graph = Graph {
         title: sentence(&plan.runbook),
         ..Graph::default()
     };
     let mut turns: BTreeMap<String, usize> = BTreeMap::new();
     for (to, node) in plan.nodes.iter().enumerate() {
-        graph
-            .edges
-            .extend(node.needs.iter().filter_map(|id| Some((*index.get(id)?, to, None))));
+        graph.edges.extend(
+            node.needs
+                .iter()
+                .filter_map(|id| rows.get(id))
+                .flatten()
+                .map(|from| (*from, to, None)),
+        );
         if let Some(back) = node.owes.as_ref().and_then(|id| index.get(id)) {
             graph.edges.push((to, *back, Some("owes")));
         }
@@ -310,7 +318,7 @@ mod tests {
         plan.nodes.truncate(4);
         plan.nodes[0].needs.clear();
         plan.nodes[1].id = "free\"] --> x@web-01".into();
-        plan.nodes[2].needs = vec![plan.nodes[1].id.clone()];
+        plan.nodes[2].needs = vec![plan.nodes[1].row.clone()];
         plan
     }
 

@@ -144,7 +144,8 @@ fn starts_too_early(state: &RunState, now: Now<'_>, input: Input) -> Vec<Event> 
     if let Some(at) = events.iter().position(|e| matches!(e, Event::StepStarted { .. })) {
         let blocked = |id: &NodeId| *state.step(id) == StepState::Blocked;
         let asks = |n: &Node| ["approve", "manual", "decide"].contains(&n.action.as_str());
-        let next = |n: &&Node| n.needs.iter().any(blocked) && blocked(&n.id) && !asks(n);
+        let waits = |n: &Node| n.needs.iter().flat_map(|row| state.row(row)).any(|n| blocked(&n.id));
+        let next = |n: &&Node| waits(n) && blocked(&n.id) && !asks(n);
         if let Some(next) = state.created.plan.nodes.iter().find(next) {
             let (node, attempt) = (next.id.clone(), 1);
             events.insert(at, Event::StepStarted { node, attempt });
