@@ -61,11 +61,10 @@ pub fn live(stage: &Stage, seed: u64) -> Result<RunOutcome, String> {
 }
 
 fn outcome(sim: &Sim<'_>) -> Option<RunOutcome> {
-    let finished = sim.journal.iter().rev().find_map(|r| match &r.event {
+    sim.journal.iter().rev().find_map(|r| match &r.event {
         Event::RunFinished { outcome, .. } => Some(*outcome),
         _ => None,
-    });
-    finished
+    })
 }
 
 fn trace(sim: &Sim<'_>) -> String {

@@ -75,10 +75,10 @@ fn words_and_deeds(sim: &Sim<'_>) -> Result<(), String> {
                     return Err(format!("{node} is reported as found so, and was changed by this run"));
                 }
             }
-            Event::StepFailed { node, attempt, failure } if matches!(failure.kind, FailureKind::Exit) => {
-                if sim.deed(node, *attempt).is_none_or(|d| d.end == End::Well) {
-                    return Err(format!("attempt {attempt} of {node} is reported failed and ended well"));
-                }
+            Event::StepFailed { node, attempt, failure }
+                if failure.kind == FailureKind::Exit && sim.deed(node, *attempt).is_none_or(|d| d.end == End::Well) =>
+            {
+                return Err(format!("attempt {attempt} of {node} is reported failed and ended well"));
             }
             _ => {}
         }
@@ -133,10 +133,8 @@ fn people(sim: &Sim<'_>) -> Result<(), String> {
                 }
                 question.over = !answer.granted || enough(question);
             }
-            Event::StepSucceeded { node, attempt: 0, .. } => {
-                if asked.get(node).is_some_and(|a| !enough(a)) {
-                    return Err(format!("{node} goes on before enough people agreed"));
-                }
+            Event::StepSucceeded { node, attempt: 0, .. } if asked.get(node).is_some_and(|a| !enough(a)) => {
+                return Err(format!("{node} goes on before enough people agreed"));
             }
             _ => {}
         }
