@@ -3,7 +3,13 @@
 //!
 //! A seed gives a runbook, a weather and the luck in it; the same seed gives the same life. `SEEDS=1000000` lives more of them,
 //! `SEED=4711` one alone with its trace. What is real here: compiler, planner, engine, replay. The dispatcher, the journal and the hosts
-//! are those of [`life`] and [`hosts`]; the real ones are simulated in `rehearsal`.
+//! are those of [`life`] and [`hosts`]; the whole program lives in `rehearsal::tests::sim`.
+//!
+//! Here are proved, each with a planted bug ([`bugs`]): 1 order, 2 at most once, 3 done means executed, 4 intent before the deed, 5 no false
+//! ok, 6 a crash changes nothing, 7 replay is pure, 10 the pace of loops, 11 what is out is owed, 12 what is owed is tried to be given back,
+//! 13 the debt before the deed, 15 enough people, 16 late answers, 20 clocks, 21 an end, 22 cancel, 26 a journal that refuses. There: 2, 8 a
+//! dry run changes nothing, 9 minimums, 14 the approved plan. 19 (two controllers) strikes there, and `tests/it/controllers.rs` and
+//! `journal::conformance` prove its parts.
 
 mod bugs;
 mod hosts;

@@ -1,10 +1,11 @@
 //! The whole program below its command line in simulated lives: planner, supervisor, dispatcher, attempts, actions, leases and journal are
 //! the real ones; hosts, people and clocks are simulated and have bad weather ([`hosts`]). The engine alone lives a hundred thousand lives
-//! in `engine::tests::sim`; these are fewer, since one of them takes as long as thirty of those.
+//! in `engine::tests::sim`; these are fewer, since one of them takes as long as thirty of those. Seeds whose runbook no plan may carry out
+//! on this fleet have no life.
 //!
 //! `SEEDS=1000000` lives ten thousand of them, `SEED=4711` one alone with its trace. Promises that are proved elsewhere, because they are not about
-//! the life of a run: secrets (23) by `tests/it/secrets.rs`, bounds (24) by `base::bound` and `transport::tests`, the chain of the audit
-//! (25) by `journal::conformance`. Nothing listens for triggers yet, so nothing is promised of them (17, 18).
+//! the life of a run: secrets (23) by `tests/it/secrets.rs`, bounds (24) by `transport::tests`, the chain of the audit (25) by
+//! `journal::chain`. Nothing listens for triggers yet, so nothing is promised of them (17, 18).
 
 mod hosts;
 mod life;
@@ -26,7 +27,7 @@ use crate::rehearsal::sweep;
 
 /// The identity of the run that is watched.
 const UID: &str = "rehearsal";
-const SEEDS: u64 = 600;
+const SEEDS: u64 = 1000;
 /// With `SEEDS` for the lives of the engine, one in so many of these.
 const OF_THOSE: u64 = 100;
 /// Lives of one runbook: planning takes longer than living.
