@@ -34,3 +34,10 @@ pub const SECRET_BYTES: usize = 64 * 1024;
 pub const CALL_DEPTH: usize = 4;
 /// Calls in one runbook, those inside the called ones included: a call is written out in full, and calls multiply.
 pub const CALLS: usize = 64;
+/// Seconds for which a saved plan may be applied. What it found is looked at again then; this is about what nobody looks at: a
+/// decision of last week is not today's.
+pub const PLAN_VALID_S: u64 = 24 * 60 * 60;
+/// Bytes of a saved plan; one for 5,000 hosts and ten steps has a fifth of that.
+pub const SAVED_PLAN_BYTES: u64 = 256 * 1024 * 1024;
+/// Changed hosts up to which a person confirms with one key; who changes more types their number.
+pub const UNCOUNTED_HOSTS: usize = 10;

@@ -44,6 +44,15 @@ impl Timestamp {
         zoned.ok().map(|t| Timestamp(t.as_millisecond()))
     }
 
+    /// `Sat, 21 Nov 2026 03:14:07 GMT`, as the `date` header of an HTTP answer.
+    #[must_use]
+    pub fn http(self) -> String {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(t) => t.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string(),
+            Err(_) => String::new(),
+        }
+    }
+
     /// `03:14:07`, in UTC.
     #[must_use]
     pub fn time_of_day(self) -> String {
@@ -185,6 +194,7 @@ mod tests {
             assert_eq!(Timestamp::parse(text), Some(at), "{text}");
         }
         assert_eq!(Timestamp::parse_http("Sat, 21 Nov 2026 03:14:07 GMT"), Some(at));
+        assert_eq!(at.http(), "Sat, 21 Nov 2026 03:14:07 GMT");
         assert_eq!((Timestamp::parse("soon"), Timestamp::parse_http("2026")), (None, None));
     }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use super::plan_output::PlanOutput;
 use crate::lab::LabCommand;
 
 /// Remediation runbooks: checked, previewed, approved, recorded and reversible changes over plain SSH
@@ -91,6 +92,8 @@ pub enum SchemaOf {
     Config,
     /// Inventories
     Inventory,
+    /// What `plan -o json` prints
+    Plan,
 }
 
 /// The commands.
@@ -235,11 +238,18 @@ pub enum Command {
     },
 }
 
-/// What a plan is made of.
+/// Which plan.
 #[derive(Clone, Debug, Args)]
 pub struct PlanArguments {
-    /// Runbook: a file, `-`, or a name in runbooks/
+    /// Runbook: a file, `-`, or a name in runbooks/; or a saved plan, to look at it again
     pub runbook: PathBuf,
+    #[command(flatten)]
+    pub options: PlanOptions,
+}
+
+/// What a plan is made of, beside the runbook.
+#[derive(Clone, Debug, Default, Args)]
+pub struct PlanOptions {
     /// Set a parameter; may be repeated
     #[arg(short, long = "param", value_name = "NAME=VALUE")]
     pub params: Vec<String>,
@@ -252,24 +262,30 @@ pub struct PlanArguments {
     /// Exit with 2 when there is something to do
     #[arg(long)]
     pub detailed_exitcode: bool,
-    #[arg(short, long, default_value = "text")]
-    pub output: Format,
+    /// text, json, ndjson, markdown (or github); anything else is a file, in which the plan is saved for `apply --plan`. One of
+    /// each may be given [default: text]
+    #[arg(short, long, value_name = "FORMAT|FILE")]
+    pub output: Vec<PlanOutput>,
 }
 
 /// What a run is made of.
 #[derive(Clone, Debug, Args)]
 pub struct ApplyArguments {
+    /// Runbook: a file, `-`, or a name in runbooks/; a saved plan needs none
+    #[arg(required_unless_present = "plan")]
+    pub runbook: Option<PathBuf>,
     #[command(flatten)]
-    pub plan: PlanArguments,
+    pub options: PlanOptions,
     /// Only preview (same as `runbook plan`)
     #[arg(long)]
     pub dry_run: bool,
     /// Confirm without asking; answers no approval and no guard
     #[arg(short, long)]
     pub yes: bool,
-    /// Run only the plan with this digest (or the first eight digits of it or more), as `plan` printed it
-    #[arg(long = "plan", value_name = "DIGEST")]
-    pub digest: Option<String>,
+    /// Run exactly this plan, once: a file that `plan -o FILE` has saved, or the digest (eight digits of it or more) of RUNBOOK's
+    /// plan as it was printed
+    #[arg(long, value_name = "FILE|DIGEST")]
+    pub plan: Option<String>,
     /// Ask for approval before the first change
     #[arg(long, value_name = "KIND")]
     pub gate: Option<Gate>,

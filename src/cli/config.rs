@@ -10,6 +10,7 @@ use super::exit::{CliError, Exit};
 use super::output::{err, json as print, out};
 use crate::base::bound;
 use crate::base::sanitise::for_terminal;
+use crate::config;
 use crate::diagnostic::render;
 
 /// Where a setting comes from.
@@ -54,10 +55,12 @@ pub fn run(context: &Context, command: ConfigCommand) -> Result<Exit, CliError> 
 
 fn line(setting: &Setting, with_origin: bool) -> String {
     let text = for_terminal(&format!("{}: {}", setting.key, setting.value));
-    if with_origin {
-        format!("{text}   # {}\n", for_terminal(&words(&setting.origin)))
-    } else {
-        format!("{text}\n")
+    let idle = (!config::is_used(&setting.key)).then(|| String::from("checked, not used by this version"));
+    let origin = with_origin.then(|| for_terminal(&words(&setting.origin)));
+    let notes: Vec<String> = origin.into_iter().chain(idle).collect();
+    match notes.as_slice() {
+        [] => format!("{text}\n"),
+        notes => format!("{text}   # {}\n", notes.join("; ")),
     }
 }
 
@@ -77,7 +80,7 @@ fn machine(setting: &Setting) -> serde_json::Value {
         Origin::Environment(name) => json!({ "kind": "environment", "name": name }),
         Origin::Flag(name) => json!({ "kind": "flag", "name": name }),
     };
-    json!({ "key": setting.key, "value": setting.value, "origin": origin })
+    json!({ "key": setting.key, "value": setting.value, "origin": origin, "used": config::is_used(&setting.key) })
 }
 
 /// What counts, in the order of the documentation: flags and the environment before files, files before defaults.

@@ -89,9 +89,20 @@ impl Context {
             (read(&mut sources, &path)?, stem)
         };
         read_called(&mut sources)?;
-        let (runbook, mut diagnostics) = lang::compile(&sources, id, stem.as_deref(), &CATALOG);
+        self.compile_texts(sources, id, stem.as_deref())
+    }
+
+    /// Compiles texts that were read before: the runbook, then those that it calls.
+    ///
+    /// # Errors
+    /// Mistakes in them.
+    pub fn compile_texts(&self, sources: Sources, id: SourceId, stem: Option<&str>) -> Result<Compiled, CliError> {
+        let (runbook, mut diagnostics) = lang::compile(&sources, id, stem, &CATALOG);
         if let Some(runbook) = &runbook {
             diagnostics.extend(config::check_names(&self.config, runbook));
+            if let Some(unchecked) = config::unchecked(&self.config, &runbook.people) {
+                diagnostics.push(unchecked);
+            }
         }
         match runbook {
             Some(runbook) if !diagnostics.has_errors() => {

@@ -20,7 +20,7 @@ pub const TABLE: &str = "\
 7   denied, or approval expired
 8   cancelled by the operator, remote side confirmed stopped
 9   cancelled or lost, remote side not confirmed
-10  refused before anything changed: capacity, a guard, a lock, a stale plan
+10  refused before anything changed: capacity, a guard, a lock, a plan that is stale or used
 64  usage
 ";
 
@@ -112,7 +112,10 @@ impl CliError {
 
 impl From<JournalError> for CliError {
     fn from(error: JournalError) -> CliError {
-        CliError::Internal(error.to_string())
+        match error {
+            JournalError::PlanUsed(_) => CliError::Refused(error.to_string()),
+            other => CliError::Internal(other.to_string()),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! `runbook graph`: the steps as their author wrote them, or the plan's, made offline.
 
-use super::arguments::{Format, GraphArguments, GraphFormat, PlanArguments};
+use super::arguments::{GraphArguments, GraphFormat, PlanOptions};
 use super::context::Context;
 use super::exit::{CliError, Exit};
 use super::output::out;
@@ -21,17 +21,12 @@ pub fn run(context: &Context, arguments: &GraphArguments) -> Result<Exit, CliErr
         });
         return Ok(Exit::Done);
     }
-    let made = plan::make(
-        context,
-        &PlanArguments {
-            runbook: arguments.runbook.clone(),
-            params: arguments.params.clone(),
-            limit: None,
-            offline: true,
-            detailed_exitcode: false,
-            output: Format::Text,
-        },
-    )?;
+    let offline = PlanOptions {
+        params: arguments.params.clone(),
+        offline: true,
+        ..PlanOptions::default()
+    };
+    let made = plan::make(context, context.compile(&arguments.runbook)?, &offline)?;
     out(&match arguments.output {
         GraphFormat::Dot => diagram::plan_dot(&made.plan),
         GraphFormat::Mermaid => diagram::plan_mermaid(&made.plan),

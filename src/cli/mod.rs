@@ -22,9 +22,11 @@ pub mod obligations;
 pub mod output;
 pub mod people;
 pub mod plan;
+pub mod plan_output;
 pub mod progress;
 pub mod resume;
 pub mod runs;
+pub mod saved;
 pub mod status;
 pub mod test;
 pub mod validate;
@@ -92,6 +94,7 @@ fn dispatch(arguments: Arguments, quiet: bool) -> Result<Exit, CliError> {
                 SchemaOf::Runbook => crate::lang::schema(&crate::action::CATALOG),
                 SchemaOf::Config => crate::config::schema(),
                 SchemaOf::Inventory => crate::inventory::schema(),
+                SchemaOf::Plan => crate::report::plan_schema::schema(),
                 SchemaOf::Test => crate::rehearsal::schema(),
             });
             return Ok(Exit::Done);
@@ -115,7 +118,6 @@ fn dispatch(arguments: Arguments, quiet: bool) -> Result<Exit, CliError> {
 fn with_context(context: &Context, command: Command) -> Result<Exit, CliError> {
     match command {
         Command::Plan(arguments) => plan::run(context, &arguments),
-        Command::Apply(arguments) if arguments.dry_run => plan::run(context, &arguments.plan),
         Command::Apply(arguments) => apply::run(context, &arguments),
         Command::Resume { run, force, output } => resume::run(context, run, force, output),
         Command::Approve(answer) => approve::run(context, &answer, true),

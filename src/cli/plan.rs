@@ -5,10 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::arguments::{Format, PlanArguments};
+use super::arguments::{Format, PlanArguments, PlanOptions};
 use super::context::{self, Compiled, Context};
 use super::exit::{CliError, Exit};
 use super::output::{self, interactive, out};
+use super::saved;
 use crate::action::CATALOG;
 use crate::base::id::HostName;
 use crate::base::value::Value;
@@ -35,6 +36,25 @@ pub struct Made {
     pub inventory: Inventory,
     /// The parameters.
     pub params: BTreeMap<String, Value>,
+    /// The parameters as they were given.
+    pub given: BTreeMap<String, String>,
+    /// `--limit`, as it was given.
+    pub limit: Option<String>,
+}
+
+/// What a plan is to be made from.
+#[derive(Debug)]
+pub struct Wanted {
+    /// The runbook and its text.
+    pub compiled: Compiled,
+    /// The hosts.
+    pub inventory: Inventory,
+    /// Parameters as given.
+    pub given: BTreeMap<String, String>,
+    /// Only these hosts.
+    pub limit: Option<String>,
+    /// Look at no host.
+    pub offline: bool,
 }
 
 /// An idle connection is taken to stand for so long: the pace at which `ssh` itself asks.
@@ -77,17 +97,35 @@ impl Drop for Opened {
     }
 }
 
-/// Makes and prints a plan.
+/// Makes and prints a plan, and saves it where that is wanted. One that was saved is only printed.
 ///
 /// # Errors
-/// Invalid texts.
+/// Invalid texts; a place where it cannot be saved.
 pub fn run(context: &Context, arguments: &PlanArguments) -> Result<Exit, CliError> {
-    let made = make(context, arguments)?;
-    print(context, &made.plan, arguments.output);
+    let options = &arguments.options;
+    let (format, file) = (options.format()?, options.file()?);
+    if saved::is_plan(&arguments.runbook) {
+        if file.is_some() || options.offline || options.limit.is_some() || !options.params.is_empty() {
+            return Err(CliError::Usage(format!(
+                "`{}` is a saved plan, which is only shown: of the options it takes a format alone",
+                arguments.runbook.display()
+            )));
+        }
+        print(context, &saved::shown(context, &arguments.runbook)?.plan, format);
+        return Ok(Exit::Done);
+    }
+    if let Some(file) = file {
+        saved::may_be_written(file, options.offline)?;
+    }
+    let made = make(context, context.compile(&arguments.runbook)?, options)?;
+    print(context, &made.plan, format);
+    if let Some(file) = file {
+        saved::write(context, file, &made)?;
+    }
     if !made.plan.refusals.is_empty() {
         return Ok(Exit::Refused);
     }
-    let something = arguments.detailed_exitcode && !made.plan.nothing_to_do();
+    let something = options.detailed_exitcode && !made.plan.nothing_to_do();
     Ok(if something { Exit::SomethingToDo } else { Exit::Done })
 }
 
@@ -105,29 +143,49 @@ pub fn print(context: &Context, plan: &Plan, format: Format) {
 ///
 /// # Errors
 /// Invalid texts, a missing parameter.
-pub fn make(context: &Context, arguments: &PlanArguments) -> Result<Made, CliError> {
-    make_open(context, arguments).map(|(made, _)| made)
+pub fn make(context: &Context, compiled: Compiled, options: &PlanOptions) -> Result<Made, CliError> {
+    make_open(context, wanted(context, compiled, options)?).map(|(made, _)| made)
 }
 
-/// As [`make`], and leaves the connections open for the run that follows: a connection costs more than many commands.
+/// What the command line asks for; at a terminal, people are asked for what is missing.
+///
+/// # Errors
+/// An invalid inventory, parameters that make no sense.
+pub fn wanted(context: &Context, compiled: Compiled, options: &PlanOptions) -> Result<Wanted, CliError> {
+    let inventory = context.inventory()?;
+    let mut given = context::params(&options.params)?;
+    ask_missing(context, &compiled, &mut given)?;
+    Ok(Wanted {
+        compiled,
+        inventory,
+        given,
+        limit: options.limit.clone(),
+        offline: options.offline,
+    })
+}
+
+/// Makes a plan and leaves the connections open for the run that follows: a connection costs more than many commands.
 ///
 /// # Errors
 /// As [`make`].
-pub fn make_open(context: &Context, arguments: &PlanArguments) -> Result<(Made, Opened), CliError> {
-    let compiled = context.compile(&arguments.runbook)?;
-    let inventory = context.inventory()?;
-    let mut given = context::params(&arguments.params)?;
-    ask_missing(context, &compiled, &mut given)?;
+pub fn make_open(context: &Context, wanted: Wanted) -> Result<(Made, Opened), CliError> {
+    let Wanted {
+        compiled,
+        inventory,
+        given,
+        limit: limited,
+        offline,
+    } = wanted;
     let (values, diagnostics) = params::resolve(&compiled.runbook, &inventory, &given);
     if diagnostics.has_errors() {
         return Err(CliError::Texts(diagnostics, Box::new(compiled.sources)));
     }
-    let vault = if arguments.offline {
+    let vault = if offline {
         Arc::new(Vault::empty())
     } else {
         secrets(context, &compiled)?
     };
-    let limit = arguments.limit.as_deref().map(|text| limit(text, &inventory)).transpose()?;
+    let limit = limited.as_deref().map(|text| limit(text, &inventory)).transpose()?;
     let text = compiled.sources.whole();
     let input = PlanInput {
         runbook: &compiled.runbook,
@@ -137,7 +195,7 @@ pub fn make_open(context: &Context, arguments: &PlanArguments) -> Result<(Made, 
         catalog: &CATALOG,
         limit: limit.as_deref(),
         max_hosts: context.config.limits.max_hosts,
-        offline: arguments.offline,
+        offline,
         now: context.clock().now(),
     };
     let mut opened = Opened {
@@ -163,6 +221,8 @@ pub fn make_open(context: &Context, arguments: &PlanArguments) -> Result<(Made, 
                 compiled,
                 inventory,
                 params: values,
+                given,
+                limit: limited,
             };
             Ok((made, opened))
         }

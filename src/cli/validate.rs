@@ -13,12 +13,13 @@ use super::output::{self, Colors, err, out};
 use crate::action::CATALOG;
 use crate::config::Config;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, SourceId, Sources, Span, render};
+use crate::model::runbook::Named;
 use crate::{config, inventory, lang, yaml};
 
 /// What is validated and how it is said.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ValidateArguments {
-    /// Files, folders (tests of runbooks in them are passed over), names in runbooks/, or `-` for standard input
+    /// Files, folders, names in runbooks/, or `-` for standard input; of several, tests of runbooks (NAME.test.yaml) are passed over
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
     /// `json`: {"schema":"runbook.validate/1","ok","errors","warnings","files":[{"file","kind","ok","diagnostics"}]}, each diagnostic
@@ -45,6 +46,8 @@ struct Report {
     sources: Sources,
     found: Diagnostics,
     files: Vec<Checked>,
+    /// Whom runbooks name.
+    named: Vec<Named>,
     /// Inventories: together they are one.
     inventories: Vec<(SourceId, String)>,
 }
@@ -63,13 +66,18 @@ pub fn run(arguments: &ValidateArguments, global: Global) -> Result<Exit, CliErr
     for path in &arguments.files {
         match yaml_files(std::slice::from_ref(path)) {
             Ok(files) => {
-                // Tests of runbooks are read by `runbook test`, beside the runbook that they test.
-                let tests = |file: &&PathBuf| path.is_dir() && file.to_string_lossy().ends_with(".test.yaml");
+                // Tests of runbooks are read by `runbook test`, beside the runbook that they test. A shell's `runbooks/*.yaml` names them, too.
+                let several = path.is_dir() || arguments.files.len() > 1;
+                let tests = |file: &&PathBuf| several && file.to_string_lossy().ends_with(".test.yaml");
                 files.iter().filter(|f| !tests(f)).try_for_each(|file| report.read(file))?;
             }
             Err(CliError::Texts(missing, _)) => report.found.extend(missing),
             Err(other) => return Err(other),
         }
+    }
+    let unchecked = report.config.as_ref().and_then(|config| config::unchecked(config, &report.named));
+    if let Some(unchecked) = unchecked {
+        report.found.push(unchecked);
     }
     let inventories = std::mem::take(&mut report.inventories);
     if !inventories.is_empty() {
@@ -126,8 +134,9 @@ impl Report {
                 read_called(&mut own)?;
                 let (runbook, found) = lang::compile(&own, first, stem.as_deref(), &CATALOG);
                 found.iter().for_each(|d| self.adopt(d, &own));
-                if let (Some(config), Some(runbook)) = (&self.config, &runbook) {
+                if let (Some(config), Some(runbook)) = (self.config.as_ref(), &runbook) {
                     config::check_names(config, runbook).iter().for_each(|d| self.adopt(d, &own));
+                    self.named.extend(runbook.people.iter().cloned());
                 }
                 size = runbook.map_or_else(String::new, |r| steps(r.all_steps().len()));
             }

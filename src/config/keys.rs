@@ -94,6 +94,25 @@ const fn unused(key: Key) -> Key {
     Key { used: false, ..key }
 }
 
+/// False: the program checks what stands at that key (`retention.runs`), and does not act on it yet.
+#[must_use]
+pub fn is_used(path: &str) -> bool {
+    let mut table = &CONFIG;
+    for part in path.split('.') {
+        let Some(key) = table.keys.iter().find(|k| k.name == part) else {
+            return true;
+        };
+        if !key.used {
+            return false;
+        }
+        match key.shape {
+            Shape::Map(inner) => table = inner,
+            _ => return true,
+        }
+    }
+    true
+}
+
 /// Roles of a token.
 pub(super) const ROLES: &[&str] = &["viewer", "operator", "approver", "admin"];
 

@@ -22,7 +22,8 @@ use std::time::Duration;
 
 pub use calendar::Freeze;
 pub use channel::{Channel, Template};
-pub use names::check_names;
+pub use keys::is_used;
+pub use names::{check_names, unchecked};
 pub use read::parse;
 pub use schema::schema;
 pub use secret::Address;

@@ -5,27 +5,39 @@ use std::collections::BTreeSet;
 use super::Config;
 use crate::base::sanitise::one_line;
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
-use crate::model::runbook::{Duty, Runbook};
+use crate::model::runbook::{Duty, Named, Runbook};
 
-/// Checks a runbook's names; without people, groups and channels to compare with, one warning.
+/// Names that stay unchecked, since no configuration names anybody: one line, however many runbooks name them.
+#[must_use]
+pub fn unchecked(config: &Config, people: &[Named]) -> Option<Diagnostic> {
+    const MOST: usize = 4;
+    let mut names: Vec<String> = people.iter().map(|n| format!("`{}`", one_line(&n.name.value, 40))).collect();
+    let mut known = BTreeSet::new();
+    names.retain(|n| known.insert(n.clone()));
+    if names.is_empty() || !names_nobody(config) {
+        return None;
+    }
+    let more = match names.len().saturating_sub(MOST) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    names.truncate(MOST);
+    let message = format!(
+        "who is meant by {}{more} is not checked: no configuration names people or channels (runbook.config.yaml here, or ~/.config/runbook/config.yaml)",
+        names.join(", ")
+    );
+    Some(Diagnostic::nowhere("RB0741", message).warning())
+}
+
+fn names_nobody(config: &Config) -> bool {
+    config.people.is_empty() && config.groups.is_empty() && config.channels.is_empty()
+}
+
+/// Checks a runbook's names, where there are people, groups and channels to compare with.
 #[must_use]
 pub fn check_names(config: &Config, runbook: &Runbook) -> Diagnostics {
     let mut d = Diagnostics::new();
-    let Some(first) = runbook.people.first() else { return d };
-    if config.people.is_empty() && config.groups.is_empty() && config.channels.is_empty() {
-        let mut names: Vec<String> = runbook
-            .people
-            .iter()
-            .map(|n| format!("`{}`", one_line(&n.name.value, 60)))
-            .collect();
-        let mut known = BTreeSet::new();
-        names.retain(|n| known.insert(n.clone()));
-        let message = format!(
-            "the configuration has no people and no channels: who is meant by {} is not checked",
-            names.join(", ")
-        );
-        let help = "messages go to the terminal, and nobody but `*` may approve; `runbook config show --origin` says which files are read";
-        d.push(Diagnostic::error("RB0741", first.name.span, message).help(help).warning());
+    if names_nobody(config) {
         return d;
     }
     for named in &runbook.people {

@@ -7,7 +7,7 @@ use super::schedule;
 use super::step::StepState;
 use super::turns::{self, Course};
 use super::unwind::{self, Turnback};
-use super::{Ending, Input, Intent, Now, call, drift, obligations, people, start_gate};
+use super::{Ending, Input, Intent, Now, call, drift, obligations, people, start_gate, way_back};
 use crate::base::id::NodeId;
 use crate::model::event::{Event, Failure, FailureKind, RunOutcome};
 use crate::model::plan::{Node, Section};
@@ -27,7 +27,11 @@ pub fn decide(state: &RunState, now: Now<'_>, input: Input) -> Vec<Event> {
             }
         }
         Input::Ended { node, attempt, ending } if current(state, &node, attempt) => ended(state, now, node, attempt, ending),
-        Input::UndoEnded { node, result } if matches!(state.step(&node), StepState::Undoing { .. }) => undo_ended(state, now, node, result),
+        Input::UndoEnded { node, step, result }
+            if matches!(state.step(&node), StepState::Undoing { .. }) && step == state.undo_progress(&node) =>
+        {
+            way_back::ended(state, now, node, result)
+        }
         Input::ReturnRefused { id, node, why } if matches!(state.step(&node), StepState::Running { .. }) => {
             vec![Event::ReturnRefused { id, why }]
         }
@@ -93,15 +97,12 @@ fn ended(state: &RunState, now: Now<'_>, node: NodeId, attempt: u32, ending: End
             events.extend(paid);
             events
         }
-        Ending::Failed(failure) => match retry_at(state, now, &node, attempt, &failure) {
-            Some(until) => vec![Event::StepRetryScheduled {
-                node,
-                attempt,
-                until,
-                failure,
-            }],
-            None => vec![Event::StepFailed { node, attempt, failure }],
-        },
+        Ending::Failed(failure) => vec![failed_attempt(state, now, node, attempt, failure)],
+        Ending::Unchanged(failure) => {
+            let mut events = obligations::of_nothing(state, &node);
+            events.push(failed_attempt(state, now, node, attempt, failure));
+            events
+        }
         Ending::Lost(failure) => vec![Event::StepLost { node, attempt, failure }],
         Ending::NotStarted(failure) => vec![Event::StepRetryScheduled {
             node,
@@ -109,6 +110,18 @@ fn ended(state: &RunState, now: Now<'_>, node: NodeId, attempt: u32, ending: End
             until: now.at,
             failure,
         }],
+    }
+}
+
+fn failed_attempt(state: &RunState, now: Now<'_>, node: NodeId, attempt: u32, failure: Failure) -> Event {
+    match retry_at(state, now, &node, attempt, &failure) {
+        Some(until) => Event::StepRetryScheduled {
+            node,
+            attempt,
+            until,
+            failure,
+        },
+        None => Event::StepFailed { node, attempt, failure },
     }
 }
 
@@ -130,23 +143,11 @@ fn retry_at(state: &RunState, now: Now<'_>, node: &NodeId, attempt: u32, failure
     (attempt < retry.attempts).then(|| now.at.after(delay))
 }
 
-fn undo_ended(state: &RunState, now: Now<'_>, node: NodeId, result: Result<String, Failure>) -> Vec<Event> {
-    match result {
-        Ok(summary) => {
-            let void = obligations::void(state, &node);
-            let again = obligations::owed_again(state, now, &node);
-            let mut events = vec![Event::UndoSucceeded { node, summary }];
-            events.extend(void);
-            events.extend(again);
-            events
-        }
-        Err(failure) => vec![Event::UndoFailed { node, failure }],
-    }
-}
-
 fn tick(state: &RunState, now: Now<'_>) -> Vec<Event> {
+    let back = way_back::go_on(state, now);
     match state.phase {
         Phase::Created | Phase::Finished(_) => Vec::new(),
+        Phase::Running | Phase::Unwinding if !back.is_empty() => back,
         Phase::Running => running(state, now),
         Phase::Unwinding => unwinding(state, now),
     }
@@ -178,7 +179,10 @@ fn unwind_for(state: &RunState, now: Now<'_>, reason: String) -> Vec<Event> {
         .get(&start_gate())
         .filter(|q| q.open() && q.request.expires_at <= now.at);
     let mut events: Vec<Event> = expired.map(|_| Event::ApprovalExpired { gate: start_gate() }).into_iter().collect();
-    events.push(Event::UnwindStarted { reason });
+    events.push(Event::UnwindStarted {
+        reason,
+        step: failed(state, now).next().map(|n| n.id.clone()),
+    });
     events
 }
 
@@ -214,9 +218,10 @@ fn failed_turns(state: &RunState, now: Now<'_>) -> Result<Vec<Event>, String> {
 
 /// The work is done and verified: neither a cancel nor the deadline takes it back any more, `finally` runs to its end.
 fn last_steps(state: &RunState, now: Now<'_>) -> Vec<Event> {
-    if let Some(debt) = state.open_obligations().find(|o| o.return_node.is_some()) {
+    let of_work = |id: &NodeId| state.node(id).is_some_and(|n| n.section.is_work());
+    if let Some(debt) = state.open_obligations().find(|o| o.return_node.is_some() && of_work(&o.taker)) {
         let reason = format!("{}, and no step has given it back", debt.what);
-        return vec![Event::UnwindStarted { reason }];
+        return vec![Event::UnwindStarted { reason, step: None }];
     }
     // A run that went on without some turns has failed all the same.
     let failed = turns::told(state).is_some();
@@ -229,6 +234,11 @@ fn last_steps(state: &RunState, now: Now<'_>) -> Vec<Event> {
     // What was lost last of all is made again as well, though nothing else is under way.
     if next.is_some() || !again.is_empty() {
         return again.into_iter().chain(next.into_iter().flatten()).collect();
+    }
+    if let Turnback::Return(id, _) = unwind::left_by_last_steps(state, now) {
+        let what = state.open_obligations().find(|o| o.id == id).map(|o| o.what.clone());
+        let reason = format!("{} at the end of `finally`", what.unwrap_or_default());
+        return vec![Event::UnwindStarted { reason, step: None }];
     }
     if failed || !schedule::all_done(state, now, &[Section::Finally]) {
         return vec![finished(state, now, RunOutcome::Failed)];
@@ -332,12 +342,19 @@ fn unwinding(state: &RunState, now: Now<'_>) -> Vec<Event> {
 }
 
 fn closing(state: &RunState, now: Now<'_>) -> Vec<Event> {
-    for section in [Section::OnFailure, Section::Finally] {
+    // A success that only gives back what its last steps owe is no failure that `on_failure` was written for.
+    let sections = [Section::OnFailure, Section::Finally]
+        .into_iter()
+        .skip(usize::from(state.work_stays));
+    for section in sections {
         if let Some(begun) = call::next_stage(state, now, section) {
             return begun;
         }
     }
-    vec![finished(state, now, outcome(state))]
+    match unwind::left_by_last_steps(state, now) {
+        Turnback::Done => vec![finished(state, now, outcome(state))],
+        step => unwind::begin(state, step).into_iter().collect(),
+    }
 }
 
 /// How an unwound run ended; the most pressing word wins: lost, stuck, cancelled, denied, refused, failed.

@@ -27,6 +27,8 @@ pub enum Effect {
         node: NodeId,
         /// From 1.
         attempt: u32,
+        /// Which step of its `undo:`, from 0; of what an action takes back by itself there is one.
+        step: usize,
     },
 }
 
@@ -50,9 +52,10 @@ pub fn effects(state: &RunState) -> Vec<Effect> {
                 pays,
             })
         }
-        StepState::Undoing { attempt } => Some(Effect::Undo {
+        StepState::Undoing { attempt } if state.asked_to_undo(id).is_none() => Some(Effect::Undo {
             node: id.clone(),
             attempt: *attempt,
+            step: state.undo_progress(id),
         }),
         _ => None,
     };

@@ -20,13 +20,14 @@ pub mod schedule;
 pub mod step;
 pub mod turns;
 pub mod unwind;
+pub mod way_back;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 pub(crate) mod tests;
 
 use crate::base::clock::Timestamp;
-use crate::base::id::NodeId;
+use crate::base::id::{HostName, NodeId};
 use crate::base::value::Value;
 use crate::model::action::{Catalog, ResourceKey, Undo};
 use crate::model::approval::ApprovalAnswer;
@@ -90,8 +91,10 @@ pub enum Input {
     UndoEnded {
         /// Whose change.
         node: NodeId,
-        /// A summary, or why not.
-        result: Result<String, Failure>,
+        /// Which step of its `undo:`.
+        step: usize,
+        /// What was done, or why not.
+        result: Result<TakenBack, Failure>,
     },
     /// A guard kept an owed step from running.
     ReturnRefused {
@@ -127,6 +130,15 @@ pub struct Intent {
     pub before: Vec<(ResourceKey, Value)>,
 }
 
+/// What one step back came to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TakenBack {
+    /// For people.
+    pub summary: String,
+    /// Of a step of `undo:`: what those after it read of it, on each of its hosts.
+    pub results: Vec<(Option<HostName>, Value)>,
+}
+
 /// How an attempt ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ending {
@@ -141,6 +153,8 @@ pub enum Ending {
     },
     /// It did not.
     Failed(Failure),
+    /// It did not, and what it had announced is known not to have happened, not even in part.
+    Unchanged(Failure),
     /// Started, outcome unknown.
     Lost(Failure),
     /// A controller that took over found that it never started and never will: it may be made anew.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::run::RunState;
+use super::step::StepState;
 use super::{Intent, Now};
 use crate::base::id::NodeId;
 use crate::lang::template;
@@ -59,17 +60,17 @@ fn debt(state: &RunState, now: Now<'_>, node: &Node, intent: &Intent) -> Event {
 
 /// Something that a person is to do while the run goes on: theirs from now on.
 #[must_use]
-pub fn handed_over(state: &RunState, node: &Node, request: ApprovalRequest) -> Event {
+pub fn handed_over(state: &RunState, taker: NodeId, reason: String, request: ApprovalRequest) -> Event {
     let obligation = Obligation {
         id: ObligationId(format!("{}.{}", state.id.0, state.obligations.len() + 1)),
         run: state.id,
-        taker: node.id.clone(),
+        resource: format!("step/{taker}"),
+        taker,
         return_node: None,
-        resource: format!("step/{}", node.id),
         pool: None,
         member: None,
         what: request.ask,
-        reason: node.name.clone(),
+        reason,
         owner: control::people(&request.from),
         previous: Undo::Nothing,
         people: request.from,
@@ -102,7 +103,8 @@ pub fn owed_again(state: &RunState, now: Now<'_>, taker: &NodeId) -> Option<Even
     let former = state.obligations.iter().rev().find(|o| &o.taker == taker && o.pool.is_none())?;
     let giver = former.return_node.as_ref()?;
     let paid = matches!(former.state, ObligationState::Discharged { .. });
-    if !paid || state.started_unwinding.contains(giver) {
+    let returned = matches!(state.step(giver), StepState::Succeeded { .. });
+    if !paid || !returned || state.started_unwinding.contains(giver) {
         return None;
     }
     let obligation = Obligation {
@@ -113,6 +115,22 @@ pub fn owed_again(state: &RunState, now: Now<'_>, taker: &NodeId) -> Option<Even
         ..former.clone()
     };
     Some(Event::ObligationOpened { obligation })
+}
+
+/// The debt that this attempt has made, where it is known to have changed nothing: a service need not read a file that was not
+/// written. What takes a member has marked the balancer before, so its debt is paid in any case.
+#[must_use]
+pub fn of_nothing(state: &RunState, taker: &NodeId) -> Vec<Event> {
+    let StepState::Running { since, .. } = state.step(taker) else {
+        return Vec::new();
+    };
+    let of_attempt = |o: &&Obligation| &o.taker == taker && o.pool.is_none() && o.opened_at >= *since;
+    let made = state.open_obligations().filter(of_attempt);
+    made.map(|o| Event::ObligationDischarged {
+        id: o.id.clone(),
+        how: String::from("nothing was changed"),
+    })
+    .collect()
 }
 
 /// A debt whose taking change was taken back by its own undo needs no return; an owed step that is no return runs again.

@@ -19,11 +19,12 @@ use crate::plan::control;
 
 /// Asks for a yes.
 pub(super) fn ask(state: &RunState, now: Now<'_>, node: &Node, approve: &Approve, scope: &Scope) -> Event {
-    let made = request(state, now, node, &approve.within, scope).map(|request| ApprovalRequest {
+    let made = request(state, now, node.id.clone(), &approve.within, scope).map(|request| ApprovalRequest {
         ask: template::render_for_people(&approve.ask, scope),
         from: approve.from.clone(),
         quorum: approve.quorum,
         then: approve.then_escalate_to.clone(),
+        bare: !approve.show_plan,
         ..request
     });
     asked(node, made)
@@ -31,14 +32,7 @@ pub(super) fn ask(state: &RunState, now: Now<'_>, node: &Node, approve: &Approve
 
 /// Gives a person something to do: the run waits for it, or it is an obligation and the run goes on.
 pub(super) fn assign(state: &RunState, now: Now<'_>, node: &Node, manual: &Manual, scope: &Scope) -> Vec<Event> {
-    let made = request(state, now, node, &manual.within, scope).map(|request| ApprovalRequest {
-        ask: template::render_for_people(&manual.ask, scope),
-        from: manual.to.clone(),
-        then: manual.then_escalate_to.clone(),
-        task: Some(Task::of(&manual.fields)),
-        ..request
-    });
-    match made {
+    match task(state, now, node.id.clone(), manual, scope) {
         Ok(request) if !manual.blocking => {
             let who = control::people(&request.from);
             let done = Event::StepSucceeded {
@@ -48,22 +42,33 @@ pub(super) fn assign(state: &RunState, now: Now<'_>, node: &Node, manual: &Manua
                 result: Value::Null,
                 summary: format!("handed to {who}; the run goes on"),
             };
-            vec![obligations::handed_over(state, node, request), done]
+            vec![obligations::handed_over(state, node.id.clone(), node.name.clone(), request), done]
         }
         made => vec![asked(node, made)],
     }
 }
 
+/// What a person is to do, at that gate.
+pub(super) fn task(state: &RunState, now: Now<'_>, gate: NodeId, manual: &Manual, scope: &Scope) -> Result<ApprovalRequest, String> {
+    Ok(ApprovalRequest {
+        ask: template::render_for_people(&manual.ask, scope),
+        from: manual.to.clone(),
+        then: manual.then_escalate_to.clone(),
+        task: Some(Task::of(&manual.fields)),
+        ..request(state, now, gate, &manual.within, scope)?
+    })
+}
+
 fn asked(node: &Node, made: Result<ApprovalRequest, String>) -> Event {
     match made {
         Ok(request) => Event::ApprovalRequested { request },
-        Err(why) => failed(node, FailureKind::Unexpected, format!("how long to wait is not known: {why}")),
+        Err(why) => failed(node, FailureKind::Unexpected, why),
     }
 }
 
-fn request(state: &RunState, now: Now<'_>, node: &Node, within: &Within, scope: &Scope) -> Result<ApprovalRequest, String> {
-    let span = control::within(within, scope)?;
-    Ok(blank(state, now, node.id.clone(), span))
+fn request(state: &RunState, now: Now<'_>, gate: NodeId, within: &Within, scope: &Scope) -> Result<ApprovalRequest, String> {
+    let span = control::within(within, scope).map_err(|why| format!("how long to wait is not known: {why}"))?;
+    Ok(blank(state, now, gate, span))
 }
 
 /// A question that nobody may answer yet.
@@ -78,6 +83,7 @@ pub(super) fn blank(state: &RunState, now: Now<'_>, gate: NodeId, within: Durati
         asked_at: now.at,
         expires_at: now.at.after(within),
         then: Vec::new(),
+        bare: false,
         task: None,
     }
 }
@@ -117,38 +123,68 @@ pub(super) fn judged(state: &RunState, now: Now<'_>, gate: &NodeId) -> Vec<Event
         return Vec::new();
     };
     let node = gate.clone();
-    if question.granted() {
-        let (result, summary) = outcome(question);
-        return vec![Event::StepSucceeded {
+    let ends = |failure| Event::StepFailed {
+        node: node.clone(),
+        attempt: 0,
+        failure,
+    };
+    match word(question, now) {
+        Word::None => Vec::new(),
+        Word::Next(event) => vec![*event],
+        Word::Yes { result, summary } => vec![Event::StepSucceeded {
             node,
             attempt: 0,
             changed: false,
             result,
             summary,
-        }];
+        }],
+        Word::No(failure) => vec![ends(failure)],
+        Word::Nothing(failure) => vec![Event::ApprovalExpired { gate: gate.clone() }, ends(failure)],
+    }
+}
+
+/// What people have said to a question.
+pub(super) enum Word {
+    /// Nothing yet.
+    None,
+    /// Nothing; somebody else is asked too.
+    Next(Box<Event>),
+    /// Yes, or done.
+    Yes {
+        /// What they told.
+        result: Value,
+        /// For people.
+        summary: String,
+    },
+    /// No, or failed.
+    No(Failure),
+    /// Nothing, and nobody is left to be asked.
+    Nothing(Failure),
+}
+
+/// What the answers so far, or the time, come to.
+pub(super) fn word(question: &Question, now: Now<'_>) -> Word {
+    if question.granted() {
+        let (result, summary) = outcome(question);
+        return Word::Yes { result, summary };
     }
     let task = question.request.task.is_some();
-    let ends = |kind, message| Event::StepFailed {
-        node: node.clone(),
-        attempt: 0,
-        failure: Failure { kind, message },
-    };
+    let failure = |kind, message| Failure { kind, message };
     if let Some(no) = question.answers.iter().find(|a| !a.granted) {
         let reason = no.reason.as_ref().map(|r| format!(": {r}")).unwrap_or_default();
-        return vec![match task {
-            true => ends(FailureKind::ByHand, format!("{} says that it failed{reason}", no.by)),
-            false => ends(FailureKind::NotApproved, format!("denied by {}{reason}", no.by)),
-        }];
+        return Word::No(match task {
+            true => failure(FailureKind::ByHand, format!("{} says that it failed{reason}", no.by)),
+            false => failure(FailureKind::NotApproved, format!("denied by {}{reason}", no.by)),
+        });
     }
     if question.request.expires_at > now.at {
-        return Vec::new();
+        return Word::None;
     }
     if let Some((to, request)) = question.request.escalated(now.at.after(question.within)) {
-        return vec![Event::ApprovalEscalated { to, request }];
+        return Word::Next(Box::new(Event::ApprovalEscalated { to, request }));
     }
     let kind = if task { FailureKind::Timeout } else { FailureKind::NotApproved };
-    let ending = ends(kind, String::from("nobody answered in time"));
-    vec![Event::ApprovalExpired { gate: node }, ending]
+    Word::Nothing(failure(kind, String::from("nobody answered in time")))
 }
 
 /// The result of a step that people have granted or done, and its summary.

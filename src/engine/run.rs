@@ -13,7 +13,7 @@ use crate::base::value::Value;
 use crate::model::action::{ResourceKey, Undo};
 use crate::model::event::{Event, Failure, FailureKind, Record, RunCreated};
 use crate::model::obligation::{Obligation, ObligationId, ObligationState};
-use crate::model::plan::{self, Node, Turn};
+use crate::model::plan::{self, Node, Section, Turn};
 use crate::plan::results::{self, Ground, Results, RunFacts};
 
 /// A change that was sent or was about to be.
@@ -75,10 +75,14 @@ pub struct RunState {
     pub obligations: Vec<Obligation>,
     /// Debts whose return was refused or failed while unwinding.
     pub refused: BTreeMap<ObligationId, String>,
+    /// It had ended, and a person has started it again to have given back what it owes.
+    pub reopened: bool,
     /// Nodes started while unwinding.
     pub started_unwinding: BTreeSet<NodeId>,
     /// Times that taking a node's change back was begun.
     pub undo_attempts: BTreeMap<NodeId, u32>,
+    /// What became of the steps of a node's `undo:` that are over, in their order.
+    pub undo_steps: BTreeMap<NodeId, Vec<String>>,
     /// Questions by gate.
     pub questions: BTreeMap<NodeId, Question>,
     /// Pools we hold.
@@ -95,6 +99,8 @@ pub struct RunState {
     pub unwind_reason: Option<String>,
     /// What all its texts see alike.
     pub ground: Ground,
+    /// The work had been done when it began to unwind: only what `finally` and `on_failure` owe is given back.
+    pub work_stays: bool,
     index: HashMap<NodeId, usize>,
     rows: HashMap<RowId, Vec<usize>>,
 }
@@ -148,8 +154,10 @@ impl RunState {
             changed: BTreeSet::new(),
             obligations: Vec::new(),
             refused: BTreeMap::new(),
+            reopened: false,
             started_unwinding: BTreeSet::new(),
             undo_attempts: BTreeMap::new(),
+            undo_steps: BTreeMap::new(),
             questions: BTreeMap::new(),
             leases: BTreeMap::new(),
             turns: BTreeMap::new(),
@@ -157,6 +165,7 @@ impl RunState {
             failures: BTreeMap::new(),
             cancelled_by: None,
             unwind_reason: None,
+            work_stays: false,
             index,
             rows,
         }
@@ -192,6 +201,19 @@ impl RunState {
     pub fn goes_back(&self, id: &NodeId) -> bool {
         let within = |turns: &[Turn]| (1..=turns.len()).any(|k| self.turns.contains_key(&turns[..k]));
         !self.turns.is_empty() && self.node(id).is_some_and(|n| n.section.is_work() && within(&n.turns))
+    }
+
+    /// How many steps of a node's `undo:` are over.
+    #[must_use]
+    pub fn undo_progress(&self, id: &NodeId) -> usize {
+        self.undo_steps.get(id).map_or(0, Vec::len)
+    }
+
+    /// The question of a step of a node's `undo:` that people have still to answer.
+    #[must_use]
+    pub fn asked_to_undo(&self, id: &NodeId) -> Option<&Question> {
+        let mut questions = self.questions.values();
+        questions.find(|q| q.open() && plan::asks_to_undo(&q.request.gate, id))
     }
 
     /// Debts that are open.
@@ -309,7 +331,26 @@ impl RunState {
             Event::UndoStarted { node, attempt, .. } => {
                 self.undo_attempts.insert(node.clone(), *attempt);
             }
-            Event::UnwindStarted { reason } => self.unwind_reason = Some(reason.clone()),
+            Event::UndoStepDone {
+                node,
+                step,
+                results,
+                summary,
+            } => {
+                let turns = self.node(node).map(|n| n.turns.clone()).unwrap_or_default();
+                for (host, result) in results {
+                    self.results.set_of(step, &turns, host.as_ref(), result.clone());
+                }
+                self.undo_steps.entry(node.clone()).or_default().push(summary.clone());
+            }
+            Event::UnwindStarted { reason, step } => {
+                let nodes = &self.created.plan.nodes;
+                let begun = |n: &Node| n.section == Section::Finally && *self.step(&n.id) != StepState::Blocked;
+                self.work_stays = nodes.iter().any(begun);
+                let counts = step.as_ref().and_then(|id| Some((id.clone(), self.failures.get(id)?.clone())));
+                self.failure = counts.or(self.failure.take());
+                self.unwind_reason = Some(reason.clone());
+            }
             Event::TurnFailed { turns, node, why } => {
                 let failed = FailedTurn {
                     node: node.clone(),
@@ -361,6 +402,7 @@ impl RunState {
 
     /// A finished run that still owes something is started again: everything on the way back may be tried once more.
     fn reopen(&mut self) {
+        self.reopened = true;
         self.refused.clear();
         self.started_unwinding.clear();
         for step in self.steps.values_mut().filter(|s| **s == StepState::UndoFailed) {

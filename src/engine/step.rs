@@ -129,6 +129,7 @@ impl StepState {
                 S::Succeeded { .. } | S::Failed { .. } | S::Lost { .. } | S::Cancelled | S::UndoFailed,
                 Event::UndoStarted { attempt, .. },
             ) => S::Undoing { attempt: *attempt },
+            (S::Undoing { attempt }, Event::UndoStepDone { .. }) => S::Undoing { attempt: *attempt },
             (S::Undoing { .. }, Event::UndoSucceeded { .. }) => S::Undone,
             (S::Undoing { .. }, Event::UndoFailed { .. }) => S::UndoFailed,
             (state, event) => {
@@ -187,6 +188,7 @@ pub fn node_of(event: &Event) -> Option<&NodeId> {
         | Event::StepSkipped { node, .. }
         | Event::StepCancelled { node, .. }
         | Event::UndoStarted { node, .. }
+        | Event::UndoStepDone { node, .. }
         | Event::UndoSucceeded { node, .. }
         | Event::UndoFailed { node, .. } => Some(node),
         Event::ApprovalRequested { request } => Some(&request.gate),
@@ -206,6 +208,7 @@ fn event_word(event: &Event) -> &'static str {
         Event::StepCancelled { .. } => "`step_cancelled`",
         Event::ApprovalRequested { .. } => "`approval_requested`",
         Event::UndoStarted { .. } => "`undo_started`",
+        Event::UndoStepDone { .. } => "`undo_step_done`",
         Event::UndoSucceeded { .. } => "`undo_succeeded`",
         Event::UndoFailed { .. } => "`undo_failed`",
         _ => "an event of the run",

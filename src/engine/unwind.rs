@@ -26,7 +26,32 @@ pub enum Turnback {
 /// What to do next; a function of the state.
 #[must_use]
 pub fn next(state: &RunState, now: Now<'_>) -> Turnback {
-    next_within(state, now, &[])
+    match state.work_stays {
+        true => Turnback::Done,
+        false => next_within(state, now, &[]),
+    }
+}
+
+/// What steps of `on_failure` or `finally` took and those after them have not given back, once all of them are over.
+#[must_use]
+pub fn left_by_last_steps(state: &RunState, now: Now<'_>) -> Turnback {
+    let running = |s: &StepState| {
+        matches!(
+            s,
+            StepState::Running { .. } | StepState::Undoing { .. } | StepState::WaitingRetry { .. }
+        )
+    };
+    if state.steps.values().any(running) {
+        return Turnback::Wait;
+    }
+    let of_last_steps = |id: &NodeId| state.node(id).is_some_and(|n| !n.section.is_work());
+    let debts = state.obligations.iter().rev().filter(|o| o.is_open() && of_last_steps(&o.taker));
+    let mut untried = debts.filter_map(|o| {
+        let giver = o.return_node.clone()?;
+        let tried = state.refused.contains_key(&o.id) || state.started_unwinding.contains(&giver);
+        (!tried && !gone(state, now, &giver)).then(|| Turnback::Return(o.id.clone(), giver))
+    });
+    untried.next().unwrap_or(Turnback::Done)
 }
 
 /// As [`next`], of one failed turn only.
@@ -40,17 +65,34 @@ pub fn next_within(state: &RunState, now: Now<'_>, turns: &[Turn]) -> Turnback {
     if under_way.any(|(id, _)| within(id)) {
         return Turnback::Wait;
     }
+    let mut no_way_back = false;
     for intended in latest(state) {
         let Some(node) = state.node(&intended.node).filter(|n| n.turns.starts_with(turns)) else {
             continue;
         };
+        if no_way_back {
+            match owed(state, now, node) {
+                Some(turnback) => return turnback,
+                None => continue,
+            }
+        }
         match consider(state, now, node, intended) {
             Verdict::Pass => {}
             Verdict::Do(turnback) => return turnback,
+            // What is older is not taken back. Whoever has looked and asks for it gets what is owed given back, where its guard holds.
+            Verdict::Stop if state.reopened => no_way_back = true,
             Verdict::Stop => return Turnback::Done,
         }
     }
     Turnback::Done
+}
+
+/// The return of what a node has taken, unless it was tried.
+fn owed(state: &RunState, now: Now<'_>, node: &Node) -> Option<Turnback> {
+    let debt = state.open_obligations().find(|o| o.taker == node.id)?;
+    let giver = node.owes.as_ref()?;
+    let tried = state.refused.contains_key(&debt.id) || state.started_unwinding.contains(giver);
+    (!tried && !gone(state, now, giver)).then(|| Turnback::Return(debt.id.clone(), giver.clone()))
 }
 
 /// The fact that begins it.
@@ -99,15 +141,8 @@ fn consider(state: &RunState, now: Now<'_>, node: &Node, intended: &Intended) ->
     let debt = state.open_obligations().find(|o| o.taker == node.id);
     // What is not taken back by itself is given back by the owed step.
     let stays = takes || matches!(intended.undo, Undo::Nothing | Undo::Keep);
-    if let (Some(debt), Some(giver)) = (debt, &node.owes)
-        && (stays || matches!(state.step(&node.id), StepState::Undone))
-    {
-        let tried = state.refused.contains_key(&debt.id) || state.started_unwinding.contains(giver);
-        return if tried || gone(state, now, giver) {
-            Verdict::Pass
-        } else {
-            Verdict::Do(Turnback::Return(debt.id.clone(), giver.clone()))
-        };
+    if debt.is_some() && node.owes.is_some() && (stays || matches!(state.step(&node.id), StepState::Undone)) {
+        return owed(state, now, node).map_or(Verdict::Pass, Verdict::Do);
     }
     if kept(state, now, node) || (takes && node.owes.is_some()) {
         return Verdict::Pass;

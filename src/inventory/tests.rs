@@ -51,7 +51,7 @@ fn names(hosts: &[HostName]) -> Vec<&str> {
 #[test]
 fn the_example_is_read() {
     let inventory = good(include_str!("../../inventory/example.yaml"));
-    assert_eq!(names(&inventory.order), ["lb-01", "web-01", "web-02"]);
+    assert_eq!(names(&inventory.order), ["lb-01", "web-01", "web-02", "db-01", "db-02", "proxy-01"]);
     assert_eq!(names(&select("webservers", &inventory).unwrap()), ["web-01", "web-02"]);
     let pool = &inventory.pools["web"];
     assert_eq!(pool.name, PoolName::from("web"));

@@ -55,6 +55,52 @@ pub(super) fn play(journal: &dyn Journal, uid: &str, end: bool) -> RunId {
 }
 
 #[test]
+fn a_plan_that_may_be_used_once_is_used_once() {
+    each(|journal| {
+        let using = |uid: &str, plan: Option<&str>| {
+            let mut created = sample::created(uid);
+            created.used_plan = plan.map(str::to_owned);
+            journal.create_run(created, at(0))
+        };
+        let first = using("u1", Some("plan a")).expect("created");
+        assert_eq!(using("u2", Some("plan a")), Err(JournalError::PlanUsed(first)));
+        assert_eq!(journal.runs(9).map(|r| r.len()), Ok(1), "nothing is written of the second");
+        assert_eq!(journal.run_of_plan("plan a"), Ok(Some(first)));
+        assert_eq!(journal.run_of_plan("plan b"), Ok(None));
+        for (uid, plan) in [("u3", Some("plan b")), ("u4", None), ("u5", None)] {
+            using(uid, plan).expect("created");
+        }
+    });
+}
+
+#[test]
+fn of_two_who_use_one_plan_at_the_same_time_one_begins() {
+    let folder = Folder::new();
+    let start = std::sync::Barrier::new(4);
+    let begun = std::thread::scope(|scope| {
+        let tries: Vec<_> = (0..4)
+            .map(|i| {
+                let (file, start) = (folder.file(), &start);
+                scope.spawn(move || {
+                    // Each with a connection of its own, as processes have.
+                    let journal = SqliteJournal::open(&file).expect("opens");
+                    let mut created = sample::created(&format!("u{i}"));
+                    created.used_plan = Some(String::from("plan a"));
+                    start.wait();
+                    journal.create_run(created, at(0)).is_ok()
+                })
+            })
+            .collect();
+        tries
+            .into_iter()
+            .map(|t| t.join().expect("no panic"))
+            .filter(|begun| *begun)
+            .count()
+    });
+    assert_eq!(begun, 1);
+}
+
+#[test]
 fn numbers_ascend_and_events_come_back_as_written() {
     each(|journal| {
         let first = play(journal, "u1", true);

@@ -37,6 +37,9 @@ pub enum JournalError {
         /// Who has it now.
         by: Option<String>,
     },
+    /// What may be used once was used.
+    #[error("this plan was used by run {0} already; plan again")]
+    PlanUsed(RunId),
     /// An answer or a request that must not be taken; the text says why.
     #[error("{0}")]
     Refused(String),

@@ -95,6 +95,7 @@ impl Fold {
             | Event::StepSkipped { .. }
             | Event::StepCancelled { .. }
             | Event::UndoStarted { .. }
+            | Event::UndoStepDone { .. }
             | Event::UndoSucceeded { .. }
             | Event::TurnFailed { .. }
             | Event::TurnTakenBack { .. }

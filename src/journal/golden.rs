@@ -50,6 +50,7 @@ fn every_kind_of_journal_makes_the_same_chain() {
 #[test]
 fn failed_turns_and_broken_invariants_are_written_so() {
     let forms = [
+        r#"{"type":"undo_step_done","node":"edit@web-01","step":"look","results":[["web-01",{"map":{"ok":{"bool":true}}}],[null,"null"]],"summary":"looked"}"#,
         r#"{"type":"turn_failed","turns":[{"step":"roll","key":"web-02"}],"node":"roll[web-02].fix","why":"roll[web-02].fix: it does not answer"}"#,
         r#"{"type":"turn_taken_back","turns":[{"step":"roll","key":"web-02"},{"step":"inner","key":"1"}]}"#,
         r#"{"type":"step_failed","node":"drain","attempt":1,"failure":{"kind":"invariant","message":"the invariant \"Half serves\" does not hold"}}"#,

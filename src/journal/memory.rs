@@ -36,6 +36,7 @@ struct Kept {
     tokens: u64,
     mailbox: Vec<(NodeId, ApprovalAnswer)>,
     cancel_by: Option<String>,
+    used_plan: Option<String>,
     outputs: BTreeMap<(NodeId, u32, Stream), (u64, StoredOutput)>,
 }
 
@@ -85,6 +86,11 @@ fn kept(runs: &BTreeMap<RunId, Kept>, run: RunId) -> Result<&Kept, JournalError>
     runs.get(&run).ok_or(JournalError::NoSuchRun(run))
 }
 
+fn user_of(runs: &BTreeMap<RunId, Kept>, plan: &str) -> Option<RunId> {
+    let used = runs.iter().find(|(_, kept)| kept.used_plan.as_deref() == Some(plan));
+    used.map(|(run, _)| *run)
+}
+
 fn kept_mut(runs: &mut BTreeMap<RunId, Kept>, run: RunId) -> Result<&mut Kept, JournalError> {
     runs.get_mut(&run).ok_or(JournalError::NoSuchRun(run))
 }
@@ -101,6 +107,10 @@ impl Journal for MemoryJournal {
                 "a run with the identity {} is there already",
                 created.uid
             )));
+        }
+        let used_plan = created.used_plan.clone();
+        if let Some(run) = used_plan.as_deref().and_then(|plan| user_of(&runs, plan)) {
+            return Err(JournalError::PlanUsed(run));
         }
         let run = RunId(runs.keys().next_back().map_or(1, |last| last.0 + 1));
         let record = Record {
@@ -120,10 +130,15 @@ impl Journal for MemoryJournal {
             tokens: 0,
             mailbox: Vec::new(),
             cancel_by: None,
+            used_plan,
             outputs: BTreeMap::new(),
         };
         runs.insert(run, kept);
         Ok(run)
+    }
+
+    fn run_of_plan(&self, used: &str) -> Result<Option<RunId>, JournalError> {
+        Ok(user_of(&self.lock(), used))
     }
 
     fn append(&self, run: RunId, expected_sequence: u64, events: &[Event], at: Timestamp) -> Result<u64, JournalError> {

@@ -53,8 +53,14 @@ pub trait Journal: Send + Sync {
     /// Writes a new run's first event and gives its number. Numbers ascend and are never used twice.
     ///
     /// # Errors
-    /// Storage; a `uid` that is already there.
+    /// Storage; a `uid` that is already there; a `used_plan` that another run has used.
     fn create_run(&self, created: RunCreated, at: Timestamp) -> Result<RunId, JournalError>;
+
+    /// The run that has used a plan which may be used once.
+    ///
+    /// # Errors
+    /// Storage.
+    fn run_of_plan(&self, used: &str) -> Result<Option<RunId>, JournalError>;
 
     /// Adds events after `expected_sequence` and returns the new last sequence. When this returns `Ok`, they are on disk.
     ///

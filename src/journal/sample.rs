@@ -80,6 +80,7 @@ pub(super) fn created(uid: &str) -> RunCreated {
         by: String::from("mira"),
         reason: Some(String::from("alert 7d1f")),
         gate: false,
+        used_plan: None,
     }
 }
 
@@ -119,6 +120,7 @@ pub(super) fn request(run: RunId, quorum: u32) -> ApprovalRequest {
         asked_at: at(1),
         expires_at: at(1801),
         then: Vec::new(),
+        bare: false,
         task: None,
     }
 }
@@ -152,6 +154,7 @@ pub(super) fn task(run: RunId) -> ApprovalRequest {
         gate: "look".into(),
         ask: String::from("Look at it"),
         then: vec![String::from("lead")],
+        bare: false,
         task: Some(Task { fields: vec![finding] }),
         ..request(run, 1)
     }
@@ -235,7 +238,7 @@ pub(super) fn last_group() -> Vec<Event> {
     let why = || String::from("a step failed");
     let lost = failure(FailureKind::Unreachable, "no answer from \u{1b}[31mweb-02");
     vec![
-        Event::UnwindStarted { reason: why() },
+        Event::UnwindStarted { reason: why(), step: None },
         Event::StepLost {
             node: free.clone(),
             attempt: 2,

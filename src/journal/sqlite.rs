@@ -109,6 +109,15 @@ fn write_new_run(transaction: &Transaction<'_>, created: RunCreated, at: Timesta
         let text = format!("a run with the identity {} is there already", created.uid);
         return Err(Trouble::Journal(JournalError::Refused(text)));
     }
+    let used = created.used_plan.clone();
+    if let Some(run) = used
+        .as_deref()
+        .map(|plan| rows::run_of_plan(transaction, plan))
+        .transpose()?
+        .flatten()
+    {
+        return Err(Trouble::Journal(JournalError::PlanUsed(run)));
+    }
     transaction.execute(
         "INSERT INTO runs (uid, sequence, hash, summary) VALUES (?1, 0, '', '')",
         [&created.uid],
@@ -125,6 +134,9 @@ fn write_new_run(transaction: &Transaction<'_>, created: RunCreated, at: Timesta
     let fold = Fold::begin(&record).expect("the record is the creation of a run");
     rows::insert_line(transaction, run, 1, &line)?;
     rows::write_fold(transaction, run, &head, None, &fold)?;
+    if let Some(plan) = used {
+        transaction.execute("INSERT INTO used_plans (plan, run) VALUES (?1, ?2)", params![plan, signed(run.0)])?;
+    }
     Ok((run, fold))
 }
 
@@ -184,6 +196,10 @@ impl Journal for SqliteJournal {
         let (run, fold) = written.map_err(|t| self.tell(t))?;
         ledger.folds.insert(run, fold);
         Ok(run)
+    }
+
+    fn run_of_plan(&self, used: &str) -> Result<Option<RunId>, JournalError> {
+        self.read(|c| rows::run_of_plan(c, used))
     }
 
     fn append(&self, run: RunId, expected_sequence: u64, events: &[Event], at: Timestamp) -> Result<u64, JournalError> {

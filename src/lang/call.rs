@@ -18,20 +18,6 @@ use crate::yaml::{Node, NodeKind};
 pub(super) fn compile(written: &Written, id: &str, site: &mut Site<'_>) -> Option<Called> {
     let target = written.target.clone()?;
     let runbook = &target.runbook;
-    if let Some(secret) = runbook.params.iter().find(|p| p.kind == ParamKind::Secret) {
-        let message = format!(
-            "runbook `{}` uses secret `{}`, and a called runbook cannot have secrets yet",
-            runbook.name, secret.name
-        );
-        let help = "start it by itself, or write its steps here";
-        site.d.push(
-            wrong(written.runbook.span, message)
-                .label("has a secret")
-                .also(secret.span, "declared here")
-                .help(help),
-        );
-        return None;
-    }
     let mut params = std::collections::BTreeMap::new();
     for (name, node) in &written.params {
         let Some(param) = runbook.params.iter().find(|p| p.name == name.value) else {
@@ -50,23 +36,18 @@ pub(super) fn compile(written: &Written, id: &str, site: &mut Site<'_>) -> Optio
             param.name,
             param_words(&param.kind)
         );
-        let help = format!("add `params: {{ {}: … }}` to the call", param.name);
+        let help = match param.kind {
+            ParamKind::Secret => format!(
+                "hand on a secret of this runbook: `params: {{ {}: \"{{{{params.NAME}}}}\" }}`; `from` counts only where a runbook is started by itself",
+                param.name
+            ),
+            _ => format!("add `params: {{ {}: … }}` to the call", param.name),
+        };
         site.d.push(
             wrong(written.runbook.span, message)
                 .label(format!("`{}` is missing", param.name))
                 .also(param.span, "required")
                 .help(help),
-        );
-    }
-    if !runbook.invariants.is_empty() {
-        let message = format!(
-            "`invariants` of a called runbook are not supported yet: `{}` has some",
-            runbook.name
-        );
-        site.d.push(
-            Diagnostic::error("RB0111", written.runbook.span, message)
-                .label("nobody would check them during the call")
-                .help("move them into this runbook, where they hold around the steps of the call too"),
         );
     }
     Some(Called {
@@ -80,6 +61,7 @@ pub(super) fn compile(written: &Written, id: &str, site: &mut Site<'_>) -> Optio
 fn value(param: &Param, kind: &ParamKind, node: &Node, site: &mut Site<'_>) -> Option<Argument> {
     let span = node.span;
     let given = match (&node.kind, kind) {
+        (_, ParamKind::Secret) => secret(param, node, site)?,
         (NodeKind::List(items), ParamKind::List(item)) => {
             let items: Vec<Option<Argument>> = items.iter().map(|n| value(param, item, n, site)).collect();
             ArgumentKind::List(items.into_iter().collect::<Option<_>>()?)
@@ -99,6 +81,40 @@ fn value(param: &Param, kind: &ParamKind, node: &Node, site: &mut Site<'_>) -> O
         }
     };
     Some(Argument { span, kind: given })
+}
+
+/// A secret is handed on as it is: the caller's own, by its name.
+fn secret(param: &Param, node: &Node, site: &mut Site<'_>) -> Option<ArgumentKind> {
+    let whole = node.as_scalar().filter(|s| super::outline::sole_path(&s.text).is_some());
+    let text = whole.and_then(|scalar| {
+        site.env.let_secrets(true);
+        let text = site.text(&Spanned::new(scalar.text.clone(), node.content_span()));
+        site.env.let_secrets(false);
+        text
+    });
+    if whole.is_some() && text.is_none() {
+        return None;
+    }
+    if let Some(text) = text
+        && site.sole_type_of_secret(&text)
+    {
+        return Some(ArgumentKind::Text(text));
+    }
+    // What was written may be the secret itself, so it is not repeated.
+    let message = format!(
+        "parameter `{}` is a secret: it is handed on from a secret of this runbook, alone",
+        param.name
+    );
+    site.d.push(
+        Diagnostic::error("RB0139", node.span, message)
+            .label("no secret of this runbook")
+            .also(param.span, "declared here")
+            .help(format!(
+                "declare a secret under `params` here, and write `{}: \"{{{{params.NAME}}}}\"`",
+                param.name
+            )),
+    );
+    None
 }
 
 /// A text to be rendered: exactly one `{{path}}` keeps its value's type, which must be the parameter's.
@@ -169,6 +185,10 @@ fn placed(mut runbook: Runbook, id: &str) -> Runbook {
         &mut runbook.finally,
     ];
     lists.into_iter().flatten().for_each(|step| place(step, id));
+    for invariant in &mut runbook.invariants {
+        place(&mut invariant.check, id);
+        invariant.from = invariant.from.as_ref().map(|from| StepId(format!("{id}.{from}")));
+    }
     runbook
 }
 
@@ -179,7 +199,7 @@ fn place(step: &mut Step, around: &str) {
     step.verify.iter_mut().for_each(|check| place(check, around));
     if let Some(owes) = &mut step.owes {
         owes.step.value = under(&owes.step.value);
-        owes.guard.iter_mut().for_each(|check| place(check, around));
+        owes.guard.iter_mut().flatten().for_each(|check| place(check, around));
     }
     if let UndoRule::Steps(steps) = &mut step.undo {
         steps.iter_mut().for_each(|s| place(s, around));

@@ -8,7 +8,7 @@ use super::check::Checker;
 use super::convert::ticked;
 use super::effects::Facts;
 use super::mentions::Mentions;
-use super::outline::At;
+use super::outline::{At, Entry};
 use super::scope::{RESERVED, Variable, View, names};
 use super::site::Site;
 use super::syntax::{self, Body as WrittenBody, Over, Step as WrittenStep, Written};
@@ -53,7 +53,7 @@ impl<'a> Checker<'a> {
             step.verify = verify;
             step.owes = written.owes.as_ref().map(|o| Owes {
                 step: Spanned::new(StepId::from(o.step.value.as_str()), o.step.span),
-                guard,
+                guard: o.guard.is_some().then_some(guard),
             });
             step.undo = undo_rule(written, entry.facts.as_ref(), undo.and_then(|(steps, _)| steps))?;
             Some(step)
@@ -102,8 +102,9 @@ impl<'a> Checker<'a> {
         if let Some(when) = &when {
             site.env.assume(&when.root, true);
         }
-        let hosts = self.hosts(written, around, facts, &mut site);
-        let run_as = run_as(written, around.owner, facts, &mut site);
+        let undone = at.and_then(|at| self.outline.undone_by(at));
+        let hosts = self.hosts(written, around, undone, facts, &mut site);
+        let run_as = run_as(written, around.owner.or(undone.map(|u| u.step)), facts, &mut site);
         let name = match &written.name {
             Some(name) => site.text(name),
             None => Some(Text::literal(written.id.value.replace('_', " "), written.id.span)),
@@ -146,11 +147,23 @@ impl<'a> Checker<'a> {
         (step, std::mem::take(&mut site.reads))
     }
 
-    fn hosts(&self, written: &WrittenStep, around: &Around<'a>, facts: Option<&Facts>, site: &mut Site<'_>) -> Option<Place> {
+    /// `undone`: the step that this one takes back, on whose host it runs.
+    fn hosts(
+        &self,
+        written: &'a WrittenStep,
+        around: &Around<'a>,
+        undone: Option<&Entry<'a>>,
+        facts: Option<&Facts>,
+        site: &mut Site<'_>,
+    ) -> Option<Place> {
         let own = written.hosts.as_ref();
-        let inherited = around.owner.and_then(|o| o.hosts.as_ref()).filter(|_| place::needs_hosts(facts));
+        let of_undone = undone.and_then(|u| u.step.hosts.as_ref()).filter(|h| h.value == "control");
+        let inherited = around.owner.and_then(|o| o.hosts.as_ref()).or(of_undone);
+        let inherited = inherited.filter(|_| place::needs_hosts(facts));
         if let Some(facts) = facts {
-            let has_default = super::syntax::may_mean(&self.file.given, "hosts") || around.variables.iter().any(|v| v.over_hosts);
+            let has_default = super::syntax::may_mean(&self.file.given, "hosts")
+                || around.variables.iter().any(|v| v.over_hosts)
+                || undone.is_some_and(|u| place::needs_hosts(u.facts.as_ref()));
             place::check(written, facts, inherited, has_default, site.d);
         }
         place::place(own.or(inherited)?, &around.variables, site)

@@ -383,7 +383,7 @@ pub(super) static OWES: Table = Table {
         may(
             "guard",
             Shape::Checks,
-            "When it is safe to give back; default: the probes with `that` between the two steps.",
+            "When it is safe to give back; `[]`: always. Default: the probes with `that` between the two steps.",
         ),
     ],
 };
@@ -409,7 +409,7 @@ pub(super) static APPROVE: Table = Table {
         may(
             "show",
             Shape::Choice(&["plan", "none"]),
-            "What is shown with the question; default plan.",
+            "What is shown with the question: `plan` (default), or `none`, the question alone, for somebody to whom steps and hosts say nothing.",
         ),
         may("within", Shape::Wait, "How long; default 15m. A timer never approves."),
         may(

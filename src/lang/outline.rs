@@ -120,6 +120,13 @@ impl<'a> Outline<'a> {
         self.lists[outermost].section
     }
 
+    /// The step that a step of `undo:` takes back.
+    pub fn undone_by(&self, at: At) -> Option<&Entry<'a>> {
+        let list = &self.lists[at.list];
+        let parent = list.parent.filter(|_| list.section == Section::Undo)?;
+        Some(self.entry(parent))
+    }
+
     /// Indexes of the steps of the same list that are certainly done when this one starts, by `waits`.
     pub fn before(&self, at: At) -> BTreeSet<usize> {
         let entries = &self.lists[at.list].entries;
@@ -200,7 +207,8 @@ impl<'a> Builder<'a, '_> {
             let at = At { list, index };
             self.name(step, at, d);
             let facts = super::effects::facts(step, self.catalog);
-            let single = self.is_single(step, facts.as_ref(), host_loops);
+            let of_one_host = section == Section::Undo && step.hosts.is_none() && parent.is_some_and(|p| self.runs_on_hosts(p));
+            let single = of_one_host || self.is_single(step, facts.as_ref(), host_loops);
             let entry = Entry {
                 step,
                 facts,
@@ -245,6 +253,10 @@ impl<'a> Builder<'a, '_> {
                 );
             }
         }
+    }
+
+    fn runs_on_hosts(&self, at: At) -> bool {
+        super::place::needs_hosts(self.lists[at.list].entries[at.index].facts.as_ref())
     }
 
     fn is_single(&self, step: &Step, facts: Option<&Facts>, host_loops: &[&str]) -> bool {

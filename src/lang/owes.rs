@@ -2,7 +2,7 @@
 
 use super::arguments::entries_of;
 use super::effects::Facts;
-use super::outline::{At, Entry, Outline};
+use super::outline::{At, Entry, Outline, Section};
 use super::syntax::{Body, Owes, Step, Undo};
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::model::action::{Class, PoolEffect};
@@ -20,6 +20,10 @@ pub(super) fn obligations(outline: &Outline<'_>, d: &mut Diagnostics) {
             };
             if facts.class == Class::Probe {
                 probe(entry.step, facts, d);
+                continue;
+            }
+            // What takes back is itself never taken back, and owes nothing.
+            if steps.section == Section::Undo {
                 continue;
             }
             way_back(entry.step, facts, d);

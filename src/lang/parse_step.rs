@@ -316,10 +316,10 @@ fn retry(node: &Node, d: &mut Diagnostics) -> Option<Retry> {
 fn owes(node: &Node, id: &str, d: &mut Diagnostics) -> Option<Owes> {
     let NodeKind::Map(_) = &node.kind else {
         let step = word(node, d)?;
-        return Some(Owes { step, guard: Vec::new() });
+        return Some(Owes { step, guard: None });
     };
     let map = Map::read(node, &keys::OWES, d)?;
-    let guard = checks(map.get("guard"), &format!("{id}.guard"), d);
+    let guard = map.get("guard").map(|list| checks(Some(list), &format!("{id}.guard"), d));
     Some(Owes {
         step: map.word("step", d)?,
         guard,
@@ -337,25 +337,57 @@ fn leave(node: &Node, d: &mut Diagnostics) -> Option<Leave> {
     })
 }
 
-/// The way back is walked without people and branches; what cannot be done there is refused, not passed over.
-fn only_actions(step: &Step, d: &mut Diagnostics) {
-    let what = match &step.body {
-        Body::Action { .. } | Body::Broken => return,
-        Body::Loop { .. } => "for_each",
-        Body::Approve(_) => "approve",
-        Body::Manual(_) => "manual",
-        Body::Decide(_) => "decide",
-        // Refused where calls are put in.
-        Body::Call(_) => return,
+/// What makes no sense on the way back of one change is refused, not passed over.
+fn fits_way_back(step: &Step, d: &mut Diagnostics) {
+    let (what, help) = match &step.body {
+        Body::Loop { .. } => (
+            "for_each",
+            "name the hosts at the step, as in `hosts: webservers`: it then runs on one after the other",
+        ),
+        Body::Approve(_) => (
+            "approve",
+            "if a person must see to it, say what is to be done: `manual: { ask: …, to: … }`; if the change may stay, say `undo: keep` at the step itself",
+        ),
+        // Calls are refused where they are put in.
+        Body::Action { .. } | Body::Manual(_) | Body::Decide(_) | Body::Call(_) | Body::Broken => return,
     };
-    let message = format!("`{what}` in `undo` is not supported yet");
-    d.push(Diagnostic::error("RB0111", step.id.span, message).label("the steps of `undo` are actions"));
+    let message = format!("`{what}` cannot stand in `undo`");
+    d.push(
+        Diagnostic::error("RB0119", step.id.span, message)
+            .label("not on the way back")
+            .help(help),
+    );
+}
+
+/// Keys that mean nothing in `undo`: its steps are done one after the other, each once.
+fn fits_in_undo(step: &Step, d: &mut Diagnostics) {
+    let given = [
+        ("needs", step.needs.as_ref().map(|n| n.first().map_or(step.id.span, |w| w.span))),
+        ("retry", step.retry.as_ref().map(|_| step.id.span)),
+        ("allow_failure", step.allow_failure.as_ref().map(|w| w.span)),
+        ("owes", step.owes.as_ref().map(|o| o.step.span)),
+        ("leave", step.leave.as_ref().map(|l| l.span)),
+        (
+            "undo",
+            step.undo.as_ref().filter(|u| matches!(u.value, Undo::Steps(_))).map(|u| u.span),
+        ),
+    ];
+    for (key, span) in given {
+        if let Some(span) = span {
+            let message = format!("`{key}` means nothing in `undo`");
+            let help = "remove it: the steps of `undo` are done one after the other, each once; what fails there stays visible until a person has seen to it";
+            d.push(Diagnostic::error("RB0118", span, message).label("not here").help(help));
+        }
+    }
 }
 
 fn undo(node: &Node, depth: usize, d: &mut Diagnostics) -> Option<Spanned<Undo>> {
     if let NodeKind::List(_) = &node.kind {
         let steps = steps(Some(node), depth, d);
-        steps.iter().for_each(|step| only_actions(step, d));
+        for step in &steps {
+            fits_way_back(step, d);
+            fits_in_undo(step, d);
+        }
         return Some(Spanned::new(Undo::Steps(steps), node.span));
     }
     let word = choice(word(node, d)?, &["auto", "keep", "none"], d)?;

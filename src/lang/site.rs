@@ -75,6 +75,14 @@ impl<'d> Site<'d> {
         matches!(text.parts.as_slice(), [Part::Placeholder(_)]).then(|| template::text_type(text, &self.env))
     }
 
+    /// The text is exactly one placeholder, of a secret.
+    pub fn sole_type_of_secret(&mut self, text: &Text) -> bool {
+        self.env.let_secrets(true);
+        let kind = self.sole_type(text);
+        self.env.let_secrets(false);
+        kind == Some(Type::Secret)
+    }
+
     fn note(&mut self, paths: Vec<Vec<String>>) {
         let step = |path: Vec<String>| (path.first()? == "steps").then(|| path.get(1).cloned()).flatten();
         self.reads.extend(paths.into_iter().filter_map(step));

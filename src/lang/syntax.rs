@@ -148,7 +148,7 @@ pub(super) struct Retry {
 #[derive(Debug)]
 pub(super) struct Owes {
     pub step: Written,
-    pub guard: Vec<Step>,
+    pub guard: Option<Vec<Step>>,
 }
 
 #[derive(Debug)]
@@ -275,7 +275,7 @@ impl Step {
 
     /// The checks of `owes: { guard }`.
     pub fn guard(&self) -> &[Step] {
-        self.owes.as_ref().map_or(&[], |o| &o.guard)
+        self.owes.as_ref().and_then(|o| o.guard.as_deref()).unwrap_or_default()
     }
 }
 

@@ -32,6 +32,9 @@ pub struct ApprovalRequest {
     /// Who is asked too when nobody answers in time, one after the other.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub then: Vec<String>,
+    /// Only the question is shown, not what would be done (`show: none`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bare: bool,
     /// Something to be done rather than to be agreed to: the answer is done or failed, not yes or no.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<Task>,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::base::clock::Timestamp;
-use crate::base::id::{NodeId, PoolName, RunId};
+use crate::base::id::{HostName, NodeId, PoolName, RunId, StepId};
 use crate::base::value::Value;
 use crate::diagnostic::Sources;
 use crate::model::action::{ResourceKey, Undo};
@@ -182,6 +182,9 @@ pub enum Event {
     UnwindStarted {
         /// Why.
         reason: String,
+        /// The first step whose failure counts; one that `allow_failure` allows for does not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<NodeId>,
     },
     /// Taking back began.
     UndoStarted {
@@ -190,6 +193,17 @@ pub enum Event {
         /// From 1.
         attempt: u32,
         /// What, for people.
+        summary: String,
+    },
+    /// A step of its `undo:` was done, or was not needed; the next one follows.
+    UndoStepDone {
+        /// Whose change.
+        node: NodeId,
+        /// The step.
+        step: StepId,
+        /// What the steps after it read of it, on each of its hosts.
+        results: Vec<(Option<HostName>, Value)>,
+        /// For people.
         summary: String,
     },
     /// Taken back and verified.
@@ -265,6 +279,9 @@ pub struct RunCreated {
     pub reason: Option<String>,
     /// `--gate approve`: asked before the first change.
     pub gate: bool,
+    /// What said yes to this plan, where that counts once: `plan ID` of a saved plan, or `digest HEX`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used_plan: Option<String>,
 }
 
 /// Why something failed.

@@ -12,6 +12,7 @@ mod glob;
 mod range;
 mod resolve;
 
+pub use glob::matches as fits_glob;
 pub use range::expand;
 pub use resolve::{PatternError, PatternErrorKind, resolve, select};
 

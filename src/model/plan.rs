@@ -42,6 +42,9 @@ pub struct Plan {
     /// Loops that have no turn.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub empty_loops: Vec<StepId>,
+    /// Loops of which a finished turn stays when something fails later.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept_turns: Vec<StepId>,
 }
 
 impl Plan {
@@ -49,6 +52,15 @@ impl Plan {
     #[must_use]
     pub fn node(&self, id: &NodeId) -> Option<&Node> {
         self.nodes.iter().find(|n| &n.id == id)
+    }
+
+    /// True for a gate at which something is to be done rather than to be agreed to: at a `manual` step, on the way back too.
+    #[must_use]
+    pub fn is_task(&self, gate: &NodeId) -> bool {
+        match self.node(gate) {
+            Some(node) => node.is_task(),
+            None => gate.as_str().contains(UNDO),
+        }
     }
 
     /// Hosts on which something will or may change, in the order of the nodes.
@@ -76,6 +88,12 @@ pub struct Watch {
     pub from: Option<StepId>,
     /// The first node that it covers, with all that stand after it; `None`: it covers none.
     pub since: Option<NodeId>,
+    /// The last node that it covers; `None`: it holds to the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<NodeId>,
+    /// Of a called runbook: the first node of the call, whose arguments are the parameters that it sees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<NodeId>,
     /// `holds now and after each step`, or why only the run can tell.
     pub standing: String,
 }
@@ -268,6 +286,21 @@ fn node_id(row: &RowId, turns: &[Turn], host: Option<&HostName>) -> NodeId {
     }
 }
 
+/// Where people are asked for a step of a node's `undo:`; a later attempt asks anew.
+#[must_use]
+pub fn undo_gate(node: &NodeId, step: &str, attempt: u32) -> NodeId {
+    let again = if attempt > 1 { format!(".{attempt}") } else { String::new() };
+    NodeId(format!("{node}{UNDO}{step}{again}"))
+}
+
+const UNDO: &str = ".undo.";
+
+/// True for a gate of [`undo_gate`] of this node.
+#[must_use]
+pub fn asks_to_undo(gate: &NodeId, node: &NodeId) -> bool {
+    gate.as_str().strip_prefix(node.as_str()).is_some_and(|rest| rest.starts_with(UNDO))
+}
+
 fn rest<'s>(said: &str, id: &'s str) -> &'s str {
     id.strip_prefix(said).and_then(|r| r.strip_prefix('.')).unwrap_or(id)
 }
@@ -380,6 +413,9 @@ pub struct NodeEffect {
     pub member: HostName,
     /// Takes, returns or disturbs.
     pub kind: EffectKind,
+    /// What only the run can tell: it happens when all of this holds. Equal words hold together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub perhaps: Vec<String>,
 }
 
 /// Kinds of effects on a pool.
@@ -418,6 +454,27 @@ pub struct PoolForecast {
     pub members: Vec<Value>,
 }
 
+/// Something that happens to a node in an order of events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moment {
+    /// The node.
+    pub node: NodeId,
+    /// What happens to it.
+    pub what: Happening,
+}
+
+/// What happens to a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Happening {
+    /// It starts.
+    Starts,
+    /// It ends.
+    Ends,
+    /// It is left out, since a condition that only the run can judge is false.
+    Skipped,
+}
+
 /// Why a plan must not run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
@@ -427,6 +484,9 @@ pub struct Refusal {
     pub message: String,
     /// The order of events that shows it, one per line.
     pub counterexample: Vec<String>,
+    /// That order as data, of the nodes that touch the pool; the last moment breaks the rule.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub order: Vec<Moment>,
     /// What would work.
     pub instead: Option<String>,
 }

@@ -398,8 +398,8 @@ pub enum Batch {
 pub struct Owes {
     /// The step that gives back.
     pub step: Spanned<StepId>,
-    /// When it is safe to give back; empty: what stands between the two steps.
-    pub guard: Vec<Step>,
+    /// When it is safe to give back; `None`: what stands between the two steps says so; an empty list: always.
+    pub guard: Option<Vec<Step>>,
 }
 
 /// A lasting change left on purpose.

@@ -15,7 +15,7 @@ use crate::model::plan::{Forecast, Node, Shared};
 use crate::model::runbook::{Call, Step};
 
 /// What of the inventory tells hosts apart for a step that is not looked at.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Kinds(HashMap<HostName, usize>);
 
 impl Kinds {
@@ -95,7 +95,7 @@ impl Planner<'_> {
                 let known = self.last_hosts.take().filter(|last| **last == *hosts);
                 let hosts: Arc<[HostName]> = known.unwrap_or_else(|| hosts.into());
                 self.last_hosts = Some(hosts.clone());
-                self.results.set_on(template, Some(hosts), value);
+                self.results.set_on(&template.step, &template.turns, Some(hosts), value);
             }
             Ok(one) => self.keep_each(template, &hosts, &one),
             Err(several) => self.keep_each(template, &hosts, &several),

@@ -107,6 +107,17 @@ pub enum Hosts {
     Each(Vec<HostName>),
 }
 
+impl Hosts {
+    /// Each place by itself; `None` is the controller, or a pool's balancers.
+    #[must_use]
+    pub fn each(self) -> Vec<Option<HostName>> {
+        match self {
+            Hosts::Once => vec![None],
+            Hosts::Each(list) => list.into_iter().map(Some).collect(),
+        }
+    }
+}
+
 /// The hosts of a step.
 ///
 /// # Errors

@@ -65,6 +65,7 @@ impl Planner<'_> {
             needs: vec![first.row.clone()],
             pause: None,
         };
+        let first_id = first.id.clone();
         self.nodes.push(first);
         // What is only shown breaks nothing.
         let watching = match called.mode {
@@ -74,9 +75,15 @@ impl Planner<'_> {
         let runbook = &called.runbook;
         for (list, require) in [(&runbook.require, true), (&runbook.steps, false), (&runbook.verify, false)] {
             inside.require = require;
+            if std::ptr::eq(list, &runbook.steps) && called.mode != CallMode::Plan {
+                self.watch_call(&step.id, &first_id, &inside);
+            }
             let nodes = self.list(list, &inside, &entry);
             if !nodes.is_empty() {
                 entry.needs = nodes;
+            }
+            if std::ptr::eq(list, &runbook.steps) {
+                self.unwatch_call(&first_id);
             }
         }
         inside.require = false;

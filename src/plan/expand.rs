@@ -21,7 +21,7 @@ use crate::model::convert;
 use crate::model::inventory::Share;
 use crate::model::operation::Operation;
 use crate::model::plan::{Forecast, Node, Plan, Refusal, Section, Shared, Turn, row_id};
-use crate::model::runbook::{Batch, Body, Call, Loop, LoopOver, Pace, Step};
+use crate::model::runbook::{Batch, Body, Call, Loop, LoopOver, Pace, Runbook, Step};
 use crate::model::text::{Expression, Scope};
 
 pub(super) struct Planner<'a> {
@@ -36,7 +36,7 @@ pub(super) struct Planner<'a> {
     pub(super) refusals: Vec<Refusal>,
     pub(super) warnings: BTreeSet<String>,
     empty_loops: Vec<StepId>,
-    forgiving_loops: Vec<StepId>,
+    pub(super) forgiving_loops: Vec<StepId>,
     pub(super) watching: Vec<Watching<'a>>,
     pub(super) diagnostics: Diagnostics,
     /// Hosts that the nodes so far touch.
@@ -212,13 +212,16 @@ impl<'a> Planner<'a> {
             warnings: self.warnings.into_iter().collect(),
             invariants,
             empty_loops: self.empty_loops,
+            kept_turns: Vec::new(),
         };
+        plan.kept_turns = kept_turns(self.input.runbook, &plan);
         let hosts = plan.changed_hosts().len();
         if let Some(most) = self.input.max_hosts.filter(|most| hosts > *most) {
             plan.refusals.push(Refusal {
                 node: None,
                 message: format!("the plan changes {hosts} hosts; at most {most} are allowed"),
                 counterexample: Vec::new(),
+                order: Vec::new(),
                 instead: Some(String::from(
                     "narrow it with --limit, or raise `limits: { max_hosts }` in the configuration",
                 )),
@@ -336,7 +339,9 @@ impl<'a> Planner<'a> {
         node: &mut Node,
     ) -> Result<Value, Diagnostic> {
         let site = Site { step, call, place, scope };
-        self.forecast(&site, node)
+        let result = self.forecast(&site, node);
+        self.way_back(step, node, scope);
+        result
     }
 
     /// Rights that come from the inventory stand nowhere in the runbook.
@@ -368,6 +373,7 @@ impl<'a> Planner<'a> {
                 node: None,
                 message: format!("step `{}` has no host left after --limit and maintenance", step.id),
                 counterexample: Vec::new(),
+                order: Vec::new(),
                 instead: Some(String::from("widen --limit, or say `allow_empty: true` if the step may do nothing")),
             });
         }
@@ -566,6 +572,13 @@ fn item_key(position: usize, item: &Value) -> String {
 }
 
 /// File order, but a step that needs a later one comes after it. The compiler has refused cycles.
+/// The unit of undo in a loop is the turn, unless the loop says `undo: all`.
+fn kept_turns(runbook: &Runbook, plan: &Plan) -> Vec<StepId> {
+    let loops: BTreeSet<&StepId> = plan.nodes.iter().flat_map(|n| &n.turns).map(|t| &t.step).collect();
+    let kept = |id: &&StepId| matches!(runbook.step(id).map(|s| &s.body), Some(Body::Loop(l)) if !l.undo_finished);
+    loops.into_iter().filter(kept).cloned().collect()
+}
+
 fn in_order(steps: &[Step]) -> Vec<&Step> {
     let mut left: Vec<&Step> = steps.iter().collect();
     let mut ordered: Vec<&Step> = Vec::new();

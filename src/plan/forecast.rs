@@ -6,6 +6,7 @@ use super::bind;
 use super::capacity::{MemberNow, PoolNow};
 use super::expand::{Place, Planner};
 use super::judge::{self, Truth};
+use super::perhaps;
 use super::results::{self, Ending};
 use crate::base::clock::friendly;
 use crate::base::id::{HostName, PoolName};
@@ -140,7 +141,18 @@ impl Planner<'_> {
                 known => known,
             }
         };
-        node.pool_effects = self.effects(site.step, signature, node);
+        // What the runbook says of the way back holds whatever the run finds.
+        if node.may_change()
+            && let Some(written) = undo_as_written(site.step)
+        {
+            node.undo = written;
+        }
+        let mut effects = self.effects(site.step, signature, node);
+        if !effects.is_empty() {
+            let perhaps = perhaps::conditions(site, node, &self.forgiving_loops)?;
+            effects.iter_mut().for_each(|e| e.perhaps.clone_from(&perhaps));
+        }
+        node.pool_effects = effects;
         self.within_limit(node);
         let changed = match node.forecast {
             Forecast::WillChange { .. } => Some(true),
@@ -234,11 +246,12 @@ impl Planner<'_> {
         // What an earlier step will have changed may well be what is missing now.
         let changed_before = node.host.as_ref().is_some_and(|h| self.predicted.touches(h));
         let trouble = !why.is_empty() && !self.input.offline && !changed_before;
-        if trouble && site.place.section.is_work() && site.step.allow_failure.is_none() {
+        if trouble && site.place.section.is_work() && !may_fail(site) {
             self.refusals.push(Refusal {
                 node: Some(node.id.clone()),
                 message: format!("cannot look: {why}"),
                 counterexample: Vec::new(),
+                order: Vec::new(),
                 instead: None,
             });
         }
@@ -285,6 +298,7 @@ impl Planner<'_> {
                         node: Some(node.id.clone()),
                         message: format!("`{}`: {why}", node.id),
                         counterexample: Vec::new(),
+                        order: Vec::new(),
                         instead: None,
                     });
                 }
@@ -330,6 +344,7 @@ impl Planner<'_> {
                     node: Some(node.id.clone()),
                     message,
                     counterexample: Vec::new(),
+                    order: Vec::new(),
                     instead: None,
                 });
                 Forecast::Reads {
@@ -394,6 +409,7 @@ impl Planner<'_> {
                 node: Some(node.id.clone()),
                 message,
                 counterexample: Vec::new(),
+                order: Vec::new(),
                 instead: None,
             });
         }
@@ -412,6 +428,7 @@ impl Planner<'_> {
                 node: Some(node.id.clone()),
                 message,
                 counterexample: Vec::new(),
+                order: Vec::new(),
                 instead,
             });
         }
@@ -446,6 +463,7 @@ impl Planner<'_> {
                     node: None,
                     message,
                     counterexample: Vec::new(),
+                    order: Vec::new(),
                     instead: None,
                 });
                 return None;
@@ -483,7 +501,7 @@ impl Planner<'_> {
 }
 
 /// Others go on whether it fails or not.
-fn may_fail(site: &Site<'_>) -> bool {
+pub(super) fn may_fail(site: &Site<'_>) -> bool {
     let rule = site.step.allow_failure.as_ref();
     rule.is_some_and(|rule| !matches!(expression::eval(rule, site.scope), Ok(Value::Bool(false))))
 }
@@ -571,6 +589,8 @@ pub fn member_now(pool: &PoolName, host: &HostName, seen: &Observation) -> Membe
     };
     MemberNow {
         host: host.clone(),
+        known: facts.field("configured").and_then(|v| v.as_bool()).is_some(),
+        owned: is("owned"),
         enabled,
         serving,
         detail,
@@ -599,6 +619,7 @@ pub fn effects_of(
             pool: pool.into(),
             member: member.into(),
             kind,
+            perhaps: Vec::new(),
         }],
         _ => Vec::new(),
     };
@@ -612,6 +633,7 @@ pub fn effects_of(
                 pool: p.name.clone(),
                 member: host.clone(),
                 kind,
+                perhaps: Vec::new(),
             })
             .collect()
     };
@@ -627,11 +649,16 @@ pub fn effects_of(
 /// How a change of this step would be taken back, the runbook's word before the action's.
 #[must_use]
 pub fn undo_of(step: &Step, change: &Change) -> Undo {
+    undo_as_written(step).unwrap_or_else(|| change.undo.clone())
+}
+
+/// `None`: the action knows.
+fn undo_as_written(step: &Step) -> Option<Undo> {
     match &step.undo {
-        UndoRule::Auto => change.undo.clone(),
-        UndoRule::Keep => Undo::Keep,
-        UndoRule::None => Undo::Impossible,
-        UndoRule::Steps(_) => Undo::Steps,
+        UndoRule::Auto => None,
+        UndoRule::Keep => Some(Undo::Keep),
+        UndoRule::None => Some(Undo::Impossible),
+        UndoRule::Steps(_) => Some(Undo::Steps),
     }
 }
 

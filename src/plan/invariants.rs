@@ -28,7 +28,7 @@ pub fn changes_something(catalog: &dyn Catalog, node: &Node) -> bool {
 pub fn covers(nodes: &[Node], watch: &Watch, node: &NodeId) -> bool {
     let position = |id: &NodeId| nodes.iter().position(|n| &n.id == id);
     match (watch.since.as_ref().and_then(position), position(node)) {
-        (Some(first), Some(own)) => first <= own,
+        (Some(first), Some(own)) => first <= own && watch.until.as_ref().and_then(position).is_none_or(|last| own <= last),
         _ => false,
     }
 }
@@ -36,8 +36,14 @@ pub fn covers(nodes: &[Node], watch: &Watch, node: &NodeId) -> bool {
 /// An invariant while the plan is made.
 pub(super) struct Watching<'a> {
     invariant: &'a Invariant,
+    /// From where its texts and expressions see.
+    place: Place,
     /// So many nodes stood before it began.
     begun: Option<usize>,
+    /// Of a called runbook: so many nodes stood when the call was over.
+    ended: Option<usize>,
+    /// The first node of the call that it belongs to.
+    call: Option<NodeId>,
     name: String,
     looks: Vec<(Box<dyn Action>, Observation)>,
     /// As last judged: what has not changed since need not be judged again.
@@ -62,7 +68,10 @@ impl<'a> Watching<'a> {
     pub(super) fn new(invariant: &'a Invariant) -> Watching<'a> {
         Watching {
             invariant,
+            place: Place::at(Section::Steps),
             begun: None,
+            ended: None,
+            call: None,
             name: String::new(),
             looks: Vec::new(),
             last: None,
@@ -101,10 +110,16 @@ impl<'a> Watching<'a> {
         Ok(all)
     }
 
+    fn covers_nothing(&self) -> bool {
+        self.begun.is_none() || self.begun == self.ended
+    }
+
     fn shown(&self) -> String {
         match &self.standing {
-            _ if self.begun.is_none() => String::from("covers nothing in this plan"),
+            _ if self.covers_nothing() => String::from("covers nothing in this plan"),
             Standing::Holds if self.invariant.from.is_some() => String::from("will hold from there on"),
+            // What a call finds is what the steps before it have made of it.
+            Standing::Holds if self.call.is_some() => String::from("will hold before and after each of its steps"),
             Standing::Holds => String::from("holds now and after each step"),
             Standing::Broken(why) => format!("does not hold: {why}"),
             Standing::Open(why) => format!("known at run time: {why}"),
@@ -118,7 +133,10 @@ impl<'a> Planner<'a> {
     /// From here on these invariants hold: those without `from`, or those from this step.
     pub(super) fn watch_from(&mut self, step: Option<&StepId>) {
         let mut all = std::mem::take(&mut self.watching);
-        for watching in all.iter_mut().filter(|w| w.begun.is_none() && w.invariant.from.as_ref() == step) {
+        for watching in all
+            .iter_mut()
+            .filter(|w| w.begun.is_none() && w.ended.is_none() && w.invariant.from.as_ref() == step)
+        {
             watching.begun = Some(self.nodes.len());
             if let Err(diagnostic) = self.first_look(watching) {
                 watching.standing = Standing::Open(String::new());
@@ -134,7 +152,7 @@ impl<'a> Planner<'a> {
             return;
         }
         let mut all = std::mem::take(&mut self.watching);
-        for watching in all.iter_mut().filter(|w| w.begun.is_some()) {
+        for watching in all.iter_mut().filter(|w| w.begun.is_some() && w.ended.is_none()) {
             if let Err(diagnostic) = self.look_again(watching, node) {
                 watching.standing = Standing::Open(String::new());
                 self.diagnostics.push(diagnostic);
@@ -145,24 +163,45 @@ impl<'a> Planner<'a> {
 
     /// All invariants as the plan shows them.
     pub(super) fn watches(&self) -> Vec<Watch> {
-        let since = |w: &Watching<'_>| w.begun.and_then(|begun| self.nodes.get(begun)).map(|n| n.id.clone());
+        let since = |w: &Watching<'_>| {
+            let begun = w.begun.filter(|_| !w.covers_nothing())?;
+            self.nodes.get(begun).map(|n| n.id.clone())
+        };
+        let until = |w: &Watching<'_>| self.nodes.get(w.ended?.checked_sub(1)?).map(|n| n.id.clone());
         let watch = |w: &Watching<'_>| Watch {
             id: w.invariant.check.id.clone(),
             name: w.name.clone(),
             from: w.invariant.from.clone(),
             since: since(w),
+            until: until(w),
+            call: w.call.clone(),
             standing: w.shown(),
         };
         self.watching.iter().map(watch).collect()
     }
 
-    fn watch_scope(&self) -> Scope {
-        self.scope(&Place::at(Section::Steps), None)
+    /// The invariants of a called runbook hold around its own steps.
+    pub(super) fn watch_call(&mut self, call: &StepId, first: &NodeId, inside: &Place) {
+        let Some(called) = self.input.runbook.called(call) else { return };
+        self.watching.extend(called.runbook.invariants.iter().map(|invariant| Watching {
+            place: inside.clone(),
+            call: Some(first.clone()),
+            ..Watching::new(invariant)
+        }));
+        self.watch_from(None);
+    }
+
+    /// The call is over.
+    pub(super) fn unwatch_call(&mut self, first: &NodeId) {
+        let nodes = self.nodes.len();
+        for watching in self.watching.iter_mut().filter(|w| w.call.as_ref() == Some(first)) {
+            watching.ended = Some(nodes);
+        }
     }
 
     fn first_look(&mut self, watching: &mut Watching<'a>) -> Result<(), Diagnostic> {
         let check = &watching.invariant.check;
-        let scope = self.watch_scope();
+        let scope = self.scope(&watching.place, None);
         watching.name = template::render_for_people(&check.name, &scope);
         if let Some(when) = &check.when
             && matches!(judge::condition(when, &scope)?, Truth::False(_))
@@ -232,7 +271,7 @@ impl<'a> Planner<'a> {
         if watching.last.as_ref() == Some(&seen) {
             return Ok(());
         }
-        match watching.judge(&self.watch_scope(), &seen)? {
+        match watching.judge(&self.scope(&watching.place, None), &seen)? {
             Truth::Unknown if matches!(watching.standing, Standing::Holds) => {
                 watching.standing = Standing::Open(format!("after `{}` only the run can tell", node.id));
             }
@@ -271,6 +310,7 @@ impl<'a> Planner<'a> {
             node,
             message: sanitise::one_line(&message, 300),
             counterexample,
+            order: Vec::new(),
             instead,
         });
     }

@@ -16,8 +16,12 @@ pub mod graph;
 pub mod invariants;
 pub mod judge;
 pub mod params;
+mod perhaps;
 pub mod results;
 pub mod returns;
+pub mod saved;
+mod way_back;
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;

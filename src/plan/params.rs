@@ -165,7 +165,11 @@ fn typed(kind: &ParamKind, raw: Value, param: &Param, inventory: &Inventory) -> 
                 ))
             }
         },
-        ParamKind::Secret => Ok(Value::Secret(Sensitive::secret(&param.name))),
+        // What a caller hands on keeps the name that the run knows it by.
+        ParamKind::Secret => Ok(match raw {
+            Value::Secret(handed_on) => Value::Secret(handed_on),
+            _ => Value::Secret(Sensitive::secret(&param.name)),
+        }),
         ParamKind::List(item) => {
             let items = match raw {
                 Value::List(items) => items,

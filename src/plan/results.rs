@@ -81,14 +81,19 @@ impl Ending {
 impl Results {
     /// Records the result of a node; a later one replaces an earlier one.
     pub fn set(&mut self, node: &Node, value: Value) {
-        self.set_on(node, node.host.clone().map(|host| Arc::from([host])), value);
+        self.set_on(&node.step, &node.turns, node.host.clone().map(|host| Arc::from([host])), value);
+    }
+
+    /// As [`Results::set`], of a step that is no node of the plan.
+    pub fn set_of(&mut self, step: &StepId, turns: &[Turn], host: Option<&HostName>, value: Value) {
+        self.set_on(step, turns, host.map(|host| Arc::from([host.clone()])), value);
     }
 
     /// Records the same result of a step in a turn on each of these hosts; `None`: once.
-    pub fn set_on(&mut self, node: &Node, hosts: Option<Arc<[HostName]>>, value: Value) {
-        let list = Arc::make_mut(self.entries.entry(node.step.clone()).or_default());
+    pub fn set_on(&mut self, step: &StepId, turns: &[Turn], hosts: Option<Arc<[HostName]>>, value: Value) {
+        let list = Arc::make_mut(self.entries.entry(step.clone()).or_default());
         let entry = Arc::new(Entry {
-            turns: node.turns.clone(),
+            turns: turns.to_vec(),
             hosts,
             value: Arc::new(value),
         });
@@ -307,6 +312,15 @@ impl Ground {
         Ground {
             params: Arc::new(Value::Map(params.clone())),
             groups: Arc::new(groups(inventory)),
+        }
+    }
+
+    /// The same hosts, other parameters: those of a called runbook.
+    #[must_use]
+    pub fn with(&self, params: &BTreeMap<String, Value>) -> Ground {
+        Ground {
+            params: Arc::new(Value::Map(params.clone())),
+            groups: self.groups.clone(),
         }
     }
 }

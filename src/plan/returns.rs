@@ -28,15 +28,9 @@ pub(super) fn link(runbook: &Runbook, nodes: &mut [Node]) {
 /// standing between taker and return, and the changing steps between them, whose own `verify` counts.
 #[must_use]
 pub fn between<'a>(nodes: &'a [Node], taker: &NodeId, giver: &NodeId) -> Vec<&'a Node> {
-    let reach = super::graph::Reach::of(nodes);
     let position = |id: &NodeId| nodes.iter().position(|n| &n.id == id);
     let (Some(t), Some(g)) = (position(taker), position(giver)) else {
         return Vec::new();
     };
-    nodes
-        .iter()
-        .enumerate()
-        .filter(|(i, _)| reach.precedes(t, *i) && reach.precedes(*i, g))
-        .map(|(_, n)| n)
-        .collect()
+    super::graph::between(nodes, t, g).into_iter().map(|i| &nodes[i]).collect()
 }

@@ -1,7 +1,7 @@
 //! Holds what came of a life against what must come of it. Each expectation that does not hold is reported at its place.
 
 use super::life::Life;
-use super::matching::means;
+use super::matching::{means, step_and_field};
 use super::syntax::{Expect, ExpectPlan, FilePromise, PoolPromise, Which};
 use crate::base::clock::friendly;
 use crate::base::sanitise::one_line;
@@ -41,6 +41,11 @@ pub fn judge(life: &Life, expect: &Expect, name: Span) -> Diagnostics {
         // What comes of a host that does not exist says nothing.
         return d;
     }
+    let refused = expect.plan.as_ref().and_then(|p| p.refused.as_ref());
+    if refused.is_some_and(|part| life.mistakes.iter().any(|m| m.message.contains(&part.value))) {
+        // Refused as early as can be: there is nothing else to look at.
+        return d;
+    }
     if life.mistakes.has_errors() {
         let words: Vec<String> = life.mistakes.iter().map(|m| format!("{}: {}", m.code, m.message)).collect();
         d.push(broken(name, "a plan", words.join("; ")));
@@ -50,7 +55,7 @@ pub fn judge(life: &Life, expect: &Expect, name: Span) -> Diagnostics {
         d.push(broken(name, "a run that ends", error));
     }
     for breach in &life.breaches {
-        d.push(broken(name, "no pool below its minimum by our hand", breach));
+        d.push(broken(name, "no pool below its minimum and no second primary by our hand", breach));
     }
     if let Some(plan) = &life.plan {
         let told = expect.outcome.as_ref().is_some_and(|o| o.value == "refused");
@@ -182,7 +187,11 @@ fn run_as_expected(life: &Life, expect: &Expect, d: &mut Diagnostics) {
         }
     }
     if let Some(wanted) = &expect.obligations {
-        obligations(life, wanted, d);
+        let words = |o: &crate::model::obligation::Obligation| format!("{} ({})", o.what, o.reason);
+        each_once(life.obligations.iter().map(words).collect(), "an open obligation", wanted, d);
+    }
+    if let Some(wanted) = &expect.silences {
+        each_once(life.silences.clone(), "a silence", wanted, d);
     }
     for (to, has) in &expect.messages {
         let fits = |t: &super::world::Told| to.as_ref().is_none_or(|to| *to == t.to) && t.text.contains(&has.value);
@@ -224,13 +233,15 @@ fn first_failure(life: &Life) -> Option<String> {
 /// `cause.is`: a field of the result of a step's last success, as text.
 fn result(life: &Life, path: &str) -> Option<String> {
     let plan = life.plan.as_ref()?;
-    let mut names = path.split('.');
-    let step = names.next()?;
+    let (step, field) = step_and_field(path, |step| plan.nodes.iter().any(|n| means(step, n)))?;
     let value = life.records.iter().rev().find_map(|r| match &r.event {
         Event::StepSucceeded { node, result, .. } => plan.node(node).filter(|n| means(step, n)).map(|_| result.clone()),
         _ => None,
     })?;
-    names.try_fold(value, |value, name| value.field(name)).map(|v| v.to_string())
+    field
+        .split('.')
+        .try_fold(value, |value, name| value.field(name))
+        .map(|v| v.to_string())
 }
 
 fn why(life: &Life) -> String {
@@ -318,27 +329,22 @@ fn began(life: &Life, name: &str) -> Option<String> {
     })
 }
 
-fn obligations(life: &Life, wanted: &Spanned<Vec<Spanned<String>>>, d: &mut Diagnostics) {
-    let words = |o: &crate::model::obligation::Obligation| format!("{} ({})", o.what, o.reason);
-    let mut open: Vec<String> = life.obligations.iter().map(words).collect();
+/// Each of the wanted parts is in one of those that are there, and none is left over.
+fn each_once(all: Vec<String>, what: &str, wanted: &Spanned<Vec<Spanned<String>>>, d: &mut Diagnostics) {
+    let found = match all.as_slice() {
+        [] => String::from("none"),
+        some => some.join("; "),
+    };
+    let mut open = all;
     for part in &wanted.value {
         match open.iter().position(|o| o.contains(&part.value)) {
-            Some(i) => {
-                open.remove(i);
-            }
-            None => {
-                let all: Vec<String> = life.obligations.iter().map(words).collect();
-                let found = if all.is_empty() {
-                    String::from("none open")
-                } else {
-                    all.join("; ")
-                };
-                d.push(broken(part.span, &format!("an open obligation with `{}`", part.value), found));
-            }
+            Some(i) => _ = open.remove(i),
+            None => d.push(broken(part.span, &format!("{what} with `{}`", part.value), &found)),
         }
     }
     for extra in open {
-        d.push(broken(wanted.span, "no further open obligation", extra));
+        let (_, what) = what.split_once(' ').unwrap_or_default();
+        d.push(broken(wanted.span, &format!("no further {what}"), extra));
     }
 }
 
@@ -378,6 +384,16 @@ fn world_as_expected(life: &Life, expect: &Expect, d: &mut Diagnostics) {
         }
         if let Some(lacks) = lacks.as_ref().filter(|lacks| text.contains(&lacks.value)) {
             d.push(broken(lacks.span, &format!("no `{}` in {}", lacks.value, path.value), found()));
+        }
+    }
+    for (host, package, wanted) in &expect.packages {
+        let version = world.package(host, &package.value).unwrap_or_else(|| String::from("absent"));
+        if version != wanted.value {
+            d.push(broken(
+                wanted.span,
+                &format!("{} {} on {host}", package.value, wanted.value),
+                version,
+            ));
         }
     }
     for (host, service, wanted) in &expect.services {

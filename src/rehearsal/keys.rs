@@ -65,7 +65,8 @@ impl Table {
     }
 }
 
-const fn may(name: &'static str, shape: Shape, docs: &'static str) -> Key {
+/// A key that may be given.
+pub(super) const fn may(name: &'static str, shape: Shape, docs: &'static str) -> Key {
     Key {
         name,
         shape,
@@ -74,7 +75,8 @@ const fn may(name: &'static str, shape: Shape, docs: &'static str) -> Key {
     }
 }
 
-const fn must(name: &'static str, shape: Shape, docs: &'static str) -> Key {
+/// A key that must be given.
+pub(super) const fn must(name: &'static str, shape: Shape, docs: &'static str) -> Key {
     Key {
         name,
         shape,
@@ -83,6 +85,7 @@ const fn must(name: &'static str, shape: Shape, docs: &'static str) -> Key {
     }
 }
 
+use super::stores;
 use Shape::{Any, Bool, Choice, Duration, Each, EachOr, Int, Ints, List, Map as Keys, Named, Number, Text, Texts};
 
 /// A test file.
@@ -140,6 +143,11 @@ pub static HOST: Table = Table {
             EachOr(&SERVICE),
             "By name: `started`, `stopped`, `failed`, or a map. Others are not there.",
         ),
+        may(
+            "packages",
+            EachOr(&PACKAGE),
+            "By name, for apt: the version that is installed, `absent`, or a map. Others are not there and not on offer.",
+        ),
         may("memory", Keys(&MEMORY), "Default: 4GiB, half of it available."),
         may(
             "files",
@@ -157,7 +165,10 @@ pub static HOST: Table = Table {
             "What its web server answers, by `/path` or `:8080/path`: a status, or a map. Without any, nothing listens.",
         ),
         may("ports", Ints, "Ports on which something else listens."),
-        may("disks", Each(&DISK), "By mount. Default: `/` with 40GiB, a quarter used."),
+        stores::DISKS,
+        stores::PACKAGE_CACHE,
+        stores::DATABASE,
+        stores::PROXY,
         may("load", Number, "Load over one minute. Default: 0.5."),
         may("cpus", Int, "Processors. Default: 2."),
     ],
@@ -171,13 +182,6 @@ pub static MEMORY: Table = Table {
         may("total", Text, "All of it: `2GiB`."),
         may("available", Text, "What is available: `200MiB`, or a percentage."),
     ],
-};
-
-/// A file system.
-pub static DISK: Table = Table {
-    of: "a file system",
-    definition: "disk",
-    keys: &[must("size", Text, "`40GiB`"), must("used", Text, "How full: `93%`.")],
 };
 
 /// A service.
@@ -194,6 +198,26 @@ pub static SERVICE: Table = Table {
         ),
         may("after_start", Keys(&HOST), "What is different on its host after each start."),
         may("after_reload", Keys(&HOST), "What is different on its host after each reload."),
+    ],
+};
+
+/// A package.
+pub static PACKAGE: Table = Table {
+    of: "a package's state",
+    definition: "package",
+    keys: &[
+        may("version", Text, "What is installed, or `absent`. Default: absent."),
+        may(
+            "offered",
+            Texts,
+            "What the host's repositories offer, newest first. Default: what is installed.",
+        ),
+        may("held", Bool, "Kept at its version. Default: false."),
+        may(
+            "after_install",
+            Each(&HOST),
+            "By version: what is different on its host each time that it was installed.",
+        ),
     ],
 };
 
@@ -303,7 +327,7 @@ pub static CASE: Table = Table {
             "sweep",
             Texts,
             "`failures`: the case again for every operation of every step, which fails, fails though done, is lost, is lost though done, and for \
-             every probe, which gets no answer. `crashes`: again for every record of the journal, with the controller dying right before and \
+             every probe, which gets no answer. `crashes`: again for every write to the journal, with the controller dying right before and \
              right after it and the run taken up again. Each time nothing may stay taken without an open obligation that names it, and no \
              pool may fall below its minimum by our hand.",
         ),
@@ -400,7 +424,11 @@ pub static EXPECT: Table = Table {
             Texts,
             "What is still owed at the end: a part of each obligation's words; `[]` for nothing.",
         ),
-        may("messages", Any, "Messages that people get: parts of their texts, or `{ to, has }`."),
+        may(
+            "messages",
+            Any,
+            "Messages that people get: parts of their texts, attachments included, or `{ to, has }`.",
+        ),
         may(
             "pools",
             Named,
@@ -412,6 +440,17 @@ pub static EXPECT: Table = Table {
             "By host (or pattern) and path: part of its content at the end, or `{ has, lacks }`.",
         ),
         may("services", Named, "By host (or pattern) and service: its state at the end."),
+        may(
+            "packages",
+            Named,
+            "By host (or pattern) and package: the version that is installed at the end, or `absent`.",
+        ),
+        may(
+            "silences",
+            Texts,
+            "What Alertmanager is silent about at the end: a part of each silence, `host=web-01`; `[]` for nothing. It stands where the \
+             inventory's variable `alertmanager` points.",
+        ),
         may("results", Named, "By `step.field`: what the step's result holds, as text."),
         may("within", Duration, "How long the run may take."),
     ],

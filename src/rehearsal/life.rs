@@ -65,6 +65,8 @@ pub struct Life {
     pub mistakes: Diagnostics,
     /// Everything that was recorded.
     pub records: Vec<Record>,
+    /// The first record of each write to the journal.
+    pub writes: Vec<u64>,
     /// How it ended.
     pub outcome: Option<RunOutcome>,
     /// Why it has no end, or ended otherwise than a run ends.
@@ -87,6 +89,8 @@ pub struct Life {
     pub after: BTreeMap<String, PoolNow>,
     /// Marks on the balancers at the end, of whatever run: pool, server, run.
     pub marks: Vec<(String, String, String)>,
+    /// What Alertmanager is silent about at the end.
+    pub silences: Vec<String>,
     /// How often the controller died.
     pub deaths: usize,
     /// How long it took.
@@ -163,7 +167,9 @@ impl Staged<'_> {
         life.told.clone_from(&inner.told);
         life.unanswered = inner.unanswered.iter().cloned().collect();
         life.after = inner.pools_now();
+        life.writes = inner.writes().to_vec();
         life.marks = inner.marks();
+        life.silences = inner.silences();
         drop(inner);
         life.world = Some(world);
         life
@@ -186,6 +192,7 @@ impl Staged<'_> {
             by: String::from(STARTER),
             reason: None,
             gate: false,
+            used_plan: None,
         };
         match journal.create_run(created.clone(), BEGINNING) {
             Ok(run) => drive(&journal, run, created, self.case, world, life),

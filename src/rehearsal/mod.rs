@@ -15,6 +15,7 @@ mod read_expect;
 mod read_state;
 pub mod report;
 mod schema;
+pub mod stores;
 pub mod suite;
 pub mod sweep;
 pub mod syntax;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::keys::{self, Table};
+use super::matching::bare;
 use super::read_expect;
 use super::read_state::{Reader, unknown, unreadable};
 use super::syntax::{Answer, Case, Fault, Meanwhile, State, Suite, Sweep, Trouble, Which};
@@ -140,9 +141,7 @@ pub(super) fn which(at: &Which, known: &Known, undo: bool, d: &mut Diagnostics) 
         Some(rest) if undo => rest,
         _ => &at.value,
     };
-    // `others[web-02].ready@web-02`: what stands after the turns and before the host.
-    let last = name.rsplit_once("].").map_or(name, |(_, last)| last);
-    let step = last.split('@').next().unwrap_or(last);
+    let step = bare(name);
     if !known.steps.iter().any(|s| s == step) {
         let short = Spanned::new(step.to_owned(), at.span);
         let mut d2 = unknown("step of the runbook", &short, known.steps.iter().map(String::as_str));

@@ -1,6 +1,7 @@
 //! Reads what must come of a case.
 
 use super::keys;
+use super::matching::{bare, step_and_field};
 use super::read::{Known, fields, steps};
 use super::read_state::{hosts, unknown, unreadable};
 use super::syntax::{Expect, ExpectPlan, FilePromise, PoolPromise};
@@ -30,6 +31,10 @@ pub(super) fn read(node: &Node, inventory: &Inventory, known: &Known, d: &mut Di
         pools: pools(&top, inventory, d),
         files: files(&top, inventory, d),
         services: services(&top, inventory, d),
+        packages: packages(&top, inventory, d),
+        silences: top
+            .texts("silences", d)
+            .map(|list| Spanned::new(list, top.key_span("silences").unwrap_or(node.span))),
         results: results(&top, known, d),
         within: top.duration("within", d),
     }
@@ -51,7 +56,9 @@ fn plan(node: &Node, known: &Known, d: &mut Diagnostics) -> ExpectPlan {
 fn results(top: &Fields<'_>, known: &Known, d: &mut Diagnostics) -> Vec<(Spanned<String>, Spanned<String>)> {
     let mut all = Vec::new();
     for entry in top.map("results", d).unwrap_or_default() {
-        let (step, field) = entry.key.value.split_once('.').unwrap_or((&entry.key.value, ""));
+        let is_known = |step: &str| known.steps.iter().any(|s| s == bare(step));
+        let plain = || entry.key.value.split_once('.').unwrap_or((&entry.key.value, ""));
+        let (step, field) = step_and_field(&entry.key.value, is_known).unwrap_or_else(plain);
         super::read::which(&Spanned::new(step.to_owned(), entry.key.span), known, false, d);
         if field.is_empty() {
             d.push(unreadable(&entry.key, "a step and a field of its result, such as `cause.is`"));
@@ -168,6 +175,17 @@ fn services(top: &Fields<'_>, inventory: &Inventory, d: &mut Diagnostics) -> Vec
                 None => d.push(unreadable(&word, "`started`, `stopped` or `failed`")),
             }
         }
+    }
+    all
+}
+
+fn packages(top: &Fields<'_>, inventory: &Inventory, d: &mut Diagnostics) -> Vec<(String, Spanned<String>, Spanned<String>)> {
+    let mut all = Vec::new();
+    for (host, entries) in by_host(top, "packages", inventory, d) {
+        let wanted = entries
+            .iter()
+            .filter_map(|e| Some((e.key.clone(), text(&e.value, "a package", d)?)));
+        all.extend(wanted.map(|(name, version)| (host.clone(), name, version)));
     }
     all
 }

@@ -1,7 +1,7 @@
 //! Reads how a fleet stands. Mistakes are collected at their places.
 
 use super::keys::{self, Table};
-use super::syntax::{Command, FileState, HostState, MemberState, Page, PoolState, ServiceState, State, json};
+use super::syntax::{Command, FileState, HostState, MemberState, PackageState, Page, PoolState, ServiceState, State, json};
 use crate::base::clock::parse_duration;
 use crate::diagnostic::{Diagnostic, Diagnostics, Spanned, nearest};
 use crate::model::convert;
@@ -51,7 +51,7 @@ pub fn unreadable(at: &Spanned<String>, expected: &str) -> Diagnostic {
 }
 
 impl Reader<'_> {
-    fn fields<'n>(&mut self, node: &'n Node, table: &Table) -> Fields<'n> {
+    pub(super) fn fields<'n>(&mut self, node: &'n Node, table: &Table) -> Fields<'n> {
         Fields::of(node, &table.names(), table.of, self.d)
     }
 
@@ -94,6 +94,10 @@ impl Reader<'_> {
             let service = self.service(&entry.value);
             host.services.insert(entry.key.value.clone(), service);
         }
+        for entry in fields.map("packages", self.d).unwrap_or_default() {
+            let package = self.package(&entry.value);
+            host.packages.insert(entry.key.value.clone(), package);
+        }
         for entry in fields.map("files", self.d).unwrap_or_default() {
             let file = self.file(&entry.value);
             host.files.insert(entry.key.value.clone(), file);
@@ -113,14 +117,7 @@ impl Reader<'_> {
         if let Some(list) = fields.list("ports", self.d) {
             host.ports = Some(list.iter().filter_map(|n| self.port(n)).collect());
         }
-        for entry in fields.map("disks", self.d).unwrap_or_default() {
-            let disk = self.fields(&entry.value, &keys::DISK);
-            let size = disk.required_text("size", self.d).and_then(|t| self.size(&t));
-            let used = disk.required_text("used", self.d).and_then(|t| self.percent(&t));
-            if let (Some(size), Some(used)) = (size, used) {
-                host.disks.insert(entry.key.value.clone(), (size, share(size, used)));
-            }
-        }
+        self.stores(&fields, &mut host);
         host
     }
 
@@ -142,7 +139,7 @@ impl Reader<'_> {
         port
     }
 
-    fn size(&mut self, text: &Spanned<String>) -> Option<u64> {
+    pub(super) fn size(&mut self, text: &Spanned<String>) -> Option<u64> {
         let size = convert::size(&text.value).ok();
         if size.is_none() {
             self.d.push(unreadable(text, "a size such as `500MiB`"));
@@ -150,7 +147,7 @@ impl Reader<'_> {
         size
     }
 
-    fn percent(&mut self, text: &Spanned<String>) -> Option<f64> {
+    pub(super) fn percent(&mut self, text: &Spanned<String>) -> Option<f64> {
         let percent = convert::percent(&text.value).ok();
         if percent.is_none() {
             self.d.push(unreadable(text, "a percentage such as `93%`"));
@@ -193,6 +190,30 @@ impl Reader<'_> {
             after_start: fields.get("after_start").map(|n| Box::new(self.host(n))),
             after_reload: fields.get("after_reload").map(|n| Box::new(self.host(n))),
         }
+    }
+
+    fn package(&mut self, node: &Node) -> PackageState {
+        let version = |text: String| Some(text).filter(|t| t != "absent");
+        if node.as_scalar().is_some() {
+            return PackageState {
+                version: text(node, "a package", self.d).map(|t| version(t.value)),
+                ..PackageState::default()
+            };
+        }
+        let fields = self.fields(node, &keys::PACKAGE);
+        let mut package = PackageState {
+            version: fields.text("version", self.d).map(|t| version(t.value)),
+            offered: fields
+                .texts("offered", self.d)
+                .map(|list| list.into_iter().map(|t| t.value).collect()),
+            held: fields.bool("held", self.d).map(|b| b.value),
+            ..PackageState::default()
+        };
+        for entry in fields.map("after_install", self.d).unwrap_or_default() {
+            let then = Box::new(self.host(&entry.value));
+            package.after_install.insert(entry.key.value.clone(), then);
+        }
+        package
     }
 
     fn word(&mut self, node: &Node, what: &str, words: &[&'static str]) -> Option<&'static str> {
@@ -344,6 +365,7 @@ impl Reader<'_> {
 
 /// That percentage of all.
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn share(all: u64, percent: f64) -> u64 {
+#[must_use]
+pub fn share(all: u64, percent: f64) -> u64 {
     (all as f64 * percent / 100.0).round() as u64
 }

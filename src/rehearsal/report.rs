@@ -47,11 +47,17 @@ pub fn text(all: &[Tested], took: Duration, color: bool) -> String {
     };
     let _ = writeln!(
         text,
-        "{} files, {cases} cases, {runs} runs: {verdict}, in {}",
-        all.len(),
+        "{}, {}, {}: {verdict}, in {}",
+        count(all.len(), "file"),
+        count(cases, "case"),
+        count(runs, "run"),
         friendly(took)
     );
     text
+}
+
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn indented(story: &str) -> String {

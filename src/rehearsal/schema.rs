@@ -3,6 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::keys::{self, Key, Shape, Table};
+use super::stores;
 
 /// The JSON Schema (draft-07) of test files, for editors.
 #[must_use]
@@ -14,8 +15,12 @@ pub fn schema() -> Json {
         &keys::STATE,
         &keys::HOST,
         &keys::MEMORY,
-        &keys::DISK,
+        &stores::DISK,
+        &stores::DISK_FILE,
+        &stores::POSTGRES,
+        &stores::PROXIED,
         &keys::SERVICE,
+        &keys::PACKAGE,
         &keys::FILE,
         &keys::COMMAND,
         &keys::PAGE,

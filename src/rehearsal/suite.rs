@@ -13,6 +13,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, SourceId, Sources};
 use crate::lang;
 use crate::model::event::Event;
 use crate::model::runbook::Runbook;
+use crate::plan::invariants::covers;
 use crate::report::{self, Style};
 
 /// Broken repetitions of a sweep that are shown in full.
@@ -79,10 +80,10 @@ pub fn test(script: Sources, test: (&str, &str), stem: &str, filter: &str) -> Re
     let cases = chosen.into_iter().map(|case| one(&script, &suite, case, &mut reached)).collect();
     let steps = runbook.all_steps();
     let real = steps.iter().filter(|s| !matches!(s.body, crate::model::runbook::Body::Loop(..)));
-    // A step's own checks are part of it.
+    // A step's own checks are part of it; invariants are judged around every change and leave no record while they hold.
     let unreached = real
         .map(|s| s.id.0.clone())
-        .filter(|s| whole && !reached.contains(s) && !s.contains(".verify."))
+        .filter(|s| whole && !reached.contains(s) && !s.contains(".verify.") && !s.starts_with("invariants."))
         .collect();
     Ok(Tested {
         file: test.0.to_owned(),
@@ -148,9 +149,16 @@ fn steps_of(life: &Life) -> BTreeSet<String> {
         Event::ApprovalRequested { request } => Some(request.gate.clone()),
         _ => None,
     };
+    let Some(plan) = &life.plan else { return BTreeSet::new() };
     let nodes = life.records.iter().filter_map(|r| of(&r.event));
-    let step = |id| life.plan.as_ref().and_then(|p| p.node(&id)).map(|n| n.step.0.clone());
-    nodes.filter_map(step).collect()
+    let steps = nodes.filter_map(|id| plan.node(&id)).map(|n| n.step.0.clone());
+    // An invariant is judged around every change that it covers.
+    let changed = life.records.iter().filter_map(|r| match &r.event {
+        Event::ChangeIntended { node, .. } => Some(node),
+        _ => None,
+    });
+    let judged = changed.flat_map(|node| plan.invariants.iter().filter(|w| covers(&plan.nodes, w, node)));
+    steps.chain(judged.map(|w| w.id.0.clone())).collect()
 }
 
 /// What happened, for one who wonders why.

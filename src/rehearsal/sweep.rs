@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::life::{Life, Staged, UID};
 use super::syntax::{Fault, Sweep, Trouble};
-use super::world::{Death, Deed};
+use super::world::{Death, Deed, MemberNow, PoolNow};
 use crate::action::CATALOG;
 use crate::base::id::NodeId;
 use crate::diagnostic::{Span, Spanned};
@@ -84,8 +84,11 @@ fn failures(plain: &Life) -> Vec<Scene> {
 }
 
 fn crashes(plain: &Life) -> Vec<Scene> {
-    let last = plain.records.last().map_or(0, |r| r.sequence);
-    let sides = (2..=last).flat_map(|sequence| [false, true].map(|after| Death { sequence, after }));
+    // Within one write no death differs from another.
+    let sides = plain
+        .writes
+        .iter()
+        .flat_map(|&sequence| [false, true].map(|after| Death { sequence, after }));
     let scene = |death: Death| Scene {
         name: format!(
             "the controller dies right {} record {}{}",
@@ -99,12 +102,13 @@ fn crashes(plain: &Life) -> Vec<Scene> {
     sides.map(scene).collect()
 }
 
-/// ` (change_intended drain)`
+/// ` (change intended, drain)`
 fn of(plain: &Life, sequence: u64) -> String {
     let record = plain.records.iter().find(|r| r.sequence == sequence);
     let json = record.and_then(|r| serde_json::to_value(&r.event).ok()).unwrap_or_default();
-    let word = |key: &str| json[key].as_str().map(|w| format!(" {w}")).unwrap_or_default();
-    format!(" ({}{})", word("type").trim_start(), word("node"))
+    let what = json["type"].as_str().unwrap_or_default().replace('_', " ");
+    let whose = json["node"].as_str().map(|node| format!(", {node}")).unwrap_or_default();
+    format!(" ({what}{whose})")
 }
 
 /// Lives all scenes, on all processors; gives those that break a promise, in order, with what they break.
@@ -144,11 +148,13 @@ pub fn breaks(life: &Life, plain: &Life) -> Option<String> {
     if let Some(breach) = life.breaches.first() {
         return Some(breach.clone());
     }
-    still_taken(life).or_else(|| false_word(life, plain)).or_else(|| twice(life, plain))
+    still_taken(life, plain)
+        .or_else(|| false_word(life, plain))
+        .or_else(|| twice(life, plain))
 }
 
 /// What is out at the end and was in at the beginning is named by an open obligation; so is every mark that is left.
-pub(super) fn still_taken(life: &Life) -> Option<String> {
+pub(super) fn still_taken(life: &Life, plain: &Life) -> Option<String> {
     let named = |host: &str| {
         life.obligations
             .iter()
@@ -166,6 +172,13 @@ pub(super) fn still_taken(life: &Life) -> Option<String> {
             }
         }
     }
+    // A success leaves nobody silent, so neither does a failure, unless that is owed.
+    let silent = life.silences.first().filter(|_| plain.silences.is_empty());
+    if let (Some(silence), true) = (silent, life.obligations.is_empty()) {
+        return Some(format!(
+            "Alertmanager is still silent about {silence} at the end, and nothing is owed"
+        ));
+    }
     let left = life.marks.iter().find(|(_, _, run)| run == UID);
     let (pool, server, _) = left.filter(|_| life.obligations.is_empty())?;
     Some(format!(
@@ -178,8 +191,8 @@ pub(super) fn false_word(life: &Life, plain: &Life) -> Option<String> {
     let outcome = life.outcome?;
     if outcome == RunOutcome::Succeeded && plain.outcome == Some(RunOutcome::Succeeded) && life.after != plain.after {
         return Some(format!(
-            "the run says that it succeeded, but the pools are not as after a success: {:?} instead of {:?}",
-            life.after, plain.after
+            "the run says that it succeeded, but not all is as after a success: {}",
+            differences(&life.after, &plain.after)
         ));
     }
     let owed = life.obligations.iter().find(|o| o.return_node.is_some());
@@ -191,6 +204,27 @@ pub(super) fn false_word(life: &Life, plain: &Life) -> Option<String> {
         )),
         _ => None,
     }
+}
+
+/// `pool web: web-02 is drain, weight 1 instead of ready, weight 1`
+fn differences(found: &BTreeMap<String, PoolNow>, expected: &BTreeMap<String, PoolNow>) -> String {
+    let mut all = Vec::new();
+    for (name, is) in found {
+        let Some(was) = expected.get(name) else { continue };
+        if is.algorithm != was.algorithm {
+            all.push(format!("pool `{name}` balances by {} instead of {}", is.algorithm, was.algorithm));
+        }
+        for (member, wanted) in is.members.iter().zip(&was.members).filter(|(a, b)| a != b) {
+            let words = |m: &MemberNow| format!("{}, weight {}, {}", m.state, m.weight, if m.up { "up" } else { "down" });
+            all.push(format!(
+                "{} in pool `{name}` is {} instead of {}",
+                member.host,
+                words(member),
+                words(wanted)
+            ));
+        }
+    }
+    all.join("; ")
 }
 
 /// What must not simply be repeated was done no more often than when all went well.
@@ -213,4 +247,34 @@ fn twice(life: &Life, plain: &Life) -> Option<String> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pools_that_differ_are_told_in_words() {
+        let member = |name: &str, state, up| MemberNow {
+            host: name.into(),
+            state,
+            up,
+            weight: 1,
+        };
+        let pool = |algorithm: &str, second| PoolNow {
+            algorithm: algorithm.to_owned(),
+            members: vec![member("web-01", "ready", true), second],
+        };
+        let of = |pool| BTreeMap::from([(String::from("web"), pool)]);
+        let (found, wanted) = (
+            of(pool("source", member("web-02", "drain", false))),
+            of(pool("roundrobin", member("web-02", "ready", true))),
+        );
+        assert_eq!(
+            differences(&found, &wanted),
+            "pool `web` balances by source instead of roundrobin; \
+             web-02 in pool `web` is drain, weight 1, down instead of ready, weight 1, up"
+        );
+        assert_eq!(differences(&wanted, &wanted), "");
+    }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::stores::Stores;
 use crate::base::value::Value;
 use crate::diagnostic::{Span, Spanned};
 use crate::model::inventory::Inventory;
@@ -61,7 +62,7 @@ pub struct Answer {
 pub enum Sweep {
     /// Each step fails, is lost, is lost though done; each probe gets no answer.
     Failures,
-    /// The controller dies right before and right after each record, and the run is taken up again.
+    /// The controller dies right before and right after each write to the journal, and the run is taken up again.
     Crashes,
 }
 
@@ -153,6 +154,8 @@ pub struct HostState {
     pub unreachable: Option<bool>,
     /// By name.
     pub services: BTreeMap<String, ServiceState>,
+    /// By name.
+    pub packages: BTreeMap<String, PackageState>,
     /// All memory, bytes.
     pub memory_total: Option<u64>,
     /// Available, bytes.
@@ -165,8 +168,8 @@ pub struct HostState {
     pub http: BTreeMap<String, Page>,
     /// Ports on which something listens beside the web server.
     pub ports: Option<Vec<u16>>,
-    /// File systems: by mount, how full in percent, and the size in bytes.
-    pub disks: BTreeMap<String, (u64, u64)>,
+    /// File systems, databases and proxies.
+    pub stores: Stores,
     /// Load over one minute.
     pub load: Option<f64>,
     /// Processors.
@@ -186,6 +189,19 @@ pub struct ServiceState {
     pub after_start: Option<Box<HostState>>,
     /// What its host is like after each reload.
     pub after_reload: Option<Box<HostState>>,
+}
+
+/// A package of apt.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PackageState {
+    /// Installed; `None` inside: it is not.
+    pub version: Option<Option<String>>,
+    /// Versions on offer, newest first; `None`: the one that is installed.
+    pub offered: Option<Vec<String>>,
+    /// Kept at its version.
+    pub held: Option<bool>,
+    /// By version: what its host is like after it was installed.
+    pub after_install: BTreeMap<String, Box<HostState>>,
 }
 
 /// A file.
@@ -292,6 +308,10 @@ pub struct Expect {
     pub files: Vec<FilePromise>,
     /// By host: services and their state.
     pub services: Vec<(String, Spanned<String>, Spanned<&'static str>)>,
+    /// By host: packages and the version that is installed, or `absent`.
+    pub packages: Vec<(String, Spanned<String>, Spanned<String>)>,
+    /// Parts of the silences that are on at the end, one each; an empty list: none is.
+    pub silences: Option<Spanned<Vec<Spanned<String>>>>,
     /// By `step.field`: what a step's result holds.
     pub results: Vec<(Spanned<String>, Spanned<String>)>,
     /// How long the run may take.
@@ -339,14 +359,26 @@ pub struct ExpectPlan {
     pub instead: Option<Spanned<String>>,
 }
 
+/// What is named counts.
+pub(super) fn put<T: Clone>(slot: &mut Option<T>, new: &Option<T>) {
+    if new.is_some() {
+        slot.clone_from(new);
+    }
+}
+
+impl PackageState {
+    /// Overlays another state: what it names counts.
+    pub fn overlay(&mut self, other: &PackageState) {
+        put(&mut self.version, &other.version);
+        put(&mut self.offered, &other.offered);
+        put(&mut self.held, &other.held);
+        self.after_install.extend(other.after_install.clone());
+    }
+}
+
 impl HostState {
     /// Overlays another state: what it names counts.
     pub fn overlay(&mut self, other: &HostState) {
-        fn put<T: Clone>(slot: &mut Option<T>, new: &Option<T>) {
-            if new.is_some() {
-                slot.clone_from(new);
-            }
-        }
         put(&mut self.unreachable, &other.unreachable);
         put(&mut self.memory_total, &other.memory_total);
         put(&mut self.memory_available, &other.memory_available);
@@ -361,9 +393,12 @@ impl HostState {
             put(&mut service.after_start, &new.after_start);
             put(&mut service.after_reload, &new.after_reload);
         }
+        for (name, new) in &other.packages {
+            self.packages.entry(name.clone()).or_default().overlay(new);
+        }
         self.files.extend(other.files.clone());
         self.http.extend(other.http.clone());
-        self.disks.extend(other.disks.clone());
+        self.stores.overlay(&other.stores);
         // The newer answer is asked first.
         self.commands.splice(0..0, other.commands.iter().cloned());
     }

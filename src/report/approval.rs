@@ -57,6 +57,24 @@ pub fn text(request: &ApprovalRequest, created: &RunCreated, so_far: &str, now: 
         line("If not", &format!("runbook failed {run} {gate} --reason …"));
         return boxed(&title, &expiry, &lines, style);
     }
+    if !request.bare {
+        planned(request, created, &mut line);
+    }
+    asker(created, so_far, &mut line);
+    line(
+        "Who may",
+        &sentence(&format!("{} ({} needed)", people(request), count(request.quorum as usize, "yes"))),
+    );
+    line("Digest", &format!("sha256:{}", one_line(&request.digest, 64)));
+    let run = describe::bare(request.run);
+    let gate = name(&request.gate);
+    line("Answer", &format!("runbook approve {run} {gate}   or   runbook deny {run} {gate}"));
+    boxed(&title, &expiry, &lines, style)
+}
+
+/// What would be done, on which hosts, and the pools as they are.
+fn planned(request: &ApprovalRequest, created: &RunCreated, line: &mut dyn FnMut(&str, &str)) {
+    let plan = &created.plan;
     // The question before a call is about its steps.
     let call = plan.node(&request.gate).filter(|n| n.action == CALL);
     let asked = |n: &&Node| n.section.is_work() && n.may_change() && call.is_none_or(|c| c.opens(n));
@@ -81,16 +99,6 @@ pub fn text(request: &ApprovalRequest, created: &RunCreated, so_far: &str, now: 
             ),
         );
     }
-    asker(created, so_far, &mut line);
-    line(
-        "Who may",
-        &sentence(&format!("{} ({} needed)", people(request), count(request.quorum as usize, "yes"))),
-    );
-    line("Digest", &format!("sha256:{}", one_line(&request.digest, 64)));
-    let run = describe::bare(request.run);
-    let gate = name(&request.gate);
-    line("Answer", &format!("runbook approve {run} {gate}   or   runbook deny {run} {gate}"));
-    boxed(&title, &expiry, &lines, style)
 }
 
 /// The command that answers: `runbook approve 3 ask`, `runbook done 3 look --field finding=…`.
@@ -177,6 +185,21 @@ mod tests {
 ";
         assert_eq!(shown, expected);
     }
+
+    #[test]
+    fn a_bare_question_shows_nothing_of_the_plan() {
+        let mut request = sample::request();
+        request.bare = true;
+        let shown = text(&request, &sample::created(), "", at(61_000), Style::PLAIN);
+        assert!(
+            shown.contains("Question   Restart app on web-01?") && shown.contains("Digest     sha256:"),
+            "{shown}"
+        );
+        for part in ["Steps", "Hosts", "Pool"] {
+            assert!(!shown.contains(part), "{part}\n{shown}");
+        }
+    }
+
     #[test]
     fn something_to_do_says_what_to_tell_and_who_is_next() {
         let finding = Param {

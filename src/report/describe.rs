@@ -67,26 +67,37 @@ pub(super) fn capacity(capacity: &Capacity) -> String {
 
 /// `At least half takes traffic (from drain on): holds now and after each step`.
 pub(super) fn invariant(watch: &Watch) -> String {
-    let from = watch
-        .from
-        .as_ref()
-        .map(|step| format!(" (from {} on)", name(step)))
-        .unwrap_or_default();
-    sentence(&format!("{}{from}: {}", watch.name, watch.standing))
+    let call = watch.call.as_ref().map(|call| format!("during {}", name(call)));
+    let from = watch.from.as_ref().map(|step| format!("from {} on", name(step)));
+    let when: Vec<String> = call.into_iter().chain(from).collect();
+    let when = if when.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", when.join(", "))
+    };
+    sentence(&format!("{}{when}: {}", watch.name, watch.standing))
 }
 
-/// `undo: pool.member state=ready`; without the arguments that only say which thing is meant.
+/// `undo: back to state ready`; without the arguments that only say which thing is meant, or that are too long to say.
 pub(super) fn undo(undo: &Undo) -> String {
     match undo {
         Undo::Nothing => String::from("nothing to undo"),
         Undo::Keep => String::from("stays"),
-        Undo::Impossible => String::from("no way back"),
-        Undo::Steps => String::from("undo: the steps given under `undo:`"),
-        Undo::Call { action, arguments } => {
+        Undo::Impossible => String::from("point of no return"),
+        Undo::Steps => String::from("undo: its own steps"),
+        Undo::Call { arguments, .. } if arguments.0.contains_key("content") => String::from("undo: as it was"),
+        Undo::Call { arguments, .. } => {
             let which = ["pool", "member", "name", "path"];
-            let shown = arguments.0.iter().filter(|(key, _)| !which.contains(&key.as_str()));
-            let list: String = shown.map(|(key, value)| format!(" {}={}", name(key), self::value(value))).collect();
-            format!("undo: {}{list}", name(action))
+            let long = |value: &Value| matches!(value, Value::Map(_) | Value::List(_) | Value::Null);
+            let shown = arguments
+                .0
+                .iter()
+                .filter(|(key, value)| !which.contains(&key.as_str()) && !long(value));
+            let list: Vec<String> = shown.map(|(key, value)| format!("{} {}", name(key), self::value(value))).collect();
+            match list.is_empty() {
+                true => String::from("undo: as it was"),
+                false => format!("undo: back to {}", list.join(", ")),
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::base::value::Value;
 use crate::model::action::Undo;
 use crate::model::event::{Failure, RunOutcome};
 use crate::model::obligation::Obligation;
-use crate::model::plan::CALL_END;
+use crate::model::plan::{CALL_END, EffectKind};
 
 /// Width of the rule above.
 const WIDTH: usize = 80;
@@ -180,7 +180,13 @@ fn outputs(story: &Story<'_>) -> Vec<String> {
 fn undone(story: &Story<'_>) -> Vec<String> {
     let mut pairs = Vec::new();
     for (id, node) in &story.nodes {
-        let given_back = story.obligations.values().any(|o| &o.taker == *id && !o.is_open());
+        // What can be taken back by itself and was not, is still so, whatever it owed: a new version, and the restart after it.
+        let takes = story
+            .plan()
+            .node(id)
+            .is_some_and(|n| n.pool_effects.iter().any(|e| e.kind == EffectKind::Takes));
+        let returns = takes || matches!(node.intended, Some((_, Undo::Nothing | Undo::Keep)) | None);
+        let given_back = returns && story.obligations.values().any(|o| &o.taker == *id && !o.is_open());
         match node.undo {
             Some(Ok(summary)) => pairs.push((where_it_was(story, id), format!("{}   ok", sentence(summary)))),
             None if given_back => pairs.push((where_it_was(story, id), String::from("given back   ok"))),

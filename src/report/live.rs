@@ -147,7 +147,7 @@ fn about_run(record: &Record) -> Option<String> {
     Some(match &record.event {
         Event::RunCreated(created) => format!("run {run} created: {} by {}", name(&created.runbook), name(&created.by)),
         Event::RunStarted { controller } => format!("run {run} started by controller {}", name(controller)),
-        Event::UnwindStarted { reason } => format!("run {run} unwinding: {}", sentence(reason)),
+        Event::UnwindStarted { reason, .. } => format!("run {run} unwinding: {}", sentence(reason)),
         Event::TurnFailed { turns, why, .. } => format!("turn {} FAILED, taking it back: {}", name(turn_path(turns)), sentence(why)),
         Event::TurnTakenBack { turns } => format!("turn {} taken back", name(turn_path(turns))),
         Event::CancelRequested { by } => format!("run {run} is asked to stop by {}", name(by)),

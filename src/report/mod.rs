@@ -4,6 +4,7 @@
 
 pub mod approval;
 pub mod diagram;
+pub mod drift;
 pub mod end;
 pub mod inventory;
 pub mod live;
@@ -11,6 +12,7 @@ pub mod obligations;
 pub mod plan;
 pub mod plan_json;
 pub mod plan_markdown;
+pub mod plan_schema;
 pub mod runs;
 pub mod status;
 pub mod style;
@@ -21,6 +23,7 @@ mod member;
 mod node;
 mod story;
 mod table;
+mod way_back;
 
 #[cfg(test)]
 mod sample;

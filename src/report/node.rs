@@ -90,9 +90,16 @@ pub(super) fn does(node: &Node) -> String {
 pub(super) fn if_it_fails(node: &Node) -> String {
     match (&node.owes, node.may_change()) {
         (Some(owed), true) => format!("owes {}", name(owed)),
+        // What there will be to restore, only the run can see.
+        (None, true) if undone_as_found(node) => String::from("undo: as it was"),
         (None, true) => describe::undo(&node.undo),
         (_, false) => String::new(),
     }
+}
+
+/// Its action restores what it finds, and the plan cannot see yet what that is.
+pub(super) fn undone_as_found(node: &Node) -> bool {
+    node.class == Class::Reversible && node.undo == Undo::Nothing && matches!(node.forecast, Forecast::AtRunTime { .. })
 }
 
 /// Where the step happens.

@@ -7,6 +7,7 @@ use super::member;
 use super::node::{Sign, does, if_it_fails, place, sign};
 use super::style::{Style, Tint};
 use super::table::{Cell, Table, block, widths, wrap};
+use super::way_back;
 use crate::base::id::HostName;
 use crate::base::sanitise::for_terminal;
 use crate::model::plan::{Capacity, Forecast, Node, Plan, PoolForecast, Refusal, Section, hosts_of, rows_of};
@@ -34,6 +35,11 @@ pub fn text(plan: &Plan, style: Style) -> String {
     text.push('\n');
     for warning in &plan.warnings {
         let _ = writeln!(text, "{} {}", style.paint(Tint::Notice, "warning:"), sentence(warning));
+    }
+    if let Some(way) = way_back::line(plan).filter(|_| plan.refusals.is_empty()) {
+        for (i, line) in wrap(&way, WIDTH - 10).iter().enumerate() {
+            let _ = writeln!(text, "{}{line}", if i == 0 { "Way back: " } else { "          " });
+        }
     }
     let _ = writeln!(text, "{}", total(plan));
     let _ = writeln!(text, "Plan digest  sha256:{}", name_of_digest(&plan.digest));
@@ -346,7 +352,7 @@ Pool     web: 1 of 2 serving, 1 enabled, minimum 1
   ?  free_memory.verify.1  web-01         looks: 200 OK
   ~  return_master         lb-01          will change: web-01: drain → ready      stays
         then web 2/2 serving (min 1)
-  !  share_load            lb-01          might change, CANNOT BE UNDONE, known   no way back
+  !  share_load            lb-01          might change, CANNOT BE UNDONE, known   point of no return
                                           at run time: the file differs when its
                                           members do
         note: the balancer is reloaded; member states are kept
@@ -359,6 +365,8 @@ Pool     web: 1 of 2 serving, 1 enabled, minimum 1
   ~  page                  control        will change: tell oncall_web            nothing to undo
 
 warning: no watcher: nobody is told if this machine dies
+Way back: to the start until share_load is done, then only as far as share_load. What other_ready
+          does stays.
 Plan: 9 steps, 2 hosts to change, 1 irreversible step, 1 known at run time.
 Plan digest  sha256:9c1eb07d4f0a52a3c1b2e97d61f0c4d2a9b8e7f6a5c4d3b2e1f0a9b8c7d6e5b0
 ";
@@ -378,6 +386,8 @@ Plan digest  sha256:9c1eb07d4f0a52a3c1b2e97d61f0c4d2a9b8e7f6a5c4d3b2e1f0a9b8c7d6
                 name: name.to_owned(),
                 from,
                 since: None,
+                until: None,
+                call: None,
                 standing: standing.to_owned(),
             });
         }
@@ -404,6 +414,7 @@ Plan digest  sha256:9c1eb07d4f0a52a3c1b2e97d61f0c4d2a9b8e7f6a5c4d3b2e1f0a9b8c7d6
                 String::from("web-02 has been in MAINT since 2026-11-20T00:14:07Z; nobody owns that"),
                 String::from("drain_master takes web-01 out: 0 of 2 in service"),
             ],
+            order: Vec::new(),
             instead: Some(String::from("return web-02 first")),
         });
         let shown = text(&plan, Style::PLAIN);

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json, json};
 
+use super::node::undone_as_found;
+use super::way_back;
 use crate::base::value::Value;
 use crate::model::action::Undo;
 use crate::model::plan::{Node, Plan, PoolForecast};
@@ -28,6 +30,7 @@ pub fn json(plan: &Plan) -> Json {
         "nodes": plan.nodes.iter().map(node).collect::<Vec<_>>(),
         "pools": plan.pools.iter().map(pool).collect::<Vec<_>>(),
         "invariants": plan.invariants,
+        "way_back": way_back::json(plan),
         "refusals": plan.refusals,
         "warnings": plan.warnings,
     })
@@ -49,24 +52,27 @@ fn node(node: &Node) -> Json {
         "turns": node.turns,
         "bindings": values(&node.bindings),
         "host": node.host,
+        "pause_seconds": node.pause.map(|p| p.as_secs_f64()),
         "touches": node.touches(),
         "needs": node.needs,
         "name": node.name,
         "action": node.action,
+        "arguments": values(&node.arguments.0),
         "class": node.class,
         "may_change": node.may_change(),
         "forecast": node.forecast,
         "diff": node.diff,
         "notes": node.notes,
-        "undo": undo(&node.undo),
+        "undo": undo(node),
         "owes": node.owes,
         "pool_effects": node.pool_effects,
         "after": node.after,
     })
 }
 
-fn undo(undo: &Undo) -> Json {
-    match undo {
+fn undo(node: &Node) -> Json {
+    match &node.undo {
+        _ if undone_as_found(node) => json!({ "kind": "at_run_time" }),
         Undo::Nothing => json!({ "kind": "nothing" }),
         Undo::Keep => json!({ "kind": "keep" }),
         Undo::Impossible => json!({ "kind": "impossible" }),

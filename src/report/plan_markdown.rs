@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::describe::{capacity, invariant, name, sentence};
 use super::node::{does, if_it_fails, place};
 use super::plan::total;
+use super::way_back;
 use crate::base::sanitise::for_terminal;
 use crate::model::plan::Plan;
 
@@ -45,6 +46,9 @@ pub fn text(plan: &Plan) -> String {
     text.push('\n');
     for warning in &plan.warnings {
         let _ = writeln!(text, "**warning:** {}\n", escape(&sentence(warning)));
+    }
+    if let Some(way) = way_back::line(plan).filter(|_| plan.refusals.is_empty()) {
+        let _ = writeln!(text, "Way back: {}\n", escape(&way));
     }
     let _ = writeln!(text, "**{}**\n\nPlan digest `sha256:{}`", escape(&total(plan)), plain(&plan.digest));
     text
@@ -105,6 +109,7 @@ mod tests {
             shown.contains("```diff\n@@ -12 +12 @@\n-  balance leastconn\n+  balance roundrobin\n```"),
             "{shown}"
         );
+        assert!(shown.contains("Way back: to the start until share\\_load is done"), "{shown}");
         assert!(
             shown.contains("**Plan: 9 steps, 2 hosts to change, 1 irreversible step, 1 known at run time.**"),
             "{shown}"

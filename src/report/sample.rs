@@ -98,6 +98,7 @@ fn member_node(id: &str, which: &str, kind: EffectKind, after: Capacity, summary
         pool: "web".into(),
         member: which.into(),
         kind,
+        perhaps: Vec::new(),
     }];
     node.after = vec![after];
     node
@@ -181,6 +182,7 @@ pub(super) fn plan() -> Plan {
         warnings: vec![String::from("no watcher: nobody is told if this machine dies")],
         invariants: Vec::new(),
         empty_loops: Vec::new(),
+        kept_turns: Vec::new(),
     }
 }
 
@@ -195,6 +197,7 @@ pub(super) fn created() -> RunCreated {
         by: String::from("mira"),
         reason: Some(String::from("HostOutOfMemory")),
         gate: false,
+        used_plan: None,
     }
 }
 
@@ -229,6 +232,7 @@ pub(super) fn request() -> ApprovalRequest {
         asked_at: at(1_000),
         expires_at: at(1_801_000),
         then: Vec::new(),
+        bare: false,
         task: None,
     }
 }
@@ -357,6 +361,7 @@ pub(super) fn stuck() -> Vec<Record> {
             69_010,
             Event::UnwindStarted {
                 reason: String::from("free_memory failed on web-01"),
+                step: None,
             },
         ),
         (

@@ -8,7 +8,7 @@ use super::table::{Cell, Table};
 use crate::base::clock::Timestamp;
 use crate::base::id::NodeId;
 use crate::model::event::{Event, Record};
-use crate::model::plan::{Node, Plan, turn_path};
+use crate::model::plan::{Plan, turn_path};
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +98,7 @@ fn about_steps(record: &Record, plan: &Plan) -> Option<Entry> {
         Event::StepLost { node, failure, .. } => (node, format!("LOST: {}", failure.message), true),
         Event::StepRetryScheduled { node, failure, .. } => (node, format!("failed, will be tried again: {}", failure.message), false),
         Event::UndoStarted { node, summary, .. } => (node, format!("is taken back: {summary}"), false),
+        Event::UndoStepDone { node, step, summary, .. } => (node, format!("is taken back, {step}: {summary}"), false),
         Event::UndoSucceeded { node, summary } => (node, format!("taken back: {summary}"), false),
         Event::UndoFailed { node, failure } => (node, format!("UNDO FAILED: {}", failure.message), true),
         _ => return None,
@@ -112,7 +113,7 @@ fn about_steps(record: &Record, plan: &Plan) -> Option<Entry> {
 }
 
 fn about_people(record: &Record, plan: &Plan) -> Option<Entry> {
-    let is_task = |gate: &NodeId| plan.node(gate).is_some_and(Node::is_task);
+    let is_task = |gate: &NodeId| plan.is_task(gate);
     let (what, who, bad) = match &record.event {
         Event::ApprovalRequested { request } => (format!("{} asks: {}", request.gate, request.ask), "runbook", false),
         Event::ApprovalAnswered { gate, answer } => {
@@ -155,7 +156,7 @@ fn about_run(record: &Record) -> Option<Entry> {
             ))
         }
         Event::RunStarted { controller } => Some(row(record, String::from("the controller begins"), controller)),
-        Event::UnwindStarted { reason } => Some(row(
+        Event::UnwindStarted { reason, .. } => Some(row(
             record,
             format!("no new steps, what was done is taken back: {reason}"),
             "runbook",

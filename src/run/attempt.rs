@@ -17,15 +17,15 @@ use crate::base::sanitise;
 use crate::base::value::Value;
 use crate::engine::{Ending, Input, Intent, Knowledge, Now};
 use crate::journal::{Journal, Stream};
-use crate::model::action::{Action, Arguments, Catalog, Change, Class, Decision, Observation, ResourceKey, Undo, Verdict};
+use crate::model::action::{Action, Arguments, Catalog, Change, Class, Decision, Observation, ResourceKey, Verdict};
 use crate::model::event::{Failure, FailureKind, RunCreated};
 use crate::model::obligation::ObligationId;
 use crate::model::operation::{Output, Trouble};
 use crate::model::plan::{Forecast, Node};
-use crate::model::runbook::{Body, Call, Runbook, Step, UndoRule};
+use crate::model::runbook::{Body, Call, Runbook, Step};
 use crate::model::text::Scope;
 use crate::plan::bind::{self, World};
-use crate::plan::forecast::{effects_of, undo_of};
+use crate::plan::forecast::undo_of;
 use crate::plan::judge::{self, Truth};
 
 /// What all attempts of a run share.
@@ -227,7 +227,7 @@ impl Attempt {
             }
             Decision::Change(change) => {
                 self.as_planned(&change)?;
-                self.shared.pools.may_take(&self.shared, &self.node).await.map_err(Ending::Failed)?;
+                let _taking = self.shared.pools.may_take(&self.shared, &self.node).await.map_err(Ending::Failed)?;
                 self.guarded.before(&self.shared).await.map_err(Ending::Failed)?;
                 self.intend(step, &before, &change).await?;
                 self.perform(action, &before, change, Recovery::None).await
@@ -297,7 +297,7 @@ impl Attempt {
         self.shared.invariants.changed();
         self.keep(&outputs).await;
         if let Some(Output::Failed(trouble)) = outputs.last() {
-            return Err(unperformed(trouble, recovery));
+            return Err(unperformed(trouble, recovery, outputs.len() == 1));
         }
         let after = self.settle(action, before, &outputs).await?;
         self.shared.invariants.changed();
@@ -364,7 +364,7 @@ struct Done {
 }
 
 /// Names an attempt on hosts: the run's identity, a short form of the node's name, the attempt.
-fn attempt_name(shared: &Shared, node: &NodeId, attempt: u32, kind: &str) -> String {
+pub(super) fn attempt_name(shared: &Shared, node: &NodeId, attempt: u32, kind: &str) -> String {
     format!("{}.{}.{attempt}{kind}", shared.created.uid, short_name(node))
 }
 
@@ -376,7 +376,8 @@ pub fn short_name(node: &NodeId) -> String {
     digest.iter().take(6).map(|b| format!("{b:02x}")).collect()
 }
 
-fn unperformed(trouble: &Trouble, recovery: Recovery) -> Ending {
+/// `first`: no operation was performed before it.
+fn unperformed(trouble: &Trouble, recovery: Recovery, first: bool) -> Ending {
     let failure = Failure {
         kind: trouble.kind.into(),
         message: trouble.message.clone(),
@@ -385,14 +386,19 @@ fn unperformed(trouble: &Trouble, recovery: Recovery) -> Ending {
         return Ending::NotStarted(failure);
     }
     // A program that was killed at its deadline is known to have ended.
-    if trouble.may_have_happened && failure.kind != FailureKind::Timeout {
-        Ending::Lost(failure)
-    } else {
-        Ending::Failed(failure)
+    match trouble.may_have_happened {
+        true if failure.kind != FailureKind::Timeout => Ending::Lost(failure),
+        false if first => Ending::Unchanged(failure),
+        _ => Ending::Failed(failure),
     }
 }
 
-async fn settle(shared: &Shared, action: &dyn Action, before: &Observation, performed: &[Output]) -> Result<Observation, Failure> {
+pub(super) async fn settle(
+    shared: &Shared,
+    action: &dyn Action,
+    before: &Observation,
+    performed: &[Output],
+) -> Result<Observation, Failure> {
     let settle = action.settle();
     let deadline = Instant::now() + settle.within;
     let mut every = Duration::from_millis(100).min(settle.every);
@@ -426,110 +432,4 @@ async fn settle(shared: &Shared, action: &dyn Action, before: &Observation, perf
 fn failed_kind(performed: &[Output]) -> FailureKind {
     let bad_exit = performed.iter().any(|o| matches!(o, Output::Exited { code, .. } if *code != 0));
     if bad_exit { FailureKind::Exit } else { FailureKind::Check }
-}
-
-/// Taking a node's change back, once.
-pub struct TakeBack {
-    /// What it shares with the attempts.
-    pub shared: Arc<Shared>,
-    /// Whose change.
-    pub node: Node,
-    /// How.
-    pub undo: Undo,
-    /// What its texts see.
-    pub scope: Scope,
-    /// From 1.
-    pub attempt: u32,
-    /// Another process began it.
-    pub recovering: bool,
-    /// What must hold before and after.
-    pub guarded: Guarded,
-}
-
-impl TakeBack {
-    /// Runs to its end.
-    ///
-    /// # Errors
-    /// Why the change could not be taken back.
-    pub async fn go(mut self) -> Result<String, Failure> {
-        let summary = match self.undo.clone() {
-            Undo::Call { action, arguments } => self.call(&action, &arguments, 0).await?,
-            Undo::Steps => self.steps().await?,
-            Undo::Nothing | Undo::Keep | Undo::Impossible => String::from("nothing to take back"),
-        };
-        Ok(self.guarded.with_notes(summary))
-    }
-
-    async fn steps(&mut self) -> Result<String, Failure> {
-        let shared = self.shared.clone();
-        let UndoRule::Steps(steps) = &shared.step(&self.node).undo else {
-            return Ok(String::from("nothing to take back"));
-        };
-        let mut done = Vec::new();
-        for (i, step) in steps.iter().enumerate() {
-            let Body::Action(call) = &step.body else { continue };
-            let kind = bind::kind(self.shared.world(), call).map_err(checks::unexpected)?;
-            let arguments = bind::arguments(call, kind.signature(), &self.scope).map_err(checks::unexpected)?;
-            done.push(self.call(&call.action.value, &arguments, i).await?);
-            for check in &step.verify {
-                checks::check(&self.shared, check, self.node.host.as_ref(), &self.scope).await?;
-            }
-        }
-        Ok(done.join("; "))
-    }
-
-    async fn call(&mut self, action: &str, arguments: &Arguments, index: usize) -> Result<String, Failure> {
-        let shared = &self.shared.clone();
-        let step = shared.step(&self.node);
-        let call = Call {
-            action: crate::diagnostic::Spanned::new(action.to_owned(), step.span),
-            arguments: Default::default(),
-        };
-        let bound = bind::bind(shared.world(), step, &call, arguments, self.node.host.as_ref(), &self.scope).map_err(checks::unexpected)?;
-        let kind = bind::kind(shared.world(), &call).map_err(checks::unexpected)?;
-        let before = checks::look(shared, bound.as_ref()).await?;
-        match bound.decide(&before) {
-            Decision::InDesiredState => {
-                shared.pools.clear_own(&self.node).await;
-                Ok(String::from("already as before"))
-            }
-            Decision::Change(change) => {
-                // Restoring what was there may take a member out; the minimum holds for the way back too.
-                let effects = effects_of(
-                    kind.signature(),
-                    arguments,
-                    &shared.created.inventory,
-                    self.node.host.as_ref(),
-                    step.pool_effect_none,
-                );
-                let mut taking = self.node.clone();
-                taking.pool_effects = effects;
-                shared.pools.may_take(shared, &taking).await?;
-                self.guarded.before(shared).await?;
-                let recovery = if self.recovering { Recovery::Continue } else { Recovery::None };
-                let prefix = attempt_name(shared, &self.node.id, self.attempt, &format!("u{index}"));
-                let outputs = shared.performer.perform(&change.operations, &Identity { prefix, recovery }).await;
-                shared.invariants.changed();
-                if let Some(Output::Failed(trouble)) = outputs.last() {
-                    return Err(Failure {
-                        kind: trouble.kind.into(),
-                        message: trouble.message.clone(),
-                    });
-                }
-                settle(shared, bound.as_ref(), &before, &outputs).await?;
-                shared.invariants.changed();
-                shared.pools.clear_own(&self.node).await;
-                self.guarded.after(shared).await?;
-                Ok(change.summary)
-            }
-            Decision::Unknown(message) => Err(Failure {
-                kind: FailureKind::Unexpected,
-                message,
-            }),
-            Decision::Refused(message) => Err(Failure {
-                kind: FailureKind::Refused,
-                message,
-            }),
-        }
-    }
 }

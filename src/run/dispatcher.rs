@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::attempt::{Attempt, Shared, TakeBack};
+use super::attempt::{Attempt, Shared};
 use super::checks::Guard;
 use super::crash_point::{self, Side};
 use super::invariants::Guarded;
 use super::on_journal::{on_journal, poll_every};
 use super::steady::Steady;
+use super::take_back::TakeBack;
 use crate::base::clock::Clock;
 use crate::base::id::NodeId;
 use crate::engine::Input;
@@ -43,10 +44,11 @@ pub struct Dispatcher {
     news: News,
     tasks: BTreeMap<Key, Task>,
     /// Ways back that another process began.
-    begun_elsewhere: BTreeSet<(NodeId, u32)>,
+    begun_elsewhere: BTreeSet<(NodeId, u32, usize)>,
 }
 
-type Key = (NodeId, u32, bool);
+/// Of the way back: which step of it.
+type Key = (NodeId, u32, Option<usize>);
 
 struct Task {
     leave: Option<oneshot::Sender<()>>,
@@ -75,7 +77,7 @@ impl Dispatcher {
     pub fn new(shared: Arc<Shared>, wall: &dyn Clock, state: RunState, news: News) -> (Dispatcher, mpsc::Sender<Input>) {
         let (sender, inbox) = mpsc::channel(INBOX);
         let begun_elsewhere = effects(&state).into_iter().filter_map(|e| match e {
-            Effect::Undo { node, attempt } => Some((node, attempt)),
+            Effect::Undo { node, attempt, step } => Some((node, attempt, step)),
             Effect::Attempt { .. } => None,
         });
         let begun_elsewhere = begun_elsewhere.collect();
@@ -204,7 +206,7 @@ impl Dispatcher {
                     intended,
                     pays,
                 } => {
-                    let key = (node.clone(), attempt, false);
+                    let key = (node.clone(), attempt, None);
                     keys.push(key.clone());
                     match self.tasks.get_mut(&key) {
                         Some(task) if intended => {
@@ -216,11 +218,11 @@ impl Dispatcher {
                         None => self.start_attempt(key, intended, pays),
                     }
                 }
-                Effect::Undo { node, attempt } => {
-                    let key = (node.clone(), attempt, true);
+                Effect::Undo { node, attempt, step } => {
+                    let key = (node, attempt, Some(step));
                     keys.push(key.clone());
                     if !self.tasks.contains_key(&key) {
-                        self.start_undo(key);
+                        self.start_undo(key, step);
                     }
                 }
             }
@@ -277,7 +279,7 @@ impl Dispatcher {
         self.tasks.insert(key, Task { leave: Some(send) });
     }
 
-    fn start_undo(&mut self, key: Key) {
+    fn start_undo(&mut self, key: Key, step: usize) {
         let Some(node) = self.state.node(&key.0).cloned() else { return };
         let Some(undo) = unwind::change_of(&self.state, &key.0).map(|i| i.undo.clone()) else {
             return;
@@ -289,7 +291,8 @@ impl Dispatcher {
             node,
             undo,
             attempt: key.1,
-            recovering: self.begun_elsewhere.contains(&(key.0.clone(), key.1)),
+            step,
+            recovering: self.begun_elsewhere.contains(&(key.0.clone(), key.1, step)),
         };
         let (inbox, node) = (self.sender.clone(), key.0.clone());
         tokio::spawn(async move {
@@ -297,7 +300,7 @@ impl Dispatcher {
                 Ok(result) => result,
                 Err(error) => Err(own_fault(&error)),
             };
-            let _ = inbox.send(Input::UndoEnded { node, result }).await;
+            let _ = inbox.send(Input::UndoEnded { node, step, result }).await;
         });
         self.tasks.insert(key, Task { leave: None });
     }
@@ -306,7 +309,7 @@ impl Dispatcher {
         let shared = self.shared.clone();
         let now = shared.at(self.clock.now());
         let around = invariants::around(&self.state, now, node, doing);
-        Guarded::new(around, invariants::scope(&self.state))
+        Guarded::new(around, |watched| invariants::scope(&self.state, watched))
     }
 
     /// The checks that say whether it is safe to give back: those of `owes: { guard }`, else what stands between taker and return.
@@ -317,14 +320,14 @@ impl Dispatcher {
         let (Some(taker), Some(giver)) = (self.state.node(&debt.taker), debt.return_node.as_ref()) else {
             return Vec::new();
         };
-        let explicit = self.shared.step(taker).owes.as_ref().map(|o| o.guard.clone()).unwrap_or_default();
+        let explicit = self.shared.step(taker).owes.as_ref().and_then(|o| o.guard.clone());
         let of = |node: &Node, step: crate::model::runbook::Step| Guard {
             host: node.host.clone(),
             scope: schedule::scope(&self.state, node),
             step: Arc::new(step),
             on: None,
         };
-        if !explicit.is_empty() {
+        if let Some(explicit) = explicit {
             return explicit.into_iter().map(|check| of(taker, check)).collect();
         }
         let mut guards = Vec::new();

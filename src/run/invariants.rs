@@ -8,12 +8,11 @@ use tokio::time::Instant;
 
 use super::attempt::Shared;
 use super::checks;
-use crate::base::id::StepId;
 use crate::base::sanitise;
-use crate::engine::invariants::Around;
+use crate::engine::invariants::{Around, Watched};
 use crate::lang::template;
 use crate::model::event::{Failure, FailureKind};
-use crate::model::runbook::Invariant;
+use crate::model::runbook::Step;
 use crate::model::text::Scope;
 
 /// An invariant that was seen to hold is believed for so long, unless this run has changed something since.
@@ -28,7 +27,7 @@ pub struct Invariants {
 #[derive(Debug, Default)]
 struct Known {
     /// When the look began that showed it to hold.
-    held: HashMap<StepId, Instant>,
+    held: HashMap<Watched, Instant>,
     /// When this run last changed something.
     changed: Option<Instant>,
 }
@@ -41,12 +40,12 @@ impl Invariants {
         known.changed = Some(Instant::now());
     }
 
-    fn holds(&self, id: &StepId) -> bool {
+    fn holds(&self, id: &Watched) -> bool {
         let known = self.known.lock().expect("no holder of this lock panics");
         known.held.get(id).is_some_and(|since| since.elapsed() < BELIEVED)
     }
 
-    fn seen_to_hold(&self, id: &StepId, since: Instant) {
+    fn seen_to_hold(&self, id: &Watched, since: Instant) {
         let mut known = self.known.lock().expect("no holder of this lock panics");
         // Another step may have changed something while we looked.
         if known.changed.is_none_or(|changed| changed < since) {
@@ -57,23 +56,29 @@ impl Invariants {
 
 /// The invariants around one change.
 pub struct Guarded {
-    around: Around,
-    scope: Scope,
+    /// Each with what it sees.
+    all: Vec<(Watched, Scope)>,
+    /// One that is broken before stops the change.
+    strict: bool,
     /// Those that held before.
-    held: Vec<StepId>,
+    held: Vec<Watched>,
     /// Those that did not, and stopped nothing.
     broken: Vec<String>,
 }
 
 impl Guarded {
-    /// Nothing judged yet.
+    /// Nothing judged yet. `sees`: the scope of an invariant.
     #[must_use]
-    pub fn new(around: Around, scope: Scope) -> Guarded {
+    pub fn new(around: Around, sees: impl Fn(&Watched) -> Scope) -> Guarded {
         // A change that another process began was let through by it.
         let held = if around.strict { around.invariants.clone() } else { Vec::new() };
+        let all = around.invariants.into_iter().map(|w| {
+            let scope = sees(&w);
+            (w, scope)
+        });
         Guarded {
-            around,
-            scope,
+            all: all.collect(),
+            strict: around.strict,
             held,
             broken: Vec::new(),
         }
@@ -86,19 +91,22 @@ impl Guarded {
     pub(super) async fn before(&mut self, shared: &Shared) -> Result<(), Failure> {
         self.held.clear();
         self.broken.clear();
-        for invariant in self.invariants(shared) {
-            match self.judge(shared, invariant).await {
-                Ok(()) => self.held.push(invariant.check.id.clone()),
-                Err(why) if self.around.strict => {
-                    let name = self.name(invariant);
+        for (watched, scope) in &self.all {
+            let Some(check) = shared.runbook.step(&watched.check) else {
+                continue;
+            };
+            let name = || name(check, scope);
+            match judge(shared, watched, check, scope).await {
+                Ok(()) => self.held.push(watched.clone()),
+                Err(why) if self.strict => {
                     return Err(violated(format!(
-                        "the invariant \"{name}\" does not hold before this step, so nothing was changed: {why}"
+                        "the invariant \"{}\" does not hold before this step, so nothing was changed: {why}",
+                        name()
                     )));
                 }
-                Err(why) => self.broken.push(format!(
-                    "the invariant \"{}\" did not hold even before: {why}",
-                    self.name(invariant)
-                )),
+                Err(why) => self
+                    .broken
+                    .push(format!("the invariant \"{}\" did not hold even before: {why}", name())),
             }
         }
         Ok(())
@@ -109,9 +117,12 @@ impl Guarded {
     /// # Errors
     /// The first invariant that held before and no longer does.
     pub(super) async fn after(&self, shared: &Shared) -> Result<(), Failure> {
-        for invariant in self.invariants(shared).into_iter().filter(|i| self.held.contains(&i.check.id)) {
-            if let Err(why) = self.judge(shared, invariant).await {
-                let name = self.name(invariant);
+        for (watched, scope) in self.all.iter().filter(|(w, _)| self.held.contains(w)) {
+            let Some(check) = shared.runbook.step(&watched.check) else {
+                continue;
+            };
+            if let Err(why) = judge(shared, watched, check, scope).await {
+                let name = name(check, scope);
                 return Err(violated(format!("the invariant \"{name}\" does not hold after this step: {why}")));
             }
         }
@@ -124,26 +135,20 @@ impl Guarded {
         parts.extend(self.broken.iter().cloned());
         parts.join("; ")
     }
+}
 
-    fn invariants<'s>(&self, shared: &'s Shared) -> Vec<&'s Invariant> {
-        let all = shared.runbook.invariants.iter();
-        all.filter(|i| self.around.invariants.contains(&i.check.id)).collect()
-    }
+fn name(check: &Step, scope: &Scope) -> String {
+    sanitise::one_line(&template::render_for_people(&check.name, scope), 120)
+}
 
-    fn name(&self, invariant: &Invariant) -> String {
-        sanitise::one_line(&template::render_for_people(&invariant.check.name, &self.scope), 120)
+async fn judge(shared: &Shared, watched: &Watched, check: &Step, scope: &Scope) -> Result<(), String> {
+    if shared.invariants.holds(watched) {
+        return Ok(());
     }
-
-    async fn judge(&self, shared: &Shared, invariant: &Invariant) -> Result<(), String> {
-        let id = &invariant.check.id;
-        if shared.invariants.holds(id) {
-            return Ok(());
-        }
-        let began = Instant::now();
-        checks::judged(shared, &invariant.check, &self.scope).await.map_err(|f| f.message)?;
-        shared.invariants.seen_to_hold(id, began);
-        Ok(())
-    }
+    let began = Instant::now();
+    checks::judged(shared, check, scope).await.map_err(|f| f.message)?;
+    shared.invariants.seen_to_hold(watched, began);
+    Ok(())
 }
 
 fn violated(message: String) -> Failure {

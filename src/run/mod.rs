@@ -20,3 +20,5 @@ pub mod pools;
 mod steady;
 pub mod supervisor;
 pub mod system;
+pub mod take_back;
+mod taking;

@@ -9,12 +9,15 @@ use crate::engine::step::StepState;
 use crate::model::approval::ApprovalRequest;
 use crate::model::event::{Event, RunCreated};
 use crate::model::operation::{Act, Operation, Target};
+use crate::model::plan::asks_to_undo;
 use crate::report::approval::answer_with;
 
 /// What people were asked and have not answered yet; a controller that died may not have called them.
 pub(super) fn asked_still(state: &RunState) -> Vec<(RunId, Event)> {
     let open = state.questions.values().filter(|q| {
-        let waits = *state.step(&q.request.gate) == StepState::AwaitingApproval;
+        let back = state.steps.iter().filter(|(_, s)| matches!(s, StepState::Undoing { .. }));
+        let waits = *state.step(&q.request.gate) == StepState::AwaitingApproval
+            || back.map(|(id, _)| id).any(|id| asks_to_undo(&q.request.gate, id));
         q.open() && waits
     });
     let request = |q: &Question| Event::ApprovalRequested {

@@ -8,6 +8,7 @@ use super::attempt::Shared;
 use super::checks;
 use super::observe::Observer;
 use super::on_journal::on_journal;
+use super::taking::{Taking, Takings};
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::id::{HostName, PoolName};
 use crate::model::action::{Observation, ResourceKey};
@@ -16,7 +17,7 @@ use crate::model::inventory::{Inventory, Pool};
 use crate::model::operation::Target;
 use crate::model::plan::{EffectKind, Node, NodeEffect, Plan};
 use crate::model::pool_record::{self, Answer, PoolRecord};
-use crate::plan::capacity;
+use crate::plan::capacity::{self, MemberNow};
 use crate::plan::forecast::{identity_of, member_now, status_of};
 use crate::transport::Exec;
 
@@ -36,6 +37,7 @@ pub struct Pools {
     run: String,
     what: String,
     held: Arc<Mutex<BTreeMap<PoolName, u64>>>,
+    takings: Takings,
 }
 
 /// Why a pool is not ours.
@@ -56,6 +58,7 @@ impl Pools {
             run,
             what,
             held: Arc::default(),
+            takings: Takings::default(),
         }
     }
 
@@ -137,11 +140,13 @@ impl Pools {
         }
     }
 
-    /// Right before a node takes something: the pool is ours, nobody else owes to it, and its minimum is kept, as observed now.
+    /// Right before a node takes something: the pool is ours, nobody else owes to it, and its minimum is kept, as observed now. While
+    /// the answer is kept, what it takes counts as out for whatever else of this run is about to take.
     ///
     /// # Errors
     /// Why it must not be taken.
-    pub(super) async fn may_take(&self, shared: &Shared, node: &Node) -> Result<(), Failure> {
+    pub(super) async fn may_take(&self, shared: &Shared, node: &Node) -> Result<Vec<Taking>, Failure> {
+        let mut takings = Vec::new();
         for effect in node.pool_effects.iter().filter(|e| e.kind != EffectKind::Returns) {
             let refused = |message: String| Failure {
                 kind: FailureKind::Refused,
@@ -163,9 +168,9 @@ impl Pools {
                 return Err(refused(words));
             }
             self.nobody_else_owes(effect).await.map_err(refused)?;
-            self.minimum(shared, node, effect).await?;
+            takings.push(self.minimum(shared, node, effect).await?);
         }
-        Ok(())
+        Ok(takings)
     }
 
     /// Another controller's journal is not ours to read, but what it took is written on the balancer, and outlives its lease.
@@ -193,7 +198,7 @@ impl Pools {
         }
     }
 
-    async fn minimum(&self, shared: &Shared, node: &Node, effect: &NodeEffect) -> Result<(), Failure> {
+    async fn minimum(&self, shared: &Shared, node: &Node, effect: &NodeEffect) -> Result<Taking, Failure> {
         let unseen = || Failure {
             kind: FailureKind::Refused,
             message: format!("pool `{}` cannot be looked at", effect.pool),
@@ -201,10 +206,14 @@ impl Pools {
         let pool = self.inventory.pools.get(&effect.pool).ok_or_else(unseen)?;
         let run_as = identity_of(&shared.runbook, Some(node));
         let action = status_of(shared.catalog, &self.inventory, pool, &run_as).ok_or_else(unseen)?;
+        // Said before looking: of two that look at the same time, at least one knows of the other.
+        let taking = self.takings.begin(&effect.pool, &effect.member);
+        let mut leaving = taking.others();
         let seen = checks::look(shared, action.as_ref()).await?;
+        leaving.extend(taking.others());
         let members: Vec<_> = pool.members.iter().map(|m| member_now(&pool.name, &m.host, &seen)).collect();
         let Some(member) = members.iter().find(|m| m.host == effect.member) else {
-            return Ok(());
+            return Ok(taking);
         };
         if effect.kind == EffectKind::Takes
             && let Some(owner) = owner_of(&seen, pool, effect)
@@ -218,15 +227,21 @@ impl Pools {
                 message,
             });
         }
-        let serving = members.iter().filter(|m| m.serving && m.host != effect.member).count();
-        let enabled = members.iter().filter(|m| m.enabled && m.host != effect.member).count();
-        if capacity::allowed(pool.minimum(), serving, enabled, member.serving, member.enabled) {
-            return Ok(());
+        let stays = |m: &&MemberNow| m.host != effect.member && !leaving.contains(&m.host);
+        let serving = members.iter().filter(stays).filter(|m| m.serving).count();
+        let enabled = members.iter().filter(stays).filter(|m| m.enabled).count();
+        // One that the balancers do not know may be in service all the same.
+        let (lowers_serving, lowers_enabled) = (member.serving || !member.known, member.enabled || !member.known);
+        if capacity::allowed(pool.minimum(), serving, enabled, lowers_serving, lowers_enabled) {
+            return Ok(taking);
         }
         let others: Vec<String> = members
             .iter()
-            .filter(|m| !m.serving && m.host != effect.member)
-            .map(|m| format!("{}: {}", m.host, m.detail))
+            .filter(|m| m.host != effect.member && (!m.serving || leaving.contains(&m.host)))
+            .map(|m| match m.serving {
+                true => format!("{}: another step of this run is taking it", m.host),
+                false => format!("{}: {}", m.host, m.detail),
+            })
             .collect();
         let message = format!(
             "taking {} would leave pool `{}` with {serving} of {} in service, minimum {} ({})",

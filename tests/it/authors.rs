@@ -153,6 +153,14 @@ fn validate_takes_files_and_folders_and_speaks_three_languages() {
         "{out}"
     );
 
+    // What a shell makes of `runbooks/*.yaml` holds tests as well.
+    here.file("runbooks/good.test.yaml", "tests: good\n");
+    let (code, out, err) = here.run(&["validate", "runbooks/good.test.yaml", "runbooks/good.yaml"], "");
+    assert_eq!(
+        (code, out.as_str(), err.as_str()),
+        (0, "runbooks/good.yaml: ok, 1 step\n1 file, no mistakes\n", "")
+    );
+
     here.file(
         "runbooks/a%,:b.yaml",
         "runbook: x\nlanguage: 1\ndescription: x\nsteps:\n  - id: look\n    hosts: w\n    fakts: [memory]\n",

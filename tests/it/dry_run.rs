@@ -11,6 +11,21 @@ fn assert_same(before: &Fingerprint, site: &Site, context: &str) {
     assert_eq!(differences, Vec::<String>::new(), "{context}");
 }
 
+/// What a runbook wants to be told before it is planned.
+fn asked_for(runbook: &str) -> Vec<&'static str> {
+    let wanted = [
+        ("database-failover.yaml", "old_primary=web-01"),
+        ("database-failover.yaml", "new_primary=web-02"),
+        // The file system in memory is small enough to be looked through.
+        ("disk-full-cleanup.yaml", "host=web-01"),
+        ("disk-full-cleanup.yaml", "mount=/dev/shm"),
+        ("rolling-upgrade-behind-haproxy.yaml", "version=1.22.1-9"),
+        ("triage-slow-server.yaml", "server=web-01"),
+    ];
+    let mine = wanted.into_iter().filter(|(name, _)| runbook.ends_with(name));
+    mine.flat_map(|(_, param)| ["--param", param]).collect()
+}
+
 /// Waits until HAProxy says so of both servers.
 fn both(site: &Site, status: &str) {
     crate::site::until(status, || {
@@ -65,9 +80,19 @@ fn every_runbook_on_every_incident() {
         let anna = site.person("anna");
         for runbook in &runbooks {
             for arguments in [vec!["plan"], vec!["apply", "--dry-run", "--yes"], vec!["plan", "--offline"]] {
-                let words = [arguments, vec![runbook.as_str()]].concat();
+                let words = [arguments, asked_for(runbook), vec![runbook.as_str()]].concat();
                 let told = anna.run(&words);
-                assert!([0, 10].contains(&told.code()), "{incident:?}: {}", told.all());
+                // The lab has no Alertmanager, so what would silence it cannot be planned here; tests/it/upgrade.rs brings one.
+                if runbook.ends_with("rolling-upgrade-behind-haproxy.yaml") {
+                    assert_eq!(told.code(), 3, "{incident:?}: {}", told.all());
+                    assert!(told.all().contains("nothing says where Alertmanager is"), "{}", told.all());
+                } else if runbook.ends_with("database-failover.yaml") {
+                    // The fleet has no databases: that is said, at once and plainly.
+                    assert_eq!(told.code(), 3, "{incident:?}: {}", told.all());
+                    assert!(told.all().contains("no host and no group is named `dbservers`"), "{}", told.all());
+                } else {
+                    assert!([0, 10].contains(&told.code()), "{incident:?}: {}", told.all());
+                }
                 assert_same(&before, &site, &format!("{incident:?}: {}", told.all()));
             }
         }

@@ -56,6 +56,13 @@ fn a_validator_that_refuses_on_the_second_server_stops_there() {
     assert!(told.all().contains("this host is special"), "{}", told.all());
     assert!(told.all().contains("FIRST FAILURE  fix[web-02].edit on web-02"), "{}", told.all());
     assert!(config(&site, "web-01").contains("welcome.txt"), "the first one keeps its cure");
+    let untrue = |line: &&str| line.contains("fix[web-01].edit") && line.contains("given back");
+    assert_eq!(
+        told.all().lines().find(untrue),
+        None,
+        "nor is anything else said of it\n{}",
+        told.all()
+    );
     assert_eq!(config(&site, "web-02"), before);
     assert_eq!(site.fleet.ask("web-01", "/").unwrap().status, 200);
     assert_eq!(site.fleet.ask("web-02", "/").unwrap().status, 500);

@@ -43,36 +43,41 @@ Acquire::Languages "none";
 END
 "#;
 
+/// Gives a host an apt and a dpkg of its own, whose repository has these packages, one `name version depends` a line; the root of it.
+pub fn private_apt(site: &Site, host: &str, packages: &str) -> PathBuf {
+    let at = site.work.join(format!("apt-of-{host}"));
+    fs::create_dir_all(&at).unwrap();
+    let list = site.text("packages.txt", packages);
+    let made = Command::new("sh")
+        .args(["-c", REPOSITORY, "sh"])
+        .arg(&at)
+        .stdin(fs::File::open(list).unwrap())
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let root = at.join("sys");
+    let sshd = site.fleet.layout().host(host);
+    let config = fs::read_to_string(sshd.join("sshd_config")).unwrap();
+    let own = format!(
+        " APT_CONFIG={} DPKG_ADMINDIR={}\nSubsystem",
+        at.join("apt.conf").display(),
+        root.join("var/lib/dpkg").display()
+    );
+    fs::write(sshd.join("sshd_config"), config.replacen("\nSubsystem", &own, 1)).unwrap();
+    let pid = fs::read_to_string(sshd.join("sshd.pid")).unwrap();
+    signal(pid.trim().parse().unwrap(), "HUP");
+    until("sshd with apt's own root", || {
+        let told = site.fleet.ssh_command(host).ok()?.arg("echo $APT_CONFIG").output().ok()?;
+        String::from_utf8_lossy(&told.stdout).contains("apt.conf").then_some(())
+    });
+    root
+}
+
 impl<'s> Apt<'s> {
     fn of(site: &'s Site) -> Apt<'s> {
-        let at = site.work.join("apt");
-        fs::create_dir_all(&at).unwrap();
-        let list = site.text("packages.txt", "rb-demo 1.0\nrb-demo 2.0 rb-part\nrb-part 7\n");
-        let made = Command::new("sh")
-            .args(["-c", REPOSITORY, "sh"])
-            .arg(&at)
-            .stdin(fs::File::open(list).unwrap())
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let root = at.join("sys");
-        let sshd = site.fleet.layout().host("web-01");
-        let config = fs::read_to_string(sshd.join("sshd_config")).unwrap();
-        let own = format!(
-            " APT_CONFIG={} DPKG_ADMINDIR={}\nSubsystem",
-            at.join("apt.conf").display(),
-            root.join("var/lib/dpkg").display()
-        );
-        fs::write(sshd.join("sshd_config"), config.replacen("\nSubsystem", &own, 1)).unwrap();
-        let pid = fs::read_to_string(sshd.join("sshd.pid")).unwrap();
-        signal(pid.trim().parse().unwrap(), "HUP");
-        until("sshd with apt's own root", || {
-            let told = site.fleet.ssh_command("web-01").ok()?.arg("echo $APT_CONFIG").output().ok()?;
-            String::from_utf8_lossy(&told.stdout).contains("apt.conf").then_some(())
-        });
         Apt {
             site,
-            root,
+            root: private_apt(site, "web-01", "rb-demo 1.0\nrb-demo 2.0 rb-part\nrb-part 7\n"),
             anna: site.person("anna"),
         }
     }

@@ -8,7 +8,14 @@ use runbook::rehearsal::suite::{Tested, test};
 
 use crate::source;
 
-const NAMES: [&str; 3] = ["fix-config-everywhere", "rebalance-pool", "recover-master"];
+const NAMES: [&str; 6] = [
+    "find-forgotten-drains",
+    "fix-config-everywhere",
+    "rebalance-pool",
+    "recover-master",
+    "rolling-upgrade-behind-haproxy",
+    "triage-slow-server",
+];
 
 fn tested(name: &str, edit: impl Fn(String) -> String, filter: &str) -> Result<Tested, Vec<&'static str>> {
     let runbook = edit(source::text(&format!("runbooks/{name}.yaml")));
@@ -37,7 +44,7 @@ fn every_runbook_passes_its_tests_and_its_cases_reach_every_step() {
 }
 
 /// A planted bug: the runbook, what is replaced by what, and the beginning of the name of a case that must turn red.
-const PLANTED: [(&str, &str, &str, &str); 8] = [
+const PLANTED: [(&str, &str, &str, &str); 17] = [
     // without the check, a server whose memory is still full would return
     (
         "recover-master",
@@ -93,6 +100,69 @@ const PLANTED: [(&str, &str, &str, &str); 8] = [
         "          validate: [\"{{web.vars.app_check}}\", \"{{file}}\"]  # runs on the new content before it is put in place\n",
         "",
         "the check refuses",
+    ),
+    // the new version never runs
+    (
+        "rolling-upgrade-behind-haproxy",
+        "service: { name: \"{{params.service}}\", state: restarted }",
+        "service: { name: \"{{params.service}}\", state: started }",
+        "the new version does not answer",
+    ),
+    // after a failure the next server is taken all the same
+    (
+        "rolling-upgrade-behind-haproxy",
+        "max_failures: 0",
+        "max_failures: 1",
+        "the package cannot be installed",
+    ),
+    // the silence is ended only where the server may return
+    (
+        "rolling-upgrade-behind-haproxy",
+        "{ step: unmute, guard: [] }",
+        "unmute",
+        "whatever the version",
+    ),
+    // a probe that fails takes the report with it
+    (
+        "triage-slow-server",
+        "    facts: [cpu, memory, disk, load]\n    timeout: 30s\n    allow_failure: true\n",
+        "    facts: [cpu, memory, disk, load]\n    timeout: 30s\n",
+        "the facts cannot be had",
+    ),
+    // the old primary would be started again though the new one may take writes
+    (
+        "database-failover",
+        "    undo: none\n",
+        "    undo: keep\n",
+        "the promotion is lost, though",
+    ),
+    // what was written last would be lost
+    (
+        "database-failover",
+        "that: result.streaming && result.lag_bytes == 0",
+        "that: result.streaming",
+        "the replica stops replaying",
+    ),
+    // nobody would be asked to cut off a server that cannot be reached
+    (
+        "database-failover",
+        "when: params.forced && steps.fence.failed",
+        "when: params.forced && !steps.fence.failed",
+        "the old primary is gone, a person",
+    ),
+    // more is deleted than is needed
+    (
+        "disk-full-cleanup",
+        "when: steps.now.free_percent < params.enough.percent && ",
+        "when: ",
+        "the first folder was enough",
+    ),
+    // what frees nothing on the full file system is deleted all the same
+    (
+        "disk-full-cleanup",
+        " && steps.cache.mount == steps.before.mount",
+        "",
+        "another file system is full",
     ),
 ];
 

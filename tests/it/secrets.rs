@@ -155,8 +155,7 @@ steps:
       stdin: "password={{{{params.pw}}}}"
       read_only: true
   - id: asked
-    hosts: control
-    http: {{ url: "http://127.0.0.1:{port}/", headers: {{ x-token: "Bearer {{{{params.pw}}}}" }} }}
+    call: {{ runbook: ask.yaml, params: {{ token: "{{{{params.pw}}}}", port: {port} }} }}
   - id: act
     hosts: "{{{{params.web.name}}}}"
     command:
@@ -173,6 +172,20 @@ steps:
 "#
     )
 }
+
+/// Called with a secret that it knows by another name, and keeps nowhere itself.
+const ASK: &str = r#"runbook: ask
+language: 1
+description: Asks with a token.
+params:
+  token: { type: secret, from: env.NO_SUCH_VARIABLE }
+  port: { type: int }
+steps:
+  - id: ask
+    hosts: control
+    http: { url: "http://127.0.0.1:{{params.port}}/", headers: { x-token: "Bearer {{params.token}}" } }
+outputs: { body: steps.ask.body }
+"#;
 
 fn told(person: &Person<'_>, arguments: &[&str], said: &mut Vec<(String, Told)>) {
     let mut command = person.command(arguments);
@@ -194,6 +207,7 @@ fn a_secret_is_used_and_seen_nowhere() {
         .replace("STARTED", &started.display().to_string())
         .replace("GO", &go.display().to_string());
     let path = site.text("keep.yaml", &text);
+    site.text("ask.yaml", ASK);
     let watch = Watch::start();
     let mut said = Vec::new();
 
@@ -251,6 +265,7 @@ fn a_missing_or_open_secret_is_found_before_anything_is_done() {
     fs::set_permissions(&kept, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
     let text = runbook(1).replace("SECRET_FILE", &kept.display().to_string());
     let path = site.text("keep.yaml", &text);
+    site.text("ask.yaml", ASK);
     person
         .run(&["apply", &path, "--yes"])
         .exits(3)

@@ -11,14 +11,14 @@ use serde_json::{Value as Json, json};
 
 use crate::site::{Site, until};
 
-/// An Alertmanager of this test alone.
-struct Alertmanager {
+/// An Alertmanager of one test alone.
+pub struct Alertmanager {
     child: Child,
     at: SocketAddr,
 }
 
 impl Alertmanager {
-    fn start(site: &Site) -> Alertmanager {
+    pub fn start(site: &Site) -> Alertmanager {
         let dir = site.work.join("alertmanager");
         fs::create_dir_all(&dir).unwrap();
         fs::write(
@@ -60,8 +60,13 @@ impl Alertmanager {
         Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
     }
 
+    /// Its address, as an inventory has it.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.at)
+    }
+
     /// Active silences: who made each, for which value of `instance`, and how often it was made.
-    fn active(&self) -> Vec<(String, String)> {
+    pub fn active(&self) -> Vec<(String, String)> {
         let (_, body) = self.ask("GET", "/api/v2/silences", "").unwrap();
         let list: Json = serde_json::from_str(&body).unwrap();
         let on = list.as_array().unwrap().iter().filter(|s| s["status"]["state"] == "active");
@@ -97,7 +102,7 @@ fn a_silence_is_made_once_and_ends_with_the_run() {
     let alertmanager = Alertmanager::start(&site);
     alertmanager.silence_of_mira();
     let anna = site.person("anna");
-    let url = format!("http://{}", alertmanager.at);
+    let url = alertmanager.url();
     let runbook = |steps: &str| {
         let head = "runbook: mute\nlanguage: 1\ndescription: Be silent for a while.\nhosts: web-01\nsteps:\n";
         site.text("mute.yaml", &format!("{head}{}", steps.replace("URL", &url)))

@@ -20,7 +20,8 @@ use crate::model::operation::{Act, Operation, Output, Trouble, TroubleKind};
 /// The actions on databases.
 pub const ALL: &[&dyn ActionKind] = &[&promote::Promote, &proxy::Proxy, &query::Query, &status::Status];
 
-const PSQL: &str = include_str!("psql.sh");
+/// How psql is called; what it is to do stands in what it reads.
+pub const PSQL: &str = include_str!("psql.sh");
 /// psql's words where it could not connect, or lost the connection.
 const NO_CONNECTION: i32 = 2;
 
@@ -37,7 +38,7 @@ const DSN: Parameter = optional(
 const PASSWORD: Parameter = may_be_secret(optional(
     "password",
     ParameterKind::Text,
-    "The password, handed to psql through its environment; give a `secret`. Default: none; the host's own rules let the user in.",
+    "The password, handed to psql through its environment: a parameter of type `secret`. Default: none; the host's own rules let the user in.",
 ));
 
 /// A way to a server or a console.
@@ -64,6 +65,12 @@ impl Way {
             return Err(BindError::new("dsn", message).help("give the password as `password`"));
         }
         let password = arguments.sensitive("password").unwrap_or_default();
+        // As a plain text it would stand in the plan, and with the way back in the journal.
+        if password.as_plain().is_some_and(|plain| !plain.is_empty()) {
+            let message = "it stands in plain text, which plans and the journal would show";
+            return Err(BindError::new("password", message)
+                .help("declare it, `params: { db_password: { type: secret, from: env.DB_PASSWORD } }`, and write `password: \"{{params.db_password}}\"`"));
+        }
         if password.to_string().contains(['\n', '\0']) {
             return Err(BindError::new("password", "a password of more than one line cannot be handed over"));
         }

@@ -14,6 +14,8 @@ use crate::model::action::{
 use crate::model::operation::{Operation, Output};
 use crate::model::types::Type;
 
+/// What psql is told, but for its arguments.
+pub const CALL: &str = "SELECT pg_promote(";
 /// If the step says nothing.
 const WAIT: Duration = Duration::from_secs(60);
 /// What psql needs beside the waiting.
@@ -88,9 +90,7 @@ impl Bound {
     }
 
     fn promote(&self) -> Operation {
-        let mut operation = self
-            .way
-            .change(&format!("SELECT pg_promote(true, {}) AS promoted;\n", self.wait.as_secs()));
+        let mut operation = self.way.change(&format!("{CALL}true, {}) AS promoted;\n", self.wait.as_secs()));
         operation.timeout = self.wait + SLACK;
         operation
     }

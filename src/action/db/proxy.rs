@@ -18,14 +18,17 @@ use crate::model::action::{
 use crate::model::operation::{Operation, Output, PutFile};
 use crate::model::types::Type;
 
-const PAUSE: &str = include_str!("pause.sh");
-const LOOK: &str = "SHOW DATABASES;\n\\echo @@\nSHOW POOLS;\n";
+/// Pauses a database.
+pub const PAUSE: &str = include_str!("pause.sh");
+/// What the console is asked.
+pub const LOOK: &str = "SHOW DATABASES;\n\\echo @@\nSHOW POOLS;\n";
 /// If the step says nothing.
 const WAIT: Duration = Duration::from_secs(60);
 /// What psql needs beside the waiting.
 const SLACK: Duration = Duration::from_secs(20);
 const CONSOLE: &str = "host=/var/run/postgresql port=6432 user=pgbouncer dbname=pgbouncer";
-const CONFIG: &str = "/etc/pgbouncer/pgbouncer.ini";
+/// Where the file is, if the inventory says nothing.
+pub const CONFIG: &str = "/etc/pgbouncer/pgbouncer.ini";
 
 /// See the signature.
 pub struct Proxy;

@@ -11,7 +11,8 @@ use crate::model::action::{
 use crate::model::operation::{Operation, Output};
 use crate::model::types::Type;
 
-const QUERY: &str = include_str!("status.sql");
+/// What psql is asked.
+pub const QUERY: &str = include_str!("status.sql");
 
 /// See the signature.
 pub struct Status;

@@ -16,8 +16,12 @@ use crate::model::action::{
 use crate::model::operation::{Act, Operation, Output};
 use crate::model::types::Type;
 
-const LIST: &str = include_str!("list.sh");
-const DELETE: &str = include_str!("delete.sh");
+/// Lists files.
+pub const LIST: &str = include_str!("list.sh");
+/// Deletes files that were listed.
+pub const DELETE: &str = include_str!("delete.sh");
+/// Where it finds the files that were listed.
+pub const LISTED: &str = "RUNBOOK_LISTED";
 /// Files of one step: their inodes, sizes and times go to the host in one variable, which Linux bounds at 128 KiB.
 const MOST: usize = 2500;
 /// Where no program keeps what it could do without.
@@ -209,9 +213,10 @@ impl Bound {
         }
         let bytes = listing::bytes(files);
         (bytes > self.max_delete).then(|| {
+            let take = if files.len() == 1 { "takes" } else { "take" };
             format!(
-                "{} files on {host} take {}, more than `max_delete` of {}; nothing is deleted. Let a person look, then raise `max_delete`",
-                files.len(),
+                "{} on {host} {take} {}, more than `max_delete` of {}; nothing is deleted. Let a person look, then raise `max_delete`",
+                count(files),
                 size::whole(bytes),
                 size::whole(self.max_delete)
             )
@@ -225,7 +230,7 @@ impl Bound {
         self.place.operation(Act::Run {
             argv,
             stdin: Default::default(),
-            env: BTreeMap::from([(String::from("RUNBOOK_LISTED"), listed.join("\n").into())]),
+            env: BTreeMap::from([(String::from(LISTED), listed.join("\n").into())]),
             cwd: None,
         })
     }
@@ -280,11 +285,7 @@ impl Action for Bound {
         if let Some(why) = self.refusal(&files) {
             return Decision::Refused(why);
         }
-        let some = if files.len() == 1 {
-            String::from("1 file")
-        } else {
-            format!("{} files", files.len())
-        };
+        let some = count(&files);
         Decision::Change(Change {
             summary: format!(
                 "{host}: delete {some}, {}, below {}",
@@ -337,6 +338,13 @@ impl Action for Bound {
             ("deleted", Value::Int(told.deleted)),
             ("emptied", Value::Int(told.emptied)),
         ])
+    }
+}
+
+fn count(files: &[Found]) -> String {
+    match files.len() {
+        1 => String::from("1 file"),
+        many => format!("{many} files"),
     }
 }
 

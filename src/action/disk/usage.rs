@@ -13,7 +13,8 @@ use crate::model::action::{
 use crate::model::operation::{Operation, Output};
 use crate::model::types::Type;
 
-const PROBE: &str = include_str!("usage.sh");
+/// Looks at a file system.
+pub const PROBE: &str = include_str!("usage.sh");
 /// Largest files that a result may name.
 const MOST: i64 = 100;
 /// Characters of each path.

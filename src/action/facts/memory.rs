@@ -75,7 +75,7 @@ impl Memory {
         Value::map([
             ("total_bytes", bytes(self.total)),
             ("available_bytes", bytes(self.available)),
-            ("available_percent", Value::Float(self.available_percent())),
+            ("available_percent", Value::Float((self.available_percent() * 10.0).round() / 10.0)),
         ])
     }
 

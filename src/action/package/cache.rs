@@ -15,7 +15,7 @@ use crate::model::operation::{Operation, Output};
 use crate::model::types::Type;
 
 /// The files that `apt-get clean` removes: their bytes, one line each.
-const PROBE: &str = r#"command -v apt-get >/dev/null 2>&1 || { echo manager=; exit 0; }
+pub const PROBE: &str = r#"command -v apt-get >/dev/null 2>&1 || { echo manager=; exit 0; }
 echo manager=apt
 cache=$(apt-config shell d Dir::Cache::archives/d)
 cache=${cache#*\'}
@@ -121,7 +121,11 @@ impl Action for Bound {
         argv.extend(APT);
         argv.push("clean");
         Decision::Change(Change {
-            summary: format!("{host}: remove {files} downloaded packages, {}", size::whole(bytes)),
+            summary: format!(
+                "{host}: remove {files} downloaded package{}, {}",
+                if files == 1 { "" } else { "s" },
+                size::whole(bytes)
+            ),
             diff: None,
             notes: Vec::new(),
             operations: vec![self.look(), self.0.run(argv)],

@@ -10,6 +10,8 @@ pub mod installed;
 pub mod transaction;
 mod wish;
 
+pub use wish::REFRESH;
+
 use crate::action::declare::required;
 use crate::action::outcome::{Exited, exited};
 use crate::action::place::Place;
@@ -19,7 +21,8 @@ use crate::model::operation::{Operation, Output};
 /// The actions on packages.
 pub const ALL: &[&dyn ActionKind] = &[&install::Package, &available::Available, &cache::CleanCache, &installed::Installed];
 
-const PROBE: &str = include_str!("probe.sh");
+/// The look at a package.
+pub const PROBE: &str = include_str!("probe.sh");
 
 /// `name`, for every one of them.
 const NAME: Parameter = required("name", ParameterKind::Text, "The package, by its exact name: no pattern, no task.");

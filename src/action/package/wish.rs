@@ -19,7 +19,7 @@ const ENVIRONMENT: [(&str, &str); 4] = [
     ("LC_ALL", "C"),
 ];
 /// A list that could not be fetched is an error; that the lists are fresh is told by the time of their folder.
-const REFRESH: &str = r#"apt-get -q -o APT::Update::Error-Mode=any "$@" update || exit
+pub const REFRESH: &str = r#"apt-get -q -o APT::Update::Error-Mode=any "$@" update || exit
 lists=$(apt-config shell d Dir::State::lists/d)
 lists=${lists#*\'}
 touch -- "${lists%\'}""#;

@@ -226,16 +226,18 @@ impl Action for Expire {
             Value::Bool(true) => {}
             _ => return Decision::Unknown(format!("whether silence {} is on is known at run time", self.words())),
         }
+        // In a preview after the step that makes it, it has no id yet.
         let ids = field(seen, &self.key(), "ids");
-        let Some(ids) = ids.as_list() else {
-            return Decision::Unknown(format!("which silences {} has is known at run time", self.words()));
+        let (ids, off) = match ids.as_list() {
+            Some(ids) => (ids, then(false, Duration::ZERO)),
+            None => (&[][..], Value::Unknown),
         };
         Decision::Change(Change {
             summary: format!("end the silence {}", self.words()),
             diff: None,
             notes: Vec::new(),
             operations: ids.iter().filter_map(Value::as_text).map(|id| self.api.end(id)).collect(),
-            predicted: vec![(self.key(), then(false, Duration::ZERO))],
+            predicted: vec![(self.key(), off)],
             taints: Vec::new(),
             undo: Undo::Keep,
         })

@@ -21,6 +21,7 @@ pub(super) const PAGES: &[Page] = &[
     ("RB0116", include_str!("structure/RB0116.md")),
     ("RB0117", include_str!("structure/RB0117.md")),
     ("RB0118", include_str!("structure/RB0118.md")),
+    ("RB0119", include_str!("structure/RB0119.md")),
     ("RB0130", include_str!("structure/RB0130.md")),
     ("RB0131", include_str!("structure/RB0131.md")),
     ("RB0132", include_str!("structure/RB0132.md")),

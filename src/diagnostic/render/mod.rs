@@ -38,7 +38,7 @@ pub fn render(diagnostics: &Diagnostics, sources: &Sources, colour: bool) -> Str
         }
         let groups = report(diagnostic, &index);
         out.push_str(&renderer.render(&groups));
-        out.push_str("\n\n");
+        out.push_str(if is_a_line(diagnostic) { "\n" } else { "\n\n" });
     }
     for (source, number) in shown.into_iter().filter(|(_, number)| *number > FILE_MOST) {
         let file = source.and_then(|id| sources.get(id)).map_or("", |s| s.name.as_str());
@@ -49,10 +49,18 @@ pub fn render(diagnostics: &Diagnostics, sources: &Sources, colour: bool) -> Str
             number - FILE_MOST
         );
     }
-    if let Some(line) = summary(&sorted, sources) {
+    // A word beside the matter needs no count.
+    if !sorted.iter().all(is_a_line)
+        && let Some(line) = summary(&sorted, sources)
+    {
         let _ = writeln!(out, "{line}");
     }
     out
+}
+
+/// A warning without a place and without help.
+fn is_a_line(diagnostic: &Diagnostic) -> bool {
+    diagnostic.severity == Severity::Warning && diagnostic.span.is_none() && diagnostic.help.is_none()
 }
 
 fn report(diagnostic: &Diagnostic, index: &Index<'_>) -> Vec<Group<'static>> {

@@ -239,6 +239,41 @@ fn an_invariant_of_the_caller_holds_around_the_called_steps() {
 }
 
 #[test]
+fn the_invariants_of_a_called_runbook_hold_around_its_own_steps_and_see_its_parameters() {
+    let own = "invariants:\n  - { name: 'Fine for {{params.server.name}}', facts: [memory], that: result.memory.available_percent > 1 }\n  \
+        - { name: later, from: back, facts: [memory], that: result.memory.available_percent > 2 }\n";
+    let twice = STEPS.replace(
+        "  - { id: last,",
+        "  - { id: other, call: { runbook: fix.yaml, params: { server: web-02 } } }\n  - { id: last,",
+    );
+    let sample = Sample::among(&twice, &[("fix.yaml", &format!("{FIX}{own}"))]).unwrap();
+    let life = lived(&sample, well());
+    let of = |node: &str| {
+        let around = around(&life.state, life.now(), &node.into(), Doing::Attempt);
+        let sees = |w: &crate::engine::invariants::Watched| {
+            let scope = crate::engine::invariants::scope(&life.state, w);
+            scope
+                .get("params")
+                .and_then(|p| p.field("server"))
+                .and_then(|s| s.field("name"))
+                .map(|n| n.to_string())
+        };
+        let told = |w| (sees(w).unwrap_or_default(), w.check.0.clone());
+        around.invariants.iter().map(told).collect::<Vec<_>>()
+    };
+    let kept = |server: &str, check: &str| (server.to_owned(), check.to_owned());
+    assert_eq!(of("note@db-01"), []);
+    assert_eq!(of("remedy.drain"), [kept("web-01", "remedy.invariants.1")]);
+    assert_eq!(
+        of("remedy.back"),
+        [kept("web-01", "remedy.invariants.1"), kept("web-01", "remedy.invariants.2")]
+    );
+    assert_eq!(of("other.drain"), [kept("web-02", "other.invariants.1")]);
+    assert_eq!(of("last@db-01"), [], "the calls are over");
+    assert_eq!(of("remedy.bye@db-01"), [], "after its last step nothing of it holds");
+}
+
+#[test]
 fn a_condition_of_a_call_holds_for_all_of_it() {
     let steps = STEPS
         .replace("remedy, call", "remedy, when: steps.drain.changed, call")

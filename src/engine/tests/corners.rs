@@ -239,3 +239,27 @@ fn a_return_that_was_lost_and_must_not_be_repeated_is_left_to_a_person() {
     assert_eq!((outcome(&life), downs), (RunOutcome::Lost, 1));
     assert_eq!(life.state.open_obligations().count(), 1);
 }
+
+#[test]
+fn what_was_certainly_not_changed_owes_nothing() {
+    let sample = Sample::good(
+        "steps:\n  - { id: edit, hosts: db-01, file.write: { path: /x, content: x }, owes: reload }\n  \
+         - { id: reload, hosts: db-01, service: { name: app, state: reloaded } }\n",
+    );
+    for (fate, reloads) in [
+        (Fate::Unchanged(FailureKind::Check), false),
+        (Fate::FailsAfter(FailureKind::Check), true),
+        (Fate::LostBefore, true),
+    ] {
+        let life = lived(
+            &sample,
+            Script {
+                watched: true,
+                every: Some(("edit@db-01".into(), fate)),
+                ..well()
+            },
+        );
+        let executed = life.world.executed.iter().any(|(n, ..)| n.as_str() == "reload@db-01");
+        assert_eq!((executed, life.state.open_obligations().count()), (reloads, 0), "{fate:?}");
+    }
+}

@@ -16,7 +16,7 @@ const STEPS: &str = "invariants:\n  - { name: always, hosts: db-01, facts: [memo
     - { id: page, escalate: { to: ops, message: x } }\n";
 
 fn ids(around: &Around) -> Vec<&str> {
-    around.invariants.iter().map(|i| i.as_str()).collect()
+    around.invariants.iter().map(|i| i.check.as_str()).collect()
 }
 
 #[test]

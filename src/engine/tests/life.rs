@@ -13,7 +13,7 @@ use crate::engine::effects::{Effect, effects, wake_at};
 use crate::engine::invariants::{Around, Doing, around};
 use crate::engine::replay::replay;
 use crate::engine::run::{Phase, RunState};
-use crate::engine::{Ending, Input, Intent, Knowledge, Now, decide};
+use crate::engine::{Ending, Input, Intent, Knowledge, Now, TakenBack, decide};
 use crate::model::action::{Arguments, Class, Undo};
 use crate::model::approval::{ApprovalAnswer, ApprovalRequest};
 use crate::model::event::{Event, Failure, FailureKind, Record};
@@ -43,6 +43,8 @@ pub enum Fate {
     FailsBefore(FailureKind),
     /// After the change was made.
     FailsAfter(FailureKind),
+    /// After leave was given, and known to have changed nothing.
+    Unchanged(FailureKind),
     /// Made, but nobody hears of it.
     LostAfter,
     /// Not made, and nobody knows.
@@ -281,11 +283,11 @@ impl<'a> Life<'a> {
                         (false, false) => {}
                     }
                 }
-                Effect::Undo { node, .. } => {
-                    let key = (node.clone(), 0, true);
+                Effect::Undo { node, step, .. } => {
+                    let key = (node.clone(), u32::try_from(step).unwrap(), true);
                     wanted.insert(key.clone());
                     if self.tasks.insert(key, Fate::Works).is_none() {
-                        self.take_back(plot, node);
+                        self.take_back(plot, node, step);
                     }
                 }
             }
@@ -356,7 +358,7 @@ impl<'a> Life<'a> {
             return;
         }
         let done = self.world.executed.iter().any(|(node, of, _)| node == id && *of == attempt);
-        if fate != Fate::LostBefore && !done {
+        if !matches!(fate, Fate::LostBefore | Fate::Unchanged(_)) && !done {
             self.world.executed.push((id.clone(), attempt, self.records.len()));
             for effect in &self.node(id).pool_effects {
                 match effect.kind {
@@ -370,6 +372,7 @@ impl<'a> Life<'a> {
         let held = !around.invariants.is_empty() && !self.world.went_on.contains(&(id.clone(), attempt));
         let ending = match fate {
             Fate::FailsAfter(kind) => Ending::Failed(failure(kind)),
+            Fate::Unchanged(kind) => Ending::Unchanged(failure(kind)),
             Fate::Works if held && self.world.broken => Ending::Failed(failure(FailureKind::Invariant)),
             Fate::LostAfter | Fate::LostBefore => Ending::Lost(failure(FailureKind::Unreachable)),
             Fate::Works | Fate::AlreadySo | Fate::FailsBefore(_) => succeeded(true),
@@ -378,9 +381,12 @@ impl<'a> Life<'a> {
         self.messages.push_back(Input::Ended { node, attempt, ending });
     }
 
-    fn take_back(&mut self, plot: &mut dyn Plot, node: NodeId) {
+    fn take_back(&mut self, plot: &mut dyn Plot, node: NodeId, step: usize) {
         let result = match plot.undo_works(&node) {
-            true => Ok(String::from("as before")),
+            true => Ok(TakenBack {
+                summary: String::from("as before"),
+                results: vec![(None, TakenBack::done(true, Value::Null))],
+            }),
             false => Err(failure(FailureKind::Check)),
         };
         if result.is_ok() {
@@ -389,7 +395,7 @@ impl<'a> Life<'a> {
             }
             self.world.undone.push(node.clone());
         }
-        self.messages.push_back(Input::UndoEnded { node, result });
+        self.messages.push_back(Input::UndoEnded { node, step, result });
     }
 }
 

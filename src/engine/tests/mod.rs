@@ -4,6 +4,7 @@ mod calls;
 mod corners;
 pub mod generate;
 mod guarded;
+mod last_steps;
 pub mod life;
 mod people;
 pub mod rules;

@@ -333,3 +333,91 @@ fn the_run_takes_the_branch_that_its_own_results_lead_to() {
     assert_eq!(branch(Fate::Works).1, names(&["note@db-01"]));
     assert_eq!(branch(Fate::AlreadySo), (String::from("fine: nothing else is true"), Vec::new()));
 }
+
+/// An action, a word, a person and another action take a change back, step by step.
+const BACK: &str = "\
+steps:
+  - id: open
+    hosts: db-01
+    command: { argv: [open] }
+    undo:
+      - { id: look, command: { argv: [look], read_only: true } }
+      - { id: how, decide: [{ is: by_hand, when: steps.look.ok }, { is: else_how }] }
+      - { id: by_hand, when: steps.how.is == 'by_hand', manual: { ask: Close it, to: ops, within: 10m, then_escalate_to: lead } }
+      - { id: by_machine, when: steps.how.is == 'else_how', manual: { ask: Start it, to: ops } }
+      - { id: tell, notify: { to: ops, message: 'closed by {{steps.by_hand.by}}' }, when: steps.how.is == 'by_hand' }
+  - { id: fails, hosts: db-01, command: { argv: [fails] }, undo: none }
+";
+
+fn fails() -> Script {
+    Script {
+        fates: vec![("fails@db-01", 1, Fate::FailsBefore(FailureKind::Exit))],
+        watched: true,
+        ..well()
+    }
+}
+
+/// `look: as before`
+fn steps_back(life: &Life<'_>) -> Vec<String> {
+    let word = |r: &crate::model::event::Record| match &r.event {
+        Event::UndoStepDone { step, summary, .. } => Some(format!("{step}: {summary}")),
+        Event::UndoSucceeded { .. } => Some(String::from("back")),
+        Event::UndoFailed { failure, .. } => Some(format!("{:?}", failure.kind)),
+        _ => None,
+    };
+    life.records.iter().filter_map(word).collect()
+}
+
+#[test]
+fn the_way_back_waits_for_a_person_where_the_runbook_says_so() {
+    let sample = Sample::good(BACK);
+    let life = lived(&sample, fails());
+    assert_eq!(outcome(&life), RunOutcome::Failed);
+    let expected = [
+        "look: as before",
+        "how: by_hand: `steps.look.ok` is true: `steps.look.ok` is true",
+        "by_hand: done by lead",
+        "by_machine: skipped: `steps.how.is == 'else_how'` is false: `steps.how.is` is by_hand",
+        "tell: as before",
+        "back",
+    ];
+    assert_eq!(steps_back(&life), expected);
+    let asked = life.records.iter().find_map(|r| match &r.event {
+        Event::ApprovalRequested { request } => Some(request.gate.0.clone()),
+        _ => None,
+    });
+    assert_eq!(asked.as_deref(), Some("open@db-01.undo.by_hand"));
+}
+
+#[test]
+fn a_way_back_that_a_person_cannot_walk_is_stuck_and_silence_calls_the_next() {
+    let sample = Sample::good(BACK);
+    for (answer, kind) in [(Some(false), "ByHand"), (None, "Timeout")] {
+        let life = lived(&sample, Script { answer, ..fails() });
+        assert_eq!(outcome(&life), RunOutcome::Stuck);
+        assert_eq!(steps_back(&life).last().map(String::as_str), Some(kind));
+        let escalated = life
+            .records
+            .iter()
+            .any(|r| matches!(&r.event, Event::ApprovalEscalated { to, .. } if to == "lead"));
+        assert_eq!(escalated, answer.is_none());
+    }
+}
+
+#[test]
+fn a_controller_that_dies_on_the_way_back_does_no_step_of_it_twice() {
+    let sample = Sample::good(BACK);
+    let turns = lived(&sample, fails()).records.len();
+    for turn in 0..turns {
+        let life = lived(
+            &sample,
+            Script {
+                crash: Some(turn),
+                watched: false,
+                ..fails()
+            },
+        );
+        let steps = steps_back(&life);
+        assert_eq!((outcome(&life), steps.len()), (RunOutcome::Failed, 6), "crash at {turn}: {steps:?}");
+    }
+}

@@ -49,10 +49,14 @@ struct Account<'l> {
     on_the_way_back: BTreeSet<NodeId>,
     not_before: BTreeMap<NodeId, Timestamp>,
     unwinding: bool,
+    /// `finally` had begun before it did.
+    work_stays: bool,
     cancelled: bool,
     refused_by_people: bool,
     gate_open: bool,
     first_failure: Option<FailureKind>,
+    /// How each node failed last.
+    failures: BTreeMap<NodeId, FailureKind>,
     /// Failed turns, and whether they are back.
     turns: BTreeMap<Vec<Turn>, bool>,
     /// Members that this run ever took.
@@ -87,10 +91,12 @@ pub fn judge(tale: Tale<'_>) -> Result<(), String> {
         on_the_way_back: BTreeSet::new(),
         not_before: BTreeMap::new(),
         unwinding: false,
+        work_stays: false,
         cancelled: false,
         refused_by_people: false,
         gate_open: !tale.sample.created.gate,
         first_failure: None,
+        failures: BTreeMap::new(),
         turns: BTreeMap::new(),
         taken: BTreeSet::new(),
     };
@@ -217,7 +223,7 @@ impl<'l> Account<'l> {
                 })
             }
             // Where nothing takes so long, what waits for ever ends so.
-            Event::UnwindStarted { reason } => {
+            Event::UnwindStarted { reason, .. } => {
                 let deadline = self.tale.sample.runbook.deadline;
                 let over = self.tale.timed && self.started_at.is_some_and(|start| at.since(start) > deadline);
                 rule(over || !reason.contains("deadline"), || String::from("it waits until its deadline"))
@@ -248,7 +254,9 @@ impl<'l> Account<'l> {
         let node = self.node(id);
         let failed_turn = self.failed_turn(id).is_some();
         let back = self.unwinding || failed_turn;
-        if let Some(debt) = self.open.values().find(|o| back && o.return_node.as_ref() == Some(id)) {
+        let debt = self.open.values().find(|o| o.return_node.as_ref() == Some(id));
+        let of_last_steps = debt.is_some_and(|o| !self.node(&o.taker).section.is_work());
+        if let Some(debt) = debt.filter(|_| back && !of_last_steps) {
             return self.way_back(&debt.taker);
         }
         rule(!failed_turn, || format!("{id} starts although its turn goes back"))?;
@@ -268,7 +276,9 @@ impl<'l> Account<'l> {
         )?;
         // What is made again had everything when it began.
         let missing = self.needed(node).find(|n| self.status[id] == Status::Fresh && !self.done(n));
-        rule(missing.is_none(), || format!("{id} starts before {missing:?} is done"))?;
+        // What the last steps took is given back once nothing of them goes on, whatever has become of those between.
+        let owed = of_last_steps && self.unwinding && !self.status.values().any(|s| *s == Status::Running);
+        rule(missing.is_none() || owed, || format!("{id} starts before {missing:?} is done"))?;
         let early = self.not_before.get(id).is_some_and(|until| at < *until);
         rule(!early, || format!("{id} is repeated too early"))?;
         let repeatable = CATALOG.get(&node.action).is_some_and(|k| k.signature().repeatable);
@@ -297,6 +307,7 @@ impl<'l> Account<'l> {
         rule(self.unwinding || turn.is_some(), || {
             format!("{id} is taken back while the run goes on")
         })?;
+        rule(!self.work_stays, || format!("{id} is taken back although all work was done"))?;
         rule(!self.kept(id), || format!("{id} is taken back although its turn is finished"))?;
         let last = |id: &NodeId| self.changes.iter().rposition(|(node, ..)| node == id);
         let own = last(id).ok_or_else(|| format!("{id} is taken back, but never changed anything"))?;
@@ -335,10 +346,12 @@ impl<'l> Account<'l> {
             Event::StepSucceeded { node, .. } | Event::StepSkipped { node, .. } => set(node, Status::Done),
             Event::StepFailed { node, failure, .. } => {
                 set(node, Status::Failed(failure.kind));
+                self.failures.insert(node.clone(), failure.kind);
                 self.first_failure.get_or_insert(failure.kind);
             }
             Event::StepLost { node, failure, .. } => {
                 set(node, Status::Lost);
+                self.failures.insert(node.clone(), failure.kind);
                 self.first_failure.get_or_insert(failure.kind);
             }
             Event::StepRetryScheduled { node, until, .. } => {
@@ -354,7 +367,14 @@ impl<'l> Account<'l> {
                 self.turns.insert(turns.clone(), true);
             }
             Event::RunStarted { .. } => _ = self.started_at.get_or_insert(at),
-            Event::UnwindStarted { .. } => self.unwinding = true,
+            Event::UnwindStarted { step, .. } => {
+                self.unwinding = true;
+                // What `allow_failure` allows for does not count.
+                let counts = step.as_ref().and_then(|id| self.failures.get(id));
+                self.first_failure = counts.copied().or(self.first_failure);
+                let mut last = self.tale.sample.created.plan.nodes.iter().filter(|n| n.section == Section::Finally);
+                self.work_stays = last.any(|n| self.status[&n.id] != Status::Fresh);
+            }
             Event::CancelRequested { .. } => self.cancelled = true,
             Event::ApprovalAnswered { gate, answer } => {
                 self.refused_by_people |= !answer.granted && !self.is_task(gate);
@@ -441,7 +461,7 @@ impl<'l> Account<'l> {
         }
         for node in &self.tale.sample.created.plan.nodes {
             let last = match node.section {
-                Section::OnFailure => self.unwinding || !self.turns.is_empty(),
+                Section::OnFailure => (self.unwinding && !self.work_stays) || !self.turns.is_empty(),
                 section => section == Section::Finally,
             };
             let status = self.status[&node.id];

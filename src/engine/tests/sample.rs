@@ -99,6 +99,7 @@ impl Sample {
             by: String::from("op"),
             reason: None,
             gate: false,
+            used_plan: None,
         };
         Ok(Sample { runbook, created })
     }

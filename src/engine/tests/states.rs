@@ -53,6 +53,7 @@ fn request(gate: &NodeId) -> ApprovalRequest {
     ApprovalRequest {
         run: RunId(1),
         gate: gate.clone(),
+        bare: false,
         ask: String::new(),
         digest: String::new(),
         from: Vec::new(),
@@ -112,6 +113,12 @@ fn of_steps(node: &NodeId) -> Vec<Event> {
         },
         Event::StepCancelled { node: node.clone(), why },
         Event::ApprovalRequested { request: request(&node) },
+        Event::UndoStepDone {
+            node: node.clone(),
+            step: "b".into(),
+            results: Vec::new(),
+            summary: String::new(),
+        },
         Event::UndoStarted {
             node: node.clone(),
             attempt: 1,
@@ -171,7 +178,10 @@ fn steps() -> Arrows {
 fn of_runs() -> [Event; 3] {
     [
         Event::RunStarted { controller: String::new() },
-        Event::UnwindStarted { reason: String::new() },
+        Event::UnwindStarted {
+            reason: String::new(),
+            step: None,
+        },
         Event::RunFinished {
             outcome: RunOutcome::Stuck,
             summary: String::new(),

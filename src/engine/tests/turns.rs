@@ -137,7 +137,7 @@ fn a_turn_that_cannot_be_taken_back_stops_the_run() {
         assert_eq!(outcome(&life), RunOutcome::Stuck);
         assert!(!executed(&life).iter().any(|n| n.starts_with("roll[web-03]")));
         let stopped = life.records.iter().find_map(|r| match &r.event {
-            Event::UnwindStarted { reason } => Some(reason.as_str()),
+            Event::UnwindStarted { reason, .. } => Some(reason.as_str()),
             _ => None,
         });
         assert_eq!(stopped, Some("turn roll[web-02] failed and could not be taken back"));

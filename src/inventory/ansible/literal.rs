@@ -257,10 +257,7 @@ fn escape(rest: &str, text: &mut String) -> Option<usize> {
         'U' => code(1, 8, 16)?,
         'N' => return None,
         '0'..='7' => {
-            let digits = rest.len().min(3)
-                - rest[..rest.len().min(3)]
-                    .trim_start_matches(|c: char| ('0'..='7').contains(&c))
-                    .len();
+            let digits = rest.bytes().take(3).take_while(|b| (b'0'..=b'7').contains(b)).count();
             code(0, digits, 8)?
         }
         other => {
@@ -308,6 +305,8 @@ mod tests {
             ("'a' # why", Value::text("a")),
             ("5 # why", Value::Int(5)),
             (r"'\x41\u00e9\n\q\101'", Value::text("Aé\n\\qA")),
+            // after one octal digit stands a letter of two bytes
+            (r"'\101é\0xé'", Value::text("Aé\0xé")),
             (r"r'\n'", Value::text(r"\n")),
             ("b'x'", Value::text("x")),
         ];

@@ -17,7 +17,10 @@ pub(super) const BUSY: Duration = Duration::from_secs(10);
 const APPLICATION_ID: i64 = 0x7275_6e62;
 
 /// In order; a database says how many it has seen in `user_version`.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_initial.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_initial.sql"),
+    include_str!("../migrations/0002_used_plans.sql"),
+];
 
 /// How much a connection promises.
 #[derive(Clone, Copy, PartialEq, Eq)]

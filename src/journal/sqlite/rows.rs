@@ -58,6 +58,13 @@ pub(super) fn head(connection: &Connection, run: RunId) -> Answer<Head> {
     head.optional()?.ok_or(Trouble::Journal(JournalError::NoSuchRun(run)))
 }
 
+/// The run that has used a plan.
+pub(super) fn run_of_plan(connection: &Connection, plan: &str) -> Answer<Option<RunId>> {
+    let mut statement = connection.prepare_cached("SELECT run FROM used_plans WHERE plan = ?1")?;
+    let run = statement.query_row([plan], |row| row.get::<_, i64>(0)).optional()?;
+    Ok(run.map(|run| RunId(unsigned(run))))
+}
+
 /// Records after `sequence`, hashes checked, up to the run's head.
 pub(super) fn records(connection: &Connection, run: RunId, sequence: u64) -> Answer<Vec<Record>> {
     let end = head(connection, run)?;

@@ -87,7 +87,10 @@ impl Place {
         let Place::Table(table) = self else { return 0 };
         let at = |list: &[&str]| list.iter().position(|k| *k == key);
         let in_table = table.keys.iter().position(|k| k.name == key);
-        if std::ptr::eq(table, &keys::STEP) || std::ptr::eq(table, &keys::CHECK) {
+        if [&keys::STEP, &keys::CHECK, &keys::INVARIANT]
+            .into_iter()
+            .any(|t| std::ptr::eq(table, t))
+        {
             let action = BEFORE.len();
             return match (at(BEFORE), at(AFTER), in_table) {
                 (Some(n), ..) => n,

@@ -15,6 +15,11 @@ const TEXTS: &[(&str, &str)] = &[
         "fix-config-everywhere",
         include_str!("../../../runbooks/fix-config-everywhere.yaml"),
     ),
+    (
+        "rolling-upgrade",
+        include_str!("../../../runbooks/rolling-upgrade-behind-haproxy.yaml"),
+    ),
+    ("triage-shipped", include_str!("../../../runbooks/triage-slow-server.yaml")),
     ("inventory", include_str!("../../../inventory/example.yaml")),
     ("rules", include_str!("../../../tests/cases/format/from.yaml")),
     ("failover", include_str!("../../../tests/cases/design/database-failover.yaml")),
@@ -61,7 +66,7 @@ fn every_rule_is_in_the_example() {
 
 #[test]
 fn shipped_texts_are_in_canonical_layout() {
-    for (name, text) in &TEXTS[..4] {
+    for (name, text) in &TEXTS[..6] {
         assert_eq!(settled(text), *text, "{name}: run `runbook fmt runbooks inventory`");
     }
 }

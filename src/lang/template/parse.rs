@@ -284,9 +284,9 @@ impl Reader<'_> {
         let at = error.pos().map_or(0, |(line, column)| self.offset(line, column));
         if let Some(go) = go_template(self.source) {
             let problem = Diagnostic::error("RB0302", self.tag_span(go), "this looks like a template of another program");
-            return problem.label("names here do not begin with a dot").help(
-                "if the braces are meant for the command itself, say `template: off` beside it; single braces can be written `\\{{`",
-            );
+            return problem
+                .label("names here do not begin with a dot")
+                .help("if the braces are meant for the command itself, write a backslash before every two of them: `\\{{`");
         }
         if let TemplateErrorReason::MismatchingClosedHelper(open, close) = error.reason() {
             let problem = Diagnostic::error(
@@ -309,10 +309,9 @@ impl Reader<'_> {
                 .help("two braces begin a placeholder; to mean the characters, write `\\{{`");
         }
         let opened = self.source[from..].starts_with("{{#");
-        problem.label(if opened { "is this block closed?" } else { "not a path" }).help(
-            "write `{{path}}` or `{{helper path}}`, a block as `{{#if path}}…{{/if}}`; to mean the characters, write `\\{{`; \
-             if all braces are meant for the command itself, say `template: off` beside it",
-        )
+        problem
+            .label(if opened { "is this block closed?" } else { "not a path" })
+            .help("write `{{path}}` or `{{helper path}}`, a block as `{{#if path}}…{{/if}}`; to mean the characters, write `\\{{`")
     }
 
     /// Byte offset of a line and column (from 1, in characters).

@@ -303,14 +303,41 @@ fn files_are_asked_for_until_none_is_missing() {
     assert_eq!(missing_files(&sources), Vec::<String>::new());
 }
 
-/// Nobody would judge them during the call; refused rather than ignored.
 #[test]
-fn invariants_of_a_called_runbook_are_refused_at_the_call() {
-    let guarded = format!("{DRAIN}invariants:\n  - {{ name: Fine, facts: [memory], that: result.memory.available_percent > 0 }}\n");
-    let (_, problems) = calling(CALL, &[("runbooks/drain.yaml", &guarded)]);
-    assert_eq!(problems.len(), 1, "{problems:#?}");
+fn a_secret_is_handed_on_alone_and_from_a_secret() {
+    let called = "runbook: drain\nlanguage: 1\ndescription: x\nparams:\n  token: { type: secret, from: env.TOKEN }\nsteps:\n  \
+        - { id: a, hosts: web-01, command: { argv: [x], stdin: '{{params.token}}', read_only: true } }\n";
+    let of = |given: &str| {
+        let caller = format!(
+            "params:\n  pw: {{ type: secret, from: env.PW }}\n  who: {{ type: string, default: x }}\nsteps:\n  - {{ id: c, call: {{ runbook: drain.yaml, params: {{ {given} }} }} }}\n"
+        );
+        calling(&caller, &[("runbooks/drain.yaml", called)])
+    };
+    let (runbook, problems) = of("token: '{{params.pw}}'");
+    assert_eq!(problems, Vec::<String>::new());
+    assert!(runbook.is_some());
+    // A literal could be the secret itself: it is not repeated.
+    for given in [
+        "token: hunter2",
+        "token: '{{params.who}}'",
+        "token: 'x{{params.pw}}'",
+        "token: ['{{params.pw}}']",
+    ] {
+        let (_, problems) = of(given);
+        assert!(
+            problems.len() == 1 && problems[0].starts_with("RB0139") && !problems[0].contains("hunter2"),
+            "{given}: {problems:#?}"
+        );
+    }
+    let (_, problems) = of("");
     assert!(
-        problems[0].starts_with("RB0111 6:22 `invariants` of a called runbook are not supported yet"),
+        problems.len() == 1 && problems[0].starts_with("RB0152") && problems[0].contains("hand on a secret"),
         "{problems:#?}"
     );
+    let plain = called
+        .replace("{ type: secret, from: env.TOKEN }", "{ type: string }")
+        .replace("stdin: '{{params.token}}', ", "");
+    let caller = "params:\n  pw: { type: secret, from: env.PW }\nsteps:\n  - { id: c, call: { runbook: drain.yaml, params: { token: '{{params.pw}}' } } }\n";
+    let (_, problems) = calling(caller, &[("runbooks/drain.yaml", &plain)]);
+    assert!(problems.len() == 1 && problems[0].contains("holds a secret"), "{problems:#?}");
 }

@@ -7,7 +7,7 @@ use crate::diagnostic::{Sources, render};
 use crate::lang::compile;
 use crate::lang::sample_catalog::SAMPLE;
 use crate::model::action::Class;
-use crate::model::runbook::{Body, ParamKind, Within};
+use crate::model::runbook::{Body, ParamKind, Place, Within};
 
 /// A probe, a `decide` with these lines, and a step under this condition.
 fn cause(lines: &str, when: &str) -> String {
@@ -262,18 +262,67 @@ fn an_approval_escalates_to_somebody_or_not_at_all() {
     assert_eq!(problems, Vec::<String>::new());
 }
 
+/// A step on `hosts` that is taken back so.
+fn taken_back(hosts: &str, steps: &str) -> String {
+    format!("steps:\n  - id: s\n    hosts: {hosts}\n    command: {{ argv: [x] }}\n    undo:\n{steps}")
+}
+
 #[test]
-fn the_way_back_is_made_of_actions() {
+fn the_way_back_has_actions_decisions_and_people_and_nothing_that_asks_leave() {
+    right(&taken_back(
+        "a",
+        "      - { id: look, command: { argv: [x], read_only: true } }
+      - id: how
+        decide: [{ is: machine, when: steps.look.exit_code == 0 }, { is: person }]
+      - { id: go, when: steps.how.is == 'machine', command: { argv: [x] } }
+      - { id: back, when: steps.how.is == 'person', manual: { ask: x, to: y, fields: { seal: { type: string } } } }
+      - { id: tell, when: steps.how.is == 'person', notify: { to: ops, message: '{{steps.back.by}} {{steps.back.seal}}' } }\n",
+    ));
     let bodies = [
-        ("manual", "manual: { ask: x, to: y }"),
-        ("approve", "approve: { ask: x, from: [y] }"),
-        ("decide", "decide: [{ is: a }]"),
-        ("for_each", "for_each: { as: web, hosts: a }, steps: [{ id: look, facts: [cpu] }]"),
+        ("approve", "approve: { ask: x, from: [y] }", "manual: { ask"),
+        (
+            "for_each",
+            "for_each: { as: web, hosts: a }, steps: [{ id: look, facts: [cpu] }]",
+            "hosts: web",
+        ),
     ];
-    for (what, body) in bodies {
+    for (what, body, instead) in bodies {
         one_mistake(
-            &format!("hosts: a\nsteps:\n  - id: s\n    command: {{ argv: [x] }}\n    undo:\n      - {{ id: back, {body} }}\n"),
-            &["RB0111 9:15", &format!("`{what}` in `undo` is not supported yet")],
+            &taken_back("a", &format!("      - {{ id: back, {body} }}\n")),
+            &["RB0119 9:15", &format!("`{what}` cannot stand in `undo`"), instead],
         );
     }
+    let keys = [
+        "needs: []",
+        "retry: { attempts: 2 }",
+        "allow_failure: true",
+        "leave: { until: 1h, reason: x }",
+        "undo: [{ id: z, command: { argv: [x] } }]",
+    ];
+    for key in keys {
+        let name = key.split(':').next().unwrap();
+        one_mistake(
+            &taken_back("a", &format!("      - {{ id: back, command: {{ argv: [x] }}, {key} }}\n")),
+            &["RB0118 9:", &format!("`{name}` means nothing in `undo`")],
+        );
+    }
+}
+
+#[test]
+fn a_step_back_runs_where_the_step_ran_that_it_takes_back() {
+    let back = "      - { id: back, command: { argv: [y] } }\n";
+    let place = |hosts: &str| {
+        let runbook = right(&taken_back(hosts, back));
+        step(&runbook, "back").hosts.clone()
+    };
+    // Which of several hosts only the run knows.
+    assert_eq!(place("webservers"), None);
+    assert_eq!(place("control"), Some(Place::Control));
+    let as_whom = "steps:\n  - { id: s, hosts: a, run_as: app, command: { argv: [x] }, undo: [{ id: back, command: { argv: [y] } }] }\n";
+    assert_eq!(step(&right(as_whom), "back").run_as.as_ref().unwrap().source, "app");
+    // What runs on no host gives none.
+    one_mistake(
+        "steps:\n  - { id: s, pool.member: { pool: web, member: a, state: drain }, leave: { until: 1h, reason: x }, undo: [{ id: back, command: { argv: [y] } }] }\n",
+        &["RB0112", "runs on hosts, and none are named"],
+    );
 }

@@ -18,7 +18,8 @@ pub(super) fn is_valid(glob: &str) -> bool {
 }
 
 /// True if the whole of `name` matches.
-pub(super) fn matches(glob: &str, name: &str) -> bool {
+#[must_use]
+pub fn matches(glob: &str, name: &str) -> bool {
     let (glob, name): (Vec<char>, Vec<char>) = (glob.chars().collect(), name.chars().collect());
     let (mut g, mut n) = (0, 0);
     // Where to go on after a mismatch: behind the last star, one character further in the name.

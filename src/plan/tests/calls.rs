@@ -242,3 +242,47 @@ fn a_called_runbook_that_cannot_look_refuses_the_plan_and_only_shows_in_mode_pla
         node(&shown, "it").notes
     );
 }
+
+#[test]
+fn what_breaks_an_invariant_of_the_called_runbook_is_refused_and_what_stands_outside_is_not() {
+    let guarded = "runbook: look\nlanguage: 1\ndescription: x\nparams:\n  path: { type: path }\nhosts: web-01\n\
+        invariants:\n  - { name: 'It says old in {{params.path}}', file.search: { path: '{{params.path}}', text: old }, that: result.found }\n\
+        steps:\n  - { id: edit, file.write: { path: '{{params.path}}', content: CONTENT } }\n";
+    let steps = "hosts: web-01\nsteps:\n  - { id: before, file.write: { path: /etc/y, content: old } }\n  \
+        - { id: one, call: { runbook: look.yaml, params: { path: /etc/x } } }\n  \
+        - { id: two, call: { runbook: look.yaml, params: { path: /etc/y } } }\n  \
+        - { id: after, file.write: { path: /etc/x, content: new } }\n";
+    let of = |content: &str| {
+        let text = format!("{HEAD}{steps}");
+        let files: &[(&str, &str)] = &[("look.yaml", &guarded.replace("CONTENT", content))];
+        super::planned_on((&text, files), &[], false, &super::invariants::old).unwrap_or_else(|d| panic!("{d:#?}"))
+    };
+    let kept = of("old and x");
+    assert_eq!(kept.refusals, []);
+    let standings: Vec<_> = kept
+        .invariants
+        .iter()
+        .map(|w| {
+            (
+                w.name.as_str(),
+                w.since.as_ref().map(|n| n.as_str()),
+                w.until.as_ref().map(|n| n.as_str()),
+            )
+        })
+        .collect();
+    assert_eq!(
+        standings,
+        [
+            ("It says old in /etc/x", Some("one.edit@web-01"), Some("one.edit@web-01")),
+            ("It says old in /etc/y", Some("two.edit@web-01"), Some("two.edit@web-01")),
+        ]
+    );
+    let broken: Vec<String> = of("new").refusals.iter().map(|r| r.message.clone()).collect();
+    assert_eq!(
+        broken,
+        [
+            "`one.edit@web-01` breaks the invariant \"It says old in /etc/x\"",
+            "`two.edit@web-01` breaks the invariant \"It says old in /etc/y\"",
+        ]
+    );
+}

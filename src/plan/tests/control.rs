@@ -3,6 +3,7 @@
 use super::{HEAD, node, offline, planned};
 use crate::action::CATALOG;
 use crate::base::clock::Timestamp;
+use crate::model::action::Undo;
 use crate::model::operation::Output;
 use crate::model::plan::{Forecast, Plan};
 use crate::plan::{PlanInput, Planning, Seen, plan};
@@ -186,4 +187,14 @@ fn the_digest_is_about_the_branch_and_not_about_the_numbers_it_was_judged_on() {
         }
     }
     assert_ne!(digest(&made), digest(&later));
+}
+
+#[test]
+fn offline_too_a_step_without_a_way_back_is_called_so() {
+    let plan = offline(
+        "hosts: web-01\nsteps:\n  - id: clean\n    disk.clean: { below: [/srv/x], match: ['*.gz'], older_than: 1d }\n    undo: none\n  \
+         - { id: stop, service: { name: app, state: stopped }, pool_effect: none }\n",
+    );
+    let undo = |id: &str| node(&plan, id).undo.clone();
+    assert_eq!((undo("clean@web-01"), undo("stop@web-01")), (Undo::Impossible, Undo::Nothing));
 }

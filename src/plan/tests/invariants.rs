@@ -5,7 +5,7 @@ use crate::model::operation::{Act, Operation, Output};
 use crate::model::plan::Plan;
 
 /// Every file holds `old`; nothing else answers.
-fn old(operation: &Operation) -> Option<Output> {
+pub fn old(operation: &Operation) -> Option<Output> {
     matches!(operation.act, Act::ReadFile { .. }).then(|| Output::File {
         content: String::from("old\n"),
         utf8: true,

@@ -1,14 +1,21 @@
 //! Tests of planning as a whole: runbooks compiled with the real catalogue, planned against a small inventory.
 
+mod alike;
+mod brute;
 mod calls;
+mod canonical;
 mod capacity;
 mod control;
 mod digest;
+mod graph;
 mod invariants;
 mod names;
 mod order;
 mod pages;
 mod params;
+mod perhaps;
+mod proof;
+mod worlds;
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,9 @@
 //! Tests of rehearsals: the pages of their codes, the schema, what a simulated life promises, and what is said of mistakes.
 
+mod called;
 mod pages;
 mod sim;
+mod way_back;
 
 use std::time::{Duration, Instant};
 
@@ -111,7 +113,7 @@ fn a_failed_expectation_says_what_was_expected_what_happened_and_where() {
         "example.test.yaml:8:16",
         "expected outcome `failed`, found `succeeded`",
         "expected `check` after `restart`, found check@web-01, restart@web-01",
-        "expected an open obligation with `web-01`, found none open",
+        "expected an open obligation with `web-01`, found none",
         "what happened:",
         "1 FAILED",
     ] {
@@ -250,4 +252,23 @@ fn a_file_that_was_not_there_is_gone_again_after_its_undo() {
 "#,
     );
     assert_eq!(broken(&runbook, &text), Vec::<String>::new());
+}
+
+#[test]
+fn what_finally_takes_it_gives_back_and_the_work_stays() {
+    let last = "finally:\n  - id: edit\n    file.write: { path: /etc/motd, content: x }\n    owes: load\n  \
+        - id: between\n    command: { argv: [/usr/bin/between] }\n    undo: keep\n  \
+        - id: load\n    service: { name: app, state: reloaded }\non_failure:\n  - id: sorry\n    notify: { to: ops, message: Sorry }\n";
+    let text = with(
+        r#"  - name: all well
+    state: { hosts: { web-01: { commands: [{ run: app-check }, { run: /usr/bin/between }] } } }
+    expect: { outcome: succeeded, order: [restart, edit, between, load], never: [sorry] }
+    sweep: [failures, crashes]
+  - name: what stands between fails
+    state: { hosts: { web-01: { commands: [{ run: app-check }, { run: /usr/bin/between, exit: 1 }] } } }
+    expect: { outcome: failed, order: [restart, edit, load], never: [undo restart, undo edit, sorry], obligations: [], files: { web-01: { /etc/motd: x } } }
+    sweep: [crashes]
+"#,
+    );
+    assert_eq!(broken(&format!("{EXAMPLE}{last}"), &text), Vec::<String>::new());
 }

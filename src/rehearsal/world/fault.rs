@@ -55,6 +55,8 @@ struct Active {
 pub struct Plot {
     /// Everything that was recorded, the run's creation aside.
     pub records: Vec<Record>,
+    /// The first record of each write; what is written together is on disk together or not at all.
+    pub writes: Vec<u64>,
     faults: Vec<Fault>,
     struck: BTreeSet<usize>,
     meanwhile: Vec<Option<Meanwhile>>,
@@ -70,7 +72,8 @@ pub struct Plot {
     pub dead: bool,
     /// People who want the run to stop.
     pub cancels: Vec<String>,
-    now: Timestamp,
+    /// When the last record was written.
+    pub now: Timestamp,
 }
 
 impl Plot {
@@ -174,6 +177,7 @@ impl Inner {
         }
         if kept {
             records.iter().for_each(|r| self.note(&r.event));
+            self.plot.writes.extend(records.first().map(|r| r.sequence));
             self.plot.records.extend_from_slice(records);
         }
         !self.plot.dead

@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::database::{Postgres, Proxied};
+use super::disk::Disk;
 use crate::base::clock::Timestamp;
 use crate::model::inventory::{Host as Listed, MemoryFrom};
 use crate::model::pool_record::PoolRecord;
-use crate::rehearsal::syntax::{Command, FileState, HostState, Page};
+use crate::rehearsal::syntax::{Command, FileState, HostState, PackageState, Page};
 use crate::transport::{AttemptId, Captured};
 
-const GIB: u64 = 1024 * 1024 * 1024;
+/// Bytes.
+pub const GIB: u64 = 1024 * 1024 * 1024;
 
 /// A host.
 #[derive(Clone, Debug)]
@@ -22,6 +25,8 @@ pub struct Host {
     pub away_until: Timestamp,
     /// By name.
     pub services: BTreeMap<String, Service>,
+    /// By name.
+    pub packages: BTreeMap<String, PackageState>,
     /// Bytes.
     pub memory_total: u64,
     /// Bytes.
@@ -34,8 +39,14 @@ pub struct Host {
     pub http: BTreeMap<String, Page>,
     /// Further ports.
     pub ports: Vec<u16>,
-    /// Mount, used and size in bytes.
-    pub disks: BTreeMap<String, (u64, u64)>,
+    /// By mount.
+    pub disks: BTreeMap<String, Disk>,
+    /// What apt keeps, bytes; `None`: the test file says nothing of it.
+    pub package_cache: Option<u64>,
+    /// The database server.
+    pub postgres: Option<Postgres>,
+    /// Databases of its PgBouncer.
+    pub pgbouncer: BTreeMap<String, Proxied>,
     /// Over one minute.
     pub load: f64,
     /// Processors.
@@ -96,13 +107,17 @@ impl Host {
             unreachable: false,
             away_until: Timestamp(0),
             services: BTreeMap::new(),
+            packages: BTreeMap::new(),
             memory_total: 4 * GIB,
             memory_available: 2 * GIB,
             files: BTreeMap::new(),
             commands: Vec::new(),
             http: BTreeMap::new(),
             ports: Vec::new(),
-            disks: BTreeMap::from([(String::from("/"), (40 * GIB, 10 * GIB))]),
+            disks: BTreeMap::from([(String::from("/"), Disk::default())]),
+            package_cache: None,
+            postgres: None,
+            pgbouncer: BTreeMap::new(),
             load: 0.5,
             cpus: 2,
             records: BTreeMap::new(),
@@ -133,6 +148,9 @@ impl Host {
                 service.after_reload.clone_from(&new.after_reload);
             }
         }
+        for (name, new) in &new.packages {
+            self.packages.entry(name.clone()).or_default().overlay(new);
+        }
         for (path, file) in &new.files {
             match file {
                 Some(file) => self.files.insert(path.clone(), file.clone()),
@@ -140,7 +158,8 @@ impl Host {
             };
         }
         self.http.extend(new.http.clone());
-        self.disks.extend(new.disks.clone());
+        self.overlay_disks(&new.stores);
+        self.overlay_databases(&new.stores, now);
         // The newer answer is asked first.
         self.commands.splice(0..0, new.commands.iter().map(|c| (c.clone(), 0)));
     }

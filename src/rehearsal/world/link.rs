@@ -111,11 +111,11 @@ impl Hands {
         Err(gone())
     }
 
-    fn looks(&self, program: &Program) -> Reply {
+    fn looks(&self, request: &Exec) -> Reply {
         let mut inner = self.world.lock();
         let now = inner.now();
-        match program {
-            Program::Argv(argv) => inner.program(self.host.as_ref(), argv, None),
+        match &request.program {
+            Program::Argv(argv) => inner.sent(self.host.as_ref(), argv, request),
             Program::Script(script) => {
                 if let Some(path) = read_path(script) {
                     return inner.read(self.host.as_ref(), &path);
@@ -136,7 +136,7 @@ impl Hands {
 
     async fn exec_one(&self, request: &Exec) -> Result<Captured, StartError> {
         self.reach().await.map_err(|_| no_start(Certainty::NotStarted))?;
-        let reply = self.looks(&request.program);
+        let reply = self.looks(request);
         let late = reply.takes > request.timeout;
         tokio::time::sleep(reply.takes.min(request.timeout)).await;
         Ok(ended(reply, if late { EndReason::Timeout } else { EndReason::Exited }))
@@ -145,9 +145,10 @@ impl Hands {
     /// Does what a changing operation does, with the pools measured before and after.
     fn changes<T>(&self, what: &str, work: impl FnOnce(&mut super::Inner) -> T) -> T {
         let mut inner = self.world.lock();
-        let before = inner.pools_now();
+        let (before, primaries) = (inner.pools_now(), inner.primaries().len());
         let result = work(&mut inner);
         inner.measure(Some((&before, what)));
+        inner.one_primary(primaries, what);
         result
     }
 
@@ -175,7 +176,7 @@ impl Hands {
         if let Blow::Before(trouble) = blow {
             return self.kept_from(trouble, &request).await;
         }
-        let reply = self.changes(&what, |inner| inner.program(self.host.as_ref(), &argv, None));
+        let reply = self.changes(&what, |inner| inner.sent(self.host.as_ref(), &argv, &request.exec));
         let takes = reply.takes.min(request.exec.timeout);
         let why = if reply.takes > request.exec.timeout {
             EndReason::Timeout

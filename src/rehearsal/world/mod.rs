@@ -4,10 +4,14 @@
 //! What actions send is recognised where it is our own (the service probe, the facts, the runtime socket, the pool's records); every
 //! other program must be given an answer by the test file, or the case fails and says which one was missing.
 
+mod alertmanager;
 mod balancer;
+mod database;
+mod disk;
 mod fault;
 mod host;
 mod link;
+mod packages;
 mod place;
 mod programs;
 mod records;
@@ -99,6 +103,7 @@ pub struct Inner {
     balancers: Vec<Balancer>,
     http: BTreeMap<String, Page>,
     members_up: BTreeMap<(String, String), bool>,
+    silences: Vec<alertmanager::Silence>,
     plot: Plot,
     /// Everything that was done, in order.
     pub deeds: Vec<Deed>,
@@ -160,6 +165,7 @@ impl World {
             balancers: Vec::new(),
             http: BTreeMap::new(),
             members_up: BTreeMap::new(),
+            silences: Vec::new(),
             plot: Plot::new(meanwhile.to_vec()),
             deeds: Vec::new(),
             breaches: Vec::new(),
@@ -221,6 +227,12 @@ impl Inner {
     #[must_use]
     pub fn records(&self) -> &[Record] {
         &self.plot.records
+    }
+
+    /// The first record of each write to the journal.
+    #[must_use]
+    pub fn writes(&self) -> &[u64] {
+        &self.plot.writes
     }
 
     /// Whether the controller has died.

@@ -11,6 +11,7 @@ use crate::base::clock::Timestamp;
 use crate::base::id::HostName;
 use crate::base::quote;
 use crate::model::inventory::MemoryFrom;
+use crate::transport::Exec;
 
 /// How a program ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    fn ok(stdout: impl Into<String>) -> Reply {
+    pub(super) fn ok(stdout: impl Into<String>) -> Reply {
         Reply {
             stdout: stdout.into(),
             takes: MOMENT,
@@ -34,7 +35,7 @@ impl Reply {
         }
     }
 
-    fn ended(code: i32, stderr: impl Into<String>) -> Reply {
+    pub(super) fn ended(code: i32, stderr: impl Into<String>) -> Reply {
         Reply {
             code,
             stderr: stderr.into(),
@@ -60,6 +61,19 @@ fn service_command(argv: &[&str]) -> Option<(String, String)> {
 }
 
 impl Inner {
+    /// What a program answers that a host is sent as it stands, with what it reads.
+    pub(super) fn sent(&mut self, host: Option<&HostName>, argv: &[String], exec: &Exec) -> Reply {
+        if let Some(reply) = self.told_answer(host, argv, None) {
+            return reply;
+        }
+        let now = self.now();
+        let words: Vec<&str> = argv.iter().map(String::as_str).collect();
+        let modelled = self
+            .psql(host, &words, exec)
+            .or_else(|| self.host_mut(host).spaces(&words, exec, now));
+        modelled.unwrap_or_else(|| self.program(host, argv, None))
+    }
+
     /// What a program answers; `given`: the content of a file that its command line names and that is not in place yet.
     pub(super) fn program(&mut self, host: Option<&HostName>, argv: &[String], given: Option<&str>) -> Reply {
         if let Some(reply) = self.told_answer(host, argv, given) {
@@ -71,6 +85,9 @@ impl Inner {
             return self.drive(host, &verb, &name, now);
         }
         if let Some(reply) = self.haproxy_check(host, &words) {
+            return reply;
+        }
+        if let Some(reply) = self.apt(host, &words) {
             return reply;
         }
         let state = match host {
@@ -287,18 +304,8 @@ fn facts_of(host: &Host, source: &str, name: &str, parts: &[&str]) -> String {
             "cpu" => writeln!(text, "@@ cpu\n{}", host.cpus),
             "load" => writeln!(text, "@@ load\n{0:.2} {0:.2} {0:.2} 1/100 4711", host.load),
             "disk" => {
-                let mut rows = String::from("Filesystem 1024-blocks Used Available Capacity Mounted on\n");
-                for (mount, (size, used)) in &host.disks {
-                    let percent = (used * 100).div_ceil((*size).max(1));
-                    let _ = writeln!(
-                        rows,
-                        "/dev/sda1 {} {} {} {percent}% {mount}",
-                        kib(*size),
-                        kib(*used),
-                        kib(size - used)
-                    );
-                }
-                write!(text, "@@ disk\n{rows}")
+                let rows: String = host.disks.iter().map(|(mount, disk)| disk.row(mount)).collect();
+                write!(text, "@@ disk\n{}{rows}", super::disk::DF)
             }
             other => writeln!(text, "@@ {other}"),
         };

@@ -51,7 +51,7 @@ impl World {
         let refused = || std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
         let peer = {
             let mut inner = self.lock();
-            let peer = inner.peer(address);
+            let peer = inner.peer(address, port);
             if host.is_none() && inner.plot.silent(None) && !matches!(peer, Some(Peer::People)) {
                 return Err(std::io::ErrorKind::TimedOut.into());
             }
@@ -96,7 +96,7 @@ impl World {
                     ..Page::default()
                 }
             }
-            Peer::Host(_) | Peer::World => self.page(peer, method, address, port, &path),
+            Peer::Host(_) | Peer::World => self.page(peer, (method, &path, &request.body), address, port),
         };
         tokio::time::sleep(page.takes.unwrap_or(MOMENT)).await;
         if page.status == 0 {
@@ -104,8 +104,9 @@ impl World {
             std::future::pending::<()>().await;
         }
         let answer = format!(
-            "HTTP/1.1 {} Simulated\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{}",
+            "HTTP/1.1 {} Simulated\r\ndate: {}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{}",
             page.status,
+            self.lock().now().http(),
             page.body.len(),
             page.body
         );
@@ -114,7 +115,7 @@ impl World {
         let _ = stream.shutdown().await;
     }
 
-    fn page(&self, peer: &Peer, method: &str, address: &str, port: u16, path: &str) -> Page {
+    fn page(&self, peer: &Peer, (method, path, body): (&str, &str, &[u8]), address: &str, port: u16) -> Page {
         let mut inner = self.lock();
         let host = match peer {
             Peer::Host(host) => Some(host.clone()),
@@ -132,6 +133,9 @@ impl World {
                     };
                 }
                 Blow::After(_) => {
+                    if inner.is_alertmanager(address) {
+                        inner.silence_api(method, path, body);
+                    }
                     return Page {
                         status: 0,
                         ..Page::default()
@@ -143,6 +147,11 @@ impl World {
             Some(host) => inner.hosts.get(host).and_then(|h| h.page(port, path)).cloned(),
             None => inner.elsewhere(address, path),
         };
+        // What the test says goes before what is simulated.
+        let known = match known {
+            None if inner.is_alertmanager(address) => inner.silence_api(method, path, body),
+            known => known,
+        };
         known.unwrap_or_else(|| Page {
             status: 404,
             body: String::from("the test names no such page"),
@@ -152,7 +161,7 @@ impl World {
 }
 
 impl Inner {
-    fn peer(&self, address: &str) -> Option<Peer> {
+    fn peer(&self, address: &str, port: u16) -> Option<Peer> {
         if PEOPLE.contains(&format!("//{address}/")) {
             return Some(Peer::People);
         }
@@ -163,6 +172,9 @@ impl Inner {
             .find(|h| h.address() == address || h.name.as_str() == address);
         if let Some(host) = host {
             return Some(Peer::Host(host.name.clone()));
+        }
+        if self.is_alertmanager(&format!("{address}:{port}")) {
+            return Some(Peer::World);
         }
         let mut urls = self
             .http
@@ -189,9 +201,13 @@ impl Inner {
     fn hear(&mut self, body: &[u8]) {
         let json: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
         let text = |key: &str| json[key].as_str().unwrap_or_default().to_owned();
+        let attached = json["attach"].as_array().into_iter().flatten().filter_map(|a| a["text"].as_str());
         self.told.push(Told {
             to: text("to"),
-            text: text("text"),
+            text: std::iter::once(text("text").as_str())
+                .chain(attached)
+                .collect::<Vec<_>>()
+                .join("\n"),
         });
     }
 }

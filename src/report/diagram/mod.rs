@@ -410,7 +410,7 @@ mod tests {
         let mut drain = step("drain", &["each"], call("pool.member"));
         drain.owes = Some(Owes {
             step: Spanned::new("back".into(), Span::default()),
-            guard: Vec::new(),
+            guard: None,
         });
         let runbook = Runbook {
             name: String::from("roll"),

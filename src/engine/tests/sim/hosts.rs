@@ -10,7 +10,7 @@ use crate::base::clock::Timestamp;
 use crate::base::id::NodeId;
 use crate::engine::effects::{Effect, effects};
 use crate::engine::invariants::Doing;
-use crate::engine::{Ending, Input, Intent};
+use crate::engine::{Ending, Input, Intent, TakenBack};
 use crate::model::action::{Arguments, Class, Undo};
 use crate::model::event::{Failure, FailureKind};
 use crate::model::obligation::ObligationId;
@@ -55,7 +55,7 @@ pub struct Hosts {
     /// Found to be as it should, without a change.
     pub was_so: BTreeSet<(NodeId, u32)>,
     /// Ways back that were carried out.
-    pub undone: BTreeSet<(NodeId, u32)>,
+    pub undone: BTreeSet<(NodeId, usize)>,
 }
 
 fn failure(kind: FailureKind) -> Failure {
@@ -104,10 +104,10 @@ impl<'a> Sim<'a> {
                         (false, false) => {}
                     }
                 }
-                Effect::Undo { node, attempt } => {
-                    let key = (node.clone(), attempt, true);
+                Effect::Undo { node, step, .. } => {
+                    let key = (node.clone(), u32::try_from(step).expect("few"), true);
                     if self.tasks.insert(key.clone()) {
-                        self.take_back(node, attempt);
+                        self.take_back(node, step);
                     }
                     wanted.insert(key);
                 }
@@ -312,19 +312,23 @@ impl<'a> Sim<'a> {
         self.end(SECOND, id, attempt, Ending::NotStarted(failure(FailureKind::Unexpected)));
     }
 
-    fn take_back(&mut self, node: NodeId, attempt: u32) {
+    fn take_back(&mut self, node: NodeId, step: usize) {
         let result = if self.struck(Fault::UndoFails) {
             Err(failure(FailureKind::Check))
         } else {
             let told = !self.struck(Fault::UndoSaidFailed);
-            if self.hosts.undone.insert((node.clone(), attempt)) {
+            if self.hosts.undone.insert((node.clone(), step)) {
                 for effect in self.node(&node).pool_effects.iter().filter(|e| e.kind == EffectKind::Takes) {
                     self.world.out.remove(&effect.member);
                 }
                 self.world.undone.push(node.clone());
             }
-            told.then(|| String::from("as before")).ok_or_else(|| failure(FailureKind::Exit))
+            told.then(|| TakenBack {
+                summary: String::from("as before"),
+                results: vec![(None, TakenBack::done(true, Value::Null))],
+            })
+            .ok_or_else(|| failure(FailureKind::Exit))
         };
-        self.send(SECOND, Input::UndoEnded { node, result });
+        self.send(SECOND, Input::UndoEnded { node, step, result });
     }
 }

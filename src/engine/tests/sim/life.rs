@@ -334,6 +334,7 @@ impl<'a> Sim<'a> {
         let task = |o: &crate::model::obligation::Obligation| ApprovalRequest {
             run: RUN,
             gate: o.taker.clone(),
+            bare: false,
             ask: String::new(),
             digest: String::new(),
             from: o.people.clone(),

@@ -142,6 +142,7 @@ impl Stage {
             by: String::from("noor"),
             reason: None,
             gate: self.gate,
+            used_plan: None,
         }
     }
 

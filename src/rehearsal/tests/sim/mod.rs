@@ -66,7 +66,7 @@ fn check(stage: &Stage, lived: &Lived, plain: &Lived) -> Result<(), String> {
     let alone = [Fault::TwoRuns, Fault::Shrinks]
         .iter()
         .all(|f| storm.strikes.counts[*f as usize].0 == 0);
-    let wrong = || sweep::still_taken(life).or_else(|| sweep::false_word(life, &plain.life));
+    let wrong = || sweep::still_taken(life, &plain.life).or_else(|| sweep::false_word(life, &plain.life));
     if let Some(why) = alone.then(wrong).flatten() {
         return Err(why);
     }
