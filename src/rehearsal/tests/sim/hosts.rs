@@ -38,6 +38,8 @@ pub struct Storm {
     pub active: BTreeSet<NodeId>,
     /// Commands that a host has carried out, by their names there; twice the same is a breach.
     pub executed: Vec<(NodeId, String)>,
+    /// Nodes that change a pool.
+    pub takers: BTreeSet<NodeId>,
     pub breaches: Vec<String>,
     /// The controller is dead: whatever it still does has no effect.
     pub dead: bool,
@@ -71,6 +73,7 @@ impl Storm {
             durable: Vec::new(),
             active: BTreeSet::new(),
             executed: Vec::new(),
+            takers: BTreeSet::new(),
             breaches: Vec::new(),
             dead: false,
             takeover: false,

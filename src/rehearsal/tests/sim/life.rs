@@ -151,7 +151,10 @@ impl Stage {
         let names = self.plan.nodes.iter().map(|n| (short_name(&n.id), n.id.clone())).collect();
         let world = self.world.fork(Vec::new(), None);
         let before = world.lock().pools_now();
-        let shared = Shared::new(world.clone(), Storm::new(dice, weather, names, spoiled));
+        let mut storm = Storm::new(dice, weather, names, spoiled);
+        let takers = self.plan.nodes.iter().filter(|n| !n.pool_effects.is_empty());
+        storm.takers = takers.map(|n| n.id.clone()).collect();
+        let shared = Shared::new(world.clone(), storm);
         let witness = shared.clone();
         let watch = move |kept: bool, records: &[Record]| witness.append(kept, records);
         let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::watched(Box::new(watch)));
@@ -369,7 +372,9 @@ impl Shared {
             let off = [-DAY_MS, DAY_MS][storm.dice.below(2)];
             self.off_ms.store(off, Ordering::Relaxed);
         }
-        if storm.struck(Fault::Shrinks) {
+        // Between our look and our hand nobody without the lease can be kept off.
+        let taking = storm.active.iter().any(|n| storm.takers.contains(n));
+        if !taking && storm.struck(Fault::Shrinks) {
             self.world.lock().overlay(&without(2 + storm.dice.below(2)));
         }
         if storm.struck(Fault::Cancel) {
