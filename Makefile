@@ -16,8 +16,9 @@ help:
 demo: packages
 	@$(CARGO) run --locked -- demo $(DEMO)
 
+# Most tests wait for real daemons most of the time, so more of them run at once than there are processors.
 test: packages check
-	$(CARGO) test --locked
+	RUST_TEST_THREADS=$$(n=$$(nproc); [ "$$n" -gt 4 ] && echo "$$n" || echo 4) $(CARGO) test --locked
 	@echo "make test: format, lints and all tests passed"
 
 check:
