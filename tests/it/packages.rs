@@ -182,6 +182,6 @@ fn goes(apt: &Apt<'_>) {
     let freed = "  - id: gone\n    when: steps.work.hosts['web-01'].freed_bytes == 4096\n    shell: { script: \"echo freed it all\", read_only: true }\n    that: result.stdout_lines.size() == 1\n";
     apt.apply("package.clean_cache: {}", freed)
         .exits(0)
-        .says("1 downloaded packages, 4 KiB");
+        .says("remove 1 downloaded package, 4 KiB");
     assert!(!Path::new(&apt.root.join("var/cache/apt/archives/old_1_all.deb")).exists());
 }

@@ -219,7 +219,7 @@ fn when_the_world_has_changed_it_is_refused_or_asked_again() {
         "is no longer what would be done",
         "pool web\n    was     2 of 2 serving, 2 enabled, minimum 1\n    is now  1 of 2 serving, 1 enabled, minimum 1",
         "web-02: state was ready, is now maint; up was true, is now false",
-        "other_ready on lb-01\n    was     nothing to do: already so\n    is now  will change: web-02: maint → ready",
+        "other_ready on lb-01\n    was     nothing to do: already so; waits up to 1m: lb-01: web-02 waits for a health check newer than the change\n    is now  will change: web-02: maint → ready",
         "nothing was changed; plan again: runbook plan",
     ] {
         assert!(told.err.contains(words), "expected `{words}`\n{}", told.all());

@@ -111,12 +111,11 @@ impl Action for Bound {
 
     fn decide(&self, seen: &Observation) -> Decision {
         let host = self.0.name();
-        let (Some(files), Some(bytes)) = (self.number(seen, "files"), self.number(seen, "bytes")) else {
-            return Decision::Unknown(format!("what apt keeps on {host} is known at run time"));
+        let (files, bytes) = match (self.number(seen, "files"), self.number(seen, "bytes")) {
+            (Some(0), _) => return Decision::InDesiredState,
+            (Some(files), Some(bytes)) => (files, bytes),
+            _ => return Decision::Unknown(format!("what apt keeps on {host} is known at run time")),
         };
-        if files == 0 {
-            return Decision::InDesiredState;
-        }
         let mut argv = vec!["apt-get", "-q"];
         argv.extend(APT);
         argv.push("clean");
@@ -129,7 +128,8 @@ impl Action for Bound {
             diff: None,
             notes: Vec::new(),
             operations: vec![self.look(), self.0.run(argv)],
-            predicted: vec![(self.key(), Value::map([("files", Value::Int(0)), ("bytes", Value::Int(0))]))],
+            // That nothing is left is certain; how much was freed, only the run can tell, so it must not read as nothing.
+            predicted: vec![(self.key(), Value::map([("files", Value::Int(0)), ("bytes", Value::Unknown)]))],
             // Free space changes, and little else.
             taints: vec![self.0.scope()],
             undo: Undo::Nothing,
@@ -154,10 +154,12 @@ impl Action for Bound {
     }
 
     fn result(&self, seen: &Observation, performed: &[Output]) -> Value {
-        let now = self.number(seen, "bytes");
+        let empty = self.number(seen, "files") == Some(0);
+        let seen_bytes = self.number(seen, "bytes");
+        let now = if empty { Some(0) } else { seen_bytes };
         let freed = match (performed.first().map(|o| self.cached(Some(o))), now) {
             (Some(Ok((_, before))), Some(now)) => Value::Int(before - now),
-            (None, Some(_)) if self.decide(seen) == Decision::InDesiredState => Value::Int(0),
+            (None, Some(_)) if empty && seen_bytes.is_some() => Value::Int(0),
             _ => Value::Unknown,
         };
         Value::map([("freed_bytes", freed), ("cached_bytes", now.map_or(Value::Unknown, Value::Int))])
