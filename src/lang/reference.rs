@@ -74,7 +74,6 @@ fn line(key: &Key) -> String {
     let need = match key.need {
         Need::Required => " (required)",
         Need::Optional => "",
-        Need::Later => " (not supported yet)",
     };
     format!("- `{}`{need}: {}\n", key.name, key.docs)
 }
@@ -105,7 +104,8 @@ pub fn texts() -> String {
         "# Texts\n\n\
          `{{path}}` in any text puts a value there; a text that is exactly one `{{path}}` keeps the value's type. An unknown path is an\n\
          error when compiling. In `shell.script` the value is quoted for the shell by itself, in a `json` text for JSON; elsewhere it is\n\
-         left alone. `{{#if path}}…{{/if}}` and `{{#each list}}…{{/each}}` stand in messages only.\n\n\
+         left alone. `{{#if path}}…{{/if}}` and `{{#each list}}…{{/each}}` stand in messages only.\n\
+         `\\{{` means the characters; `template: off` at a step or check means them everywhere in its action, and nothing is quoted there.\n\n\
          ## Helpers\n\n",
     );
     for usage in template::usages() {
