@@ -1,4 +1,4 @@
-//! Texts as a whole run uses them: braces that are not ours, the run's number in a script, sizes as people write them.
+//! Texts as a whole run uses them: braces that are not ours, the run's number in a script, sizes as people write them, what `test` says of mistakes.
 //!
 //! Everything runs on this machine, without a fleet.
 
@@ -80,4 +80,51 @@ fn a_script_gets_its_values_quoted_and_with_template_off_nothing_at_all() {
     assert!(said.contains("max_lag=1MiB patience=1h30m20s"), "{said}");
     assert_eq!(fs::read_to_string(at("off")).unwrap(), "{{.Names}} {{x}}\n{{run.id}}\n");
     assert_eq!(fs::read_to_string(at("on")).unwrap(), "#1\nafter\n");
+}
+
+const BROKEN: &str = "tests: broken\ncases:\n  - nme: a\n";
+const SOUND: &str =
+    "tests: sound\nfleet:\n  inventory: { hosts: { web-01: {} } }\ncases:\n  - name: it looks\n    expect: { outcome: succeeded }\n";
+
+#[test]
+fn a_test_file_with_mistakes_has_not_passed() {
+    let here = Folder::new("tests");
+    let runbook = |name: &str| {
+        format!("runbook: {name}\nlanguage: 1\ndescription: Look.\nsteps:\n  - {{ id: look, hosts: web-01, facts: [memory] }}\n")
+    };
+    for (name, text) in [("broken", BROKEN), ("sound", SOUND)] {
+        here.file(&format!("{name}.yaml"), &runbook(name));
+        here.file(&format!("{name}.test.yaml"), text);
+    }
+    let (code, said) = here.run(&["test", "broken.yaml"]);
+    assert_eq!(code, 3, "{said}");
+    assert!(
+        said.contains("nothing was tested: 1 file has mistakes") && !said.contains("passed"),
+        "{said}"
+    );
+
+    let (code, said) = here.run(&["test", "sound.yaml"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("1 file, 1 case, 1 run: all passed, in "), "{said}");
+
+    let (code, said) = here.run(&["test", "."]);
+    assert_eq!(code, 3, "{said}");
+    assert!(
+        said.contains("1 run: passed, but 1 file has mistakes and was not tested, in "),
+        "{said}"
+    );
+
+    let (code, said) = here.run(&["test", "-o", "json", "."]);
+    assert_eq!(code, 3, "{said}");
+    assert!(
+        said.contains("\"passed\": false,") && said.contains("broken.test.yaml\"") && said.contains("RB00"),
+        "{said}"
+    );
+
+    let (code, said) = here.run(&["test", "-o", "junit", "."]);
+    assert_eq!(code, 3, "{said}");
+    assert!(
+        said.contains("<testsuites tests=\"2\" failures=\"0\" errors=\"1\"") && said.contains("<error message="),
+        "{said}"
+    );
 }
