@@ -177,7 +177,11 @@ pub(super) static RUNBOOK: Table = Table {
         ),
         must("steps", Shape::Steps, "The work."),
         may("verify", Shape::Checks, "The runbook's goal, checked at the end."),
-        may("on_failure", Shape::Steps, "Steps after undo, when the run failed."),
+        may(
+            "on_failure",
+            Shape::Steps,
+            "Steps after undo, when the run failed. `run.failure.step`, `.host` and `.summary` say what failed; where no step did (a cancel, the deadline), the first two are empty, the summary says why.",
+        ),
         may("finally", Shape::Steps, "Steps that come last in any case."),
         may("notify", Shape::Map(&NOTIFY), "Who hears of the run."),
         may(

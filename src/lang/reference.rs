@@ -85,6 +85,8 @@ pub fn expressions() -> String {
         "# Expressions\n\n\
          In `when`, `that`, `changed`, `allow_failure`, `retry.when` and `for_each.items`; without braces; a typed subset of CEL.\n\n\
          - Names: `params.NAME`, `steps.ID.FIELD` of steps before, `result` (or `results`: those of all hosts) of a probe, loop variables.\n\
+         - `run.id` (`#12`), `run.hosts.planned`, `.changed` and `.unchanged`; in `on_failure` also `run.failure.step`, `.host` and `.summary`:
+           where no step failed (a cancel, the deadline), step and host are empty and the summary says why.
          - Units: `params.max_lag.bytes`, `params.allowed.seconds`, `params.enough.percent`, `params.tolerance.ratio`.\n\
          - Operators: `!` `-` `*` `/` `%` `+` `==` `!=` `<` `<=` `>` `>=` `in` `&&` `||` `? :`; texts in single quotes, lists in `[ ]`.\n\
          - Nothing is converted by itself: a text is never equal to a number, and only true or false is a condition.\n\
