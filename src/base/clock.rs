@@ -124,6 +124,22 @@ pub fn friendly(span: Duration) -> String {
         .collect()
 }
 
+/// As people write it, and exactly so long: `1h30m20s`, where [`friendly`] says `1h30m`.
+#[must_use]
+pub fn written(span: Duration) -> String {
+    let ms = span.as_millis();
+    let s = ms / 1000;
+    let parts = [
+        (s / 86_400, "d"),
+        (s % 86_400 / 3600, "h"),
+        (s % 3600 / 60, "m"),
+        (s % 60, "s"),
+        (ms % 1000, "ms"),
+    ];
+    let text: String = parts.iter().filter(|(n, _)| *n > 0).map(|(n, u)| format!("{n}{u}")).collect();
+    if text.is_empty() { String::from("0s") } else { text }
+}
+
 /// Reads `90s`, `1h30m`, `500ms`, `2d`; a bare number is an error.
 ///
 /// # Errors
@@ -176,6 +192,14 @@ pub fn parse_time(text: &str) -> Result<Timestamp, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_written_duration_is_exact_and_can_be_read() {
+        for text in ["0s", "90ms", "1s500ms", "45s", "1h30m20s", "2d", "1d3h20s"] {
+            assert_eq!(written(parse_duration(text).unwrap()), text);
+        }
+        assert_eq!(written(Duration::from_secs(90)), "1m30s");
+    }
 
     #[test]
     fn times_need_their_zone() {

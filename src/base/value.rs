@@ -76,6 +76,17 @@ impl Value {
         }
     }
 
+    /// As its author would write it: `1MiB`, `1h30m20s`; everything else as it stands in a text.
+    #[must_use]
+    pub fn written(&self) -> String {
+        match self {
+            Value::Duration(span) => super::clock::written(*span),
+            Value::Size(bytes) => super::size::written(*bytes),
+            Value::List(items) => items.iter().map(Value::written).collect::<Vec<_>>().join(", "),
+            other => other.to_string(),
+        }
+    }
+
     /// The text, if it is one.
     #[must_use]
     pub fn as_text(&self) -> Option<&str> {

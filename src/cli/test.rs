@@ -28,13 +28,14 @@ pub fn run(files: &[PathBuf], filter: &str, format: TestFormat, colors: Colors) 
     for path in named {
         find(path, &mut tests, &mut untested)?;
     }
-    let (mut tested, mut invalid) = (Vec::new(), false);
+    let (mut tested, mut refused) = (Vec::new(), Vec::new());
     for path in tests {
         match one(&path, filter) {
             Ok(one) => tested.push(one),
-            Err(CliError::Texts(diagnostics, sources)) => {
-                invalid = true;
-                err(&render::render(&diagnostics, &sources, colors.err));
+            Err(CliError::Texts(mistakes, sources)) => {
+                err(&render::render(&mistakes, &sources, colors.err));
+                let file = path.display().to_string();
+                refused.push(report::Refused { file, mistakes, sources });
             }
             Err(other) => return Err(other),
         }
@@ -42,14 +43,14 @@ pub fn run(files: &[PathBuf], filter: &str, format: TestFormat, colors: Colors) 
     if !filter.is_empty() {
         tested.retain(|t| !t.cases.is_empty());
     }
-    if tested.is_empty() && !invalid {
+    if tested.is_empty() && refused.is_empty() {
         return Err(nothing(filter));
     }
     let took = began.elapsed();
     match format {
-        TestFormat::Text => out(&report::text(&tested, took, colors.out)),
-        TestFormat::Json => json(&report::json(&tested, took)),
-        TestFormat::Junit => out(&report::junit(&tested, took)),
+        TestFormat::Text => out(&report::text(&tested, &refused, took, colors.out)),
+        TestFormat::Json => json(&report::json(&tested, &refused, took)),
+        TestFormat::Junit => out(&report::junit(&tested, &refused, took)),
     }
     for path in &untested {
         err(&format!(
@@ -58,7 +59,7 @@ pub fn run(files: &[PathBuf], filter: &str, format: TestFormat, colors: Colors) 
             path.with_extension("").display()
         ));
     }
-    Ok(match (invalid, tested.iter().all(suite::Tested::passed)) {
+    Ok(match (!refused.is_empty(), tested.iter().all(suite::Tested::passed)) {
         (true, _) => Exit::Invalid,
         (false, false) => Exit::Internal,
         (false, true) => Exit::Done,

@@ -185,7 +185,9 @@ impl<'a> Checker<'a> {
                     return (None, None);
                 };
                 check_class(written, facts, name, site.d);
+                site.template_off = written.template_off.is_some();
                 let Compiled { arguments, changed } = arguments::compile(facts.signature, name, argument, site);
+                site.template_off = false;
                 (
                     Some(Body::Action(Call {
                         action: name.clone(),
@@ -306,6 +308,7 @@ fn unfitting_keys(written: &WrittenStep, d: &mut Diagnostics) {
         ("leave", written.leave.as_ref().map(|l| l.span)),
         ("undo", written.undo.as_ref().map(|u| u.span)),
         ("pool_effect", written.pool_effect_none),
+        ("template", written.template_off),
         ("allow_failure", never_fails.map(|w| w.span)),
     ];
     if let (WrittenBody::Loop { .. }, Some(allowed)) = (&written.body, &written.allow_failure) {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::arguments::{entries_of, holds_placeholder, literal};
 use super::syntax::{Body, Step};
 use crate::base::value::Value;
-use crate::model::action::{Catalog, Class, ParameterKind, PoolEffect, Signature};
+use crate::model::action::{Catalog, Class, Parameter, ParameterKind, PoolEffect, Signature};
 use crate::yaml::Node;
 
 /// An action's declaration, applied to a step.
@@ -24,7 +24,8 @@ pub(super) struct Facts {
 pub(super) fn facts(step: &Step, catalog: &dyn Catalog) -> Option<Facts> {
     let Body::Action { name, argument } = &step.body else { return None };
     let signature = catalog.get(&name.value)?.signature();
-    let cases = cases(signature, argument);
+    let off = step.template_off.is_some();
+    let cases = cases(signature, argument, off);
     let class = cases
         .iter()
         .map(|c| class(signature, c))
@@ -35,7 +36,7 @@ pub(super) fn facts(step: &Step, catalog: &dyn Catalog) -> Option<Facts> {
         .map(|c| effect(signature, c))
         .max_by_key(|e| weight(*e))
         .unwrap_or(PoolEffect::None);
-    let sound = is_sound(signature, argument);
+    let sound = is_sound(signature, argument, off);
     Some(Facts {
         signature,
         class,
@@ -45,17 +46,18 @@ pub(super) fn facts(step: &Step, catalog: &dyn Catalog) -> Option<Facts> {
 }
 
 /// Every argument is of a declared parameter, and right or still to be rendered.
-fn is_sound(signature: &'static Signature, argument: &Node) -> bool {
+fn is_sound(signature: &'static Signature, argument: &Node, template_off: bool) -> bool {
     entries_of(signature, argument).iter().all(|(name, node)| {
         let parameter = signature.parameters.iter().find(|p| p.name == name.value);
-        parameter.is_some_and(|p| p.kind == ParameterKind::Expression || holds_placeholder(node) || literal(p.kind, node).is_some())
+        let open = |p: &Parameter| p.kind == ParameterKind::Expression || (holds_placeholder(node) && !template_off);
+        parameter.is_some_and(|p| open(p) || literal(p.kind, node, template_off).is_some())
     })
 }
 
 type Literals = BTreeMap<&'static str, Value>;
 
 /// Every combination of words that the arguments could turn out to be; bounded, since few parameters have words.
-fn cases(signature: &'static Signature, argument: &Node) -> Vec<Literals> {
+fn cases(signature: &'static Signature, argument: &Node, template_off: bool) -> Vec<Literals> {
     const MOST: usize = 4096;
     let mut cases = vec![Literals::new()];
     let given = entries_of(signature, argument);
@@ -63,7 +65,7 @@ fn cases(signature: &'static Signature, argument: &Node) -> Vec<Literals> {
         let Some((_, node)) = given.iter().find(|(name, _)| name.value == parameter.name) else {
             continue;
         };
-        let possible: Vec<Option<Value>> = match (literal(parameter.kind, node), parameter.kind) {
+        let possible: Vec<Option<Value>> = match (literal(parameter.kind, node, template_off), parameter.kind) {
             (Some(value), _) => vec![Some(value)],
             (None, ParameterKind::Choice(words)) => words.iter().map(|w| Some(Value::text(*w))).collect(),
             (None, ParameterKind::Int) => vec![None, Some(Value::Int(0))],

@@ -24,8 +24,6 @@ pub(super) enum Need {
     Required,
     /// May.
     Optional,
-    /// Part of the language, but this version refuses it.
-    Later,
 }
 
 /// What may stand at a key.
@@ -150,14 +148,12 @@ const fn may(name: &'static str, shape: Shape, docs: &'static str) -> Key {
     }
 }
 
-const fn later(name: &'static str, docs: &'static str) -> Key {
-    Key {
-        name,
-        shape: Shape::Any,
-        need: Need::Later,
-        docs,
-    }
-}
+/// Of steps and of checks.
+const TEMPLATE: Key = may(
+    "template",
+    Shape::Choice(&["off"]),
+    "`off`: in the action, two braces are ordinary characters; nothing is filled in or quoted. Other keys keep their placeholders.",
+);
 
 /// A runbook.
 pub(super) static RUNBOOK: Table = Table {
@@ -181,7 +177,11 @@ pub(super) static RUNBOOK: Table = Table {
         ),
         must("steps", Shape::Steps, "The work."),
         may("verify", Shape::Checks, "The runbook's goal, checked at the end."),
-        may("on_failure", Shape::Steps, "Steps after undo, when the run failed."),
+        may(
+            "on_failure",
+            Shape::Steps,
+            "Steps after undo, when the run failed. `run.failure.step`, `.host` and `.summary` say what failed; where no step did (a cancel, the deadline), the first two are empty, the summary says why.",
+        ),
         may("finally", Shape::Steps, "Steps that come last in any case."),
         may("notify", Shape::Map(&NOTIFY), "Who hears of the run."),
         may(
@@ -277,7 +277,7 @@ pub(super) static STEP: Table = Table {
             Shape::Map(&CALL),
             "Another runbook, whose steps stand in this place. Its `deadline`, `notify` and `triggers` do not count: those of the run do.",
         ),
-        later("template", "`off`: braces are ordinary characters."),
+        TEMPLATE,
     ],
 };
 
@@ -307,6 +307,7 @@ macro_rules! check_keys {
             may("timeout", Shape::Duration, "Per attempt and host; default 5m."),
             may("retry", Shape::Map(&RETRY), "Repeat after failure; default: 1 attempt."),
             may("allow_empty", Shape::Bool, "Whether `hosts` may match none; default false."),
+            TEMPLATE,
             $($more),*
         ]
     };

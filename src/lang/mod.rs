@@ -65,7 +65,7 @@ pub fn compile(sources: &Sources, id: SourceId, file_stem: Option<&str>, catalog
 fn without_echoes(sources: &Sources, found: &Diagnostics) -> Diagnostics {
     let line = |d: &Diagnostic| d.span.and_then(|s| sources.position(s)).map(|(line, _)| line);
     let cuts: Vec<_> = found.iter().filter(|d| d.code == "RB0011").map(line).collect();
-    let breaks = |d: &Diagnostic| ["RB0106", "RB0110", "RB0111", "RB0114"].contains(&d.code) || d.label == check_step::NO_ACTION;
+    let breaks = |d: &Diagnostic| ["RB0106", "RB0110", "RB0114"].contains(&d.code) || d.label == check_step::NO_ACTION;
     let untyped = found.iter().any(breaks);
     let echoes = |d: &&Diagnostic| (d.code != "RB0011" && cuts.contains(&line(d))) || (untyped && d.code == "RB0206");
     let mut rest = Diagnostics::new();

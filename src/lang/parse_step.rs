@@ -126,6 +126,7 @@ fn shared(map: &Map<'_>, id: Written, d: &mut Diagnostics) -> Step {
         allow_failure: None,
         allow_empty: map.bool("allow_empty", d).unwrap_or(false),
         pool_effect_none: None,
+        template_off: map.choice("template", &["off"], d).map(|w| w.span),
         given: given(map),
     }
 }
@@ -156,10 +157,8 @@ fn step_body(map: &Map<'_>, depth: usize, d: &mut Diagnostics) -> Body {
     let actions: Vec<&Entry> = map.others.clone();
     let control: Vec<&Entry> = CONTROL.iter().filter_map(|key| map.entry(key)).collect();
     if actions.is_empty() && control.is_empty() {
-        if !map.refused {
-            let message = "a step needs something to do: one action, `for_each` with `steps`, `approve`, `manual`, `decide`, or `call`";
-            d.push(Diagnostic::error("RB0110", first_key(map), message).label("nothing to do here"));
-        }
+        let message = "a step needs something to do: one action, `for_each` with `steps`, `approve`, `manual`, `decide`, or `call`";
+        d.push(Diagnostic::error("RB0110", first_key(map), message).label("nothing to do here"));
         return Body::Broken;
     }
     if let (Some(steps), None) = (map.entry("steps"), map.entry("for_each")) {

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::convert::ticked;
-use super::keys::{Key, Need, Shape, Table};
+use super::keys::{Key, Need, Table};
 use super::syntax::Written;
 use crate::base::clock::parse_duration;
 use crate::base::value::Value;
@@ -26,8 +26,6 @@ pub(super) struct Map<'n> {
     pub others: Vec<&'n Entry>,
     /// Unknown keys that were reported.
     pub misspelt: Vec<String>,
-    /// A key of the language that is not supported yet was there, and reported.
-    pub refused: bool,
 }
 
 impl<'n> Map<'n> {
@@ -53,23 +51,16 @@ impl<'n> Map<'n> {
             known: Vec::new(),
             others: Vec::new(),
             misspelt: Vec::new(),
-            refused: false,
         };
         for entry in entries {
             match table.get(&entry.key.value) {
-                Some(Key { need: Need::Later, .. }) => {
-                    map.refused = true;
-                    d.push(later(&entry.key, table));
-                }
                 Some(_) => map.known.push(entry),
                 None => map.others.push(entry),
             }
         }
         for key in table.keys.iter().filter(|k| k.need == Need::Required) {
             let replaced = map.others.iter().any(|e| nearest(&e.key.value, [key.name]).is_some());
-            // A trigger of a kind refused above needs no further one.
-            let instead = map.refused && matches!(key.shape, Shape::Map(_));
-            if map.get(key.name).is_none() && !replaced && !instead {
+            if map.get(key.name).is_none() && !replaced {
                 d.push(missing(node, key, table));
             }
         }
@@ -265,19 +256,13 @@ pub(super) fn describe(node: &Node) -> String {
 /// A key that is not of the table; `more` are further names that could be meant.
 pub(super) fn unknown_key(entry: &Entry, table: &Table, more: &[&'static str]) -> Diagnostic {
     let found = &entry.key.value;
-    let names: Vec<&'static str> = table.keys.iter().filter(|k| k.need != Need::Later).map(|k| k.name).collect();
+    let names: Vec<&'static str> = table.keys.iter().map(|k| k.name).collect();
     let message = format!("unknown key `{found}` in {}", table.of);
     let diagnostic = Diagnostic::error("RB0020", entry.key.span, message).label("not a key of the language here");
     match nearest(found, names.iter().copied().chain(more.iter().copied())) {
         Some(meant) => diagnostic.help(format!("did you mean `{meant}`?")).replacement(meant),
         None => diagnostic.help(format!("known here: {}", ticked(names))),
     }
-}
-
-fn later(key: &Written, table: &Table) -> Diagnostic {
-    Diagnostic::error("RB0111", key.span, format!("`{}` in {} is not supported yet", key.value, table.of))
-        .label("part of the language, but this version cannot carry it out")
-        .help("it is refused rather than ignored; leave it out for now")
 }
 
 fn missing(node: &Node, key: &Key, table: &Table) -> Diagnostic {

@@ -74,7 +74,6 @@ fn line(key: &Key) -> String {
     let need = match key.need {
         Need::Required => " (required)",
         Need::Optional => "",
-        Need::Later => " (not supported yet)",
     };
     format!("- `{}`{need}: {}\n", key.name, key.docs)
 }
@@ -86,6 +85,8 @@ pub fn expressions() -> String {
         "# Expressions\n\n\
          In `when`, `that`, `changed`, `allow_failure`, `retry.when` and `for_each.items`; without braces; a typed subset of CEL.\n\n\
          - Names: `params.NAME`, `steps.ID.FIELD` of steps before, `result` (or `results`: those of all hosts) of a probe, loop variables.\n\
+         - `run.id` (`#12`), `run.hosts.planned`, `.changed` and `.unchanged`; in `on_failure` also `run.failure.step`, `.host` and `.summary`:
+           where no step failed (a cancel, the deadline), step and host are empty and the summary says why.
          - Units: `params.max_lag.bytes`, `params.allowed.seconds`, `params.enough.percent`, `params.tolerance.ratio`.\n\
          - Operators: `!` `-` `*` `/` `%` `+` `==` `!=` `<` `<=` `>` `>=` `in` `&&` `||` `? :`; texts in single quotes, lists in `[ ]`.\n\
          - Nothing is converted by itself: a text is never equal to a number, and only true or false is a condition.\n\
@@ -105,7 +106,8 @@ pub fn texts() -> String {
         "# Texts\n\n\
          `{{path}}` in any text puts a value there; a text that is exactly one `{{path}}` keeps the value's type. An unknown path is an\n\
          error when compiling. In `shell.script` the value is quoted for the shell by itself, in a `json` text for JSON; elsewhere it is\n\
-         left alone. `{{#if path}}…{{/if}}` and `{{#each list}}…{{/each}}` stand in messages only.\n\n\
+         left alone. `{{#if path}}…{{/if}}` and `{{#each list}}…{{/each}}` stand in messages only.\n\
+         `\\{{` means the characters; `template: off` at a step or check means them everywhere in its action, and nothing is quoted there.\n\n\
          ## Helpers\n\n",
     );
     for usage in template::usages() {

@@ -15,6 +15,8 @@ pub(super) struct Site<'d> {
     pub env: TypeEnv,
     /// Ids of steps whose results are read here.
     pub reads: BTreeSet<String>,
+    /// `template: off`: braces in the arguments of the action are ordinary characters.
+    pub template_off: bool,
     /// Where mistakes go.
     pub d: &'d mut Diagnostics,
 }
@@ -25,6 +27,7 @@ impl<'d> Site<'d> {
         Site {
             env,
             reads: BTreeSet::new(),
+            template_off: false,
             d,
         }
     }

@@ -78,6 +78,8 @@ pub(super) struct Step {
     pub allow_empty: bool,
     /// `pool_effect: none`
     pub pool_effect_none: Option<Span>,
+    /// `template: off`
+    pub template_off: Option<Span>,
     /// Keys that were given, unknown ones included.
     pub given: Vec<String>,
 }

@@ -195,6 +195,11 @@ mod tests {
     fn sizes_and_percentages() {
         assert_eq!(size("500MiB"), Ok(524_288_000));
         assert_eq!(size("20GB"), Ok(20_000_000_000));
+        for text in [
+            "0B", "1B", "1MiB", "1048577B", "1536B", "1536MiB", "20GB", "1500KB", "500MiB", "1TiB",
+        ] {
+            assert_eq!(crate::base::size::written(size(text).unwrap()), text);
+        }
         assert!(size("20G").is_err() && size("-1").is_err() && size("").is_err());
         assert_eq!(percent("12.5%"), Ok(12.5));
         assert!(percent("20").is_err() && percent("-5%").is_err());

@@ -18,8 +18,6 @@ pub enum Destination {
     Shell,
     /// A JSON text: every value is JSON-quoted.
     Json,
-    /// `template: off`: braces are ordinary characters.
-    Off,
 }
 
 /// A string of the runbook, its placeholders found and checked.

@@ -264,7 +264,7 @@ fn skipped() -> Value {
 pub fn shown(called: &Called, params: &BTreeMap<String, Value>) -> String {
     let one = |(name, value): (&String, &Value)| {
         let value = value.field("name").unwrap_or_else(|| value.clone());
-        format!(" {name}={}", sanitise::one_line(&value.to_string(), 60))
+        format!(" {name}={}", sanitise::one_line(&value.written(), 60))
     };
     let with: String = params.iter().map(one).collect();
     let word = if with.is_empty() { "" } else { " with" };

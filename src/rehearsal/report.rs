@@ -8,14 +8,25 @@ use serde_json::{Value as Json, json};
 use super::suite::{Tested, TestedCase};
 use crate::base::clock::friendly;
 use crate::base::sanitise::for_terminal;
-use crate::diagnostic::render;
+use crate::diagnostic::{Diagnostics, Sources, render};
 
 /// Characters of a line of a story.
 const WIDE: usize = 170;
 
+/// A test file that could not be tested, or whose runbook could not.
+#[derive(Debug)]
+pub struct Refused {
+    /// The test file.
+    pub file: String,
+    /// Why.
+    pub mistakes: Diagnostics,
+    /// The texts that the mistakes are in.
+    pub sources: Box<Sources>,
+}
+
 /// For people. Passed cases take a line each, failed ones are told in full.
 #[must_use]
-pub fn text(all: &[Tested], took: Duration, color: bool) -> String {
+pub fn text(all: &[Tested], refused: &[Refused], took: Duration, color: bool) -> String {
     let mut text = String::new();
     for tested in all {
         // Writing into a String cannot fail.
@@ -40,10 +51,18 @@ pub fn text(all: &[Tested], took: Duration, color: bool) -> String {
         }
     }
     let (cases, failed, runs) = numbers(all);
-    let verdict = if failed == 0 {
-        String::from("all passed")
-    } else {
-        format!("{failed} FAILED")
+    let untested = match refused.len() {
+        1 => String::from("1 file has mistakes and was not tested"),
+        files => format!("{files} files have mistakes and were not tested"),
+    };
+    if all.is_empty() {
+        return format!("nothing was tested: {untested}\n");
+    }
+    let verdict = match (failed, refused) {
+        (0, []) => String::from("all passed"),
+        (0, _) => format!("passed, but {untested}"),
+        (_, []) => format!("{failed} FAILED"),
+        (_, _) => format!("{failed} FAILED, and {untested}"),
     };
     let _ = writeln!(
         text,
@@ -76,7 +95,7 @@ fn numbers(all: &[Tested]) -> (usize, usize, usize) {
 
 /// One document.
 #[must_use]
-pub fn json(all: &[Tested], took: Duration) -> Json {
+pub fn json(all: &[Tested], refused: &[Refused], took: Duration) -> Json {
     let case = |tested: &Tested, c: &TestedCase| {
         json!({
             "name": c.name,
@@ -95,29 +114,45 @@ pub fn json(all: &[Tested], took: Duration) -> Json {
         })
         .collect();
     let (cases, failed, runs) = numbers(all);
+    let untested = |r: &Refused| json!({ "file": r.file, "mistakes": render::to_json(&r.mistakes, &r.sources) });
     json!({
         "schema": "runbook.test/1",
-        "passed": failed == 0,
+        "passed": failed == 0 && refused.is_empty(),
         "cases": cases,
         "failed": failed,
         "runs": runs,
         "seconds": took.as_secs_f64(),
         "files": files,
+        "untested": refused.iter().map(untested).collect::<Vec<Json>>(),
     })
 }
 
-/// JUnit's XML.
+/// JUnit's XML. A file with mistakes is a suite of one case that could not be carried out, else a build server would not see it.
 #[must_use]
-pub fn junit(all: &[Tested], took: Duration) -> String {
+pub fn junit(all: &[Tested], refused: &[Refused], took: Duration) -> String {
     let (cases, failed, _) = numbers(all);
     let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let seconds = |span: Duration| format!("{:.3}", span.as_secs_f64());
     // Writing into a String cannot fail.
     let _ = writeln!(
         text,
-        "<testsuites tests=\"{cases}\" failures=\"{failed}\" time=\"{}\">",
+        "<testsuites tests=\"{}\" failures=\"{failed}\" errors=\"{}\" time=\"{}\">",
+        cases + refused.len(),
+        refused.len(),
         seconds(took)
     );
+    for one in refused {
+        let file = xml(&one.file);
+        let sorted = one.mistakes.sorted();
+        let first = sorted.first().map_or("", |d| d.message.as_str());
+        let _ = writeln!(
+            text,
+            "  <testsuite name=\"{file}\" tests=\"1\" failures=\"0\" errors=\"1\">\n    <testcase classname=\"{file}\" name=\"can be read\" \
+             file=\"{file}\" time=\"0.000\">\n      <error message=\"{}\">{}</error>\n    </testcase>\n  </testsuite>",
+            xml(first),
+            xml(&render::render(&one.mistakes, &one.sources, false))
+        );
+    }
     for tested in all {
         let broken = tested.cases.iter().filter(|c| c.broken.has_errors()).count();
         let _ = writeln!(

@@ -27,7 +27,7 @@ pub(super) fn sentence(text: &str) -> String {
     one_line(text, SENTENCE)
 }
 
-/// A value in a word or a few: of a host its name, other structures are left out: the JSON output holds them.
+/// A value in a word or a few, sizes and durations as people write them: of a host its name, other structures are left out: the JSON output holds them.
 pub(super) fn value(value: &Value) -> String {
     match value {
         Value::Map(map) => match map.get("name") {
@@ -36,7 +36,7 @@ pub(super) fn value(value: &Value) -> String {
         },
         Value::List(list) if list.len() <= 12 => sentence(&list.iter().map(self::value).collect::<Vec<_>>().join(",")),
         Value::List(_) => String::from("[…]"),
-        scalar => name(scalar),
+        scalar => name(scalar.written()),
     }
 }
 

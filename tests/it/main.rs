@@ -42,6 +42,7 @@ mod silences;
 mod site;
 mod source;
 mod systemd;
+mod texts;
 mod tidy;
 mod triage;
 mod upgrade;

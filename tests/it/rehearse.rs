@@ -36,7 +36,7 @@ fn every_runbook_passes_its_tests_and_its_cases_reach_every_step() {
     }
     for name in names {
         let tested = tested(&name, |text| text, "").unwrap_or_else(|codes| panic!("{name}: {codes:?}"));
-        let shown = || report::text(std::slice::from_ref(&tested), Duration::ZERO, false);
+        let shown = || report::text(std::slice::from_ref(&tested), &[], Duration::ZERO, false);
         assert!(tested.passed(), "{}", shown());
         assert!(tested.unreached.is_empty(), "{}", shown());
         assert!(tested.cases.iter().any(|c| c.runs > 1), "{name}: no case is swept");

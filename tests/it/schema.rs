@@ -332,7 +332,7 @@ fn properties(definition: &Json) -> Map<String, Json> {
 fn known(text: &str, key: &str) -> bool {
     let line = text.lines().position(|l| l.contains('@')).unwrap() + 1;
     let text = text.replace('@', &format!("{key}: x"));
-    let unknown = ["RB0020", "RB0106", "RB0107", "RB0111"];
+    let unknown = ["RB0020", "RB0106", "RB0107"];
     !mistakes(&text)
         .iter()
         .any(|(at, d)| *at == line && unknown.contains(&d.code) && d.message.contains(&format!("`{key}`")))

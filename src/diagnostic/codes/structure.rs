@@ -13,7 +13,6 @@ pub(super) const PAGES: &[Page] = &[
     ("RB0108", include_str!("structure/RB0108.md")),
     ("RB0109", include_str!("structure/RB0109.md")),
     ("RB0110", include_str!("structure/RB0110.md")),
-    ("RB0111", include_str!("structure/RB0111.md")),
     ("RB0112", include_str!("structure/RB0112.md")),
     ("RB0113", include_str!("structure/RB0113.md")),
     ("RB0114", include_str!("structure/RB0114.md")),

@@ -82,6 +82,18 @@ fn a_change_that_was_not_made_yet_is_not_made_after_a_cancel() {
     assert_eq!((outcome(&life), life.world.executed.len()), (RunOutcome::Cancelled, 0));
 }
 
+/// What `explain language on_failure` promises to the steps there.
+#[test]
+fn after_a_cancel_no_step_is_said_to_have_failed_but_why_the_run_stopped() {
+    let sample = Sample::good(
+        "hosts: db-01\nsteps:\n  - { id: one, file.write: { path: /x, content: x } }\non_failure:\n  - { id: tell, file.write: { path: /y, content: \"{{run.failure.step}}.{{run.failure.summary}}\" } }\n",
+    );
+    let life = lived(&sample, Script { cancel: Some(0), ..well() });
+    let told = (String::new(), String::new(), String::from("stopped by op"));
+    assert_eq!(life.state.facts().failure, Some(told));
+    assert_eq!(life.world.executed.len(), 1);
+}
+
 /// The return waits for its second attempt while another branch fails: it still runs, on the way back.
 #[test]
 fn a_return_that_waits_to_be_repeated_runs_on_the_way_back() {

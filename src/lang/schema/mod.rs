@@ -40,7 +40,7 @@ fn tables(table: &'static Table, definitions: &mut Map<String, Json>) {
         return;
     }
     definitions.insert(table.definition.into(), object(table));
-    for key in table.keys.iter().filter(|k| k.need != Need::Later) {
+    for key in table.keys {
         match key.shape {
             Shape::Map(inner) | Shape::List(inner) | Shape::Named(inner) => tables(inner, definitions),
             Shape::Steps | Shape::Undo => tables(&keys::STEP, definitions),
@@ -52,9 +52,8 @@ fn tables(table: &'static Table, definitions: &mut Map<String, Json>) {
 }
 
 fn object(table: &Table) -> Json {
-    let given = || table.keys.iter().filter(|k| k.need != Need::Later);
-    let properties: Map<String, Json> = given().map(|k| (k.name.to_owned(), property(table, k))).collect();
-    let required: Vec<&str> = given().filter(|k| k.need == Need::Required).map(|k| k.name).collect();
+    let properties: Map<String, Json> = table.keys.iter().map(|k| (k.name.to_owned(), property(table, k))).collect();
+    let required: Vec<&str> = table.keys.iter().filter(|k| k.need == Need::Required).map(|k| k.name).collect();
     let mut schema = json!({
         "type": "object",
         "description": format!("Keys of {}.", table.of),
@@ -93,8 +92,7 @@ fn with_action(table: &Table, catalog: &dyn Catalog, only_probes: bool) -> Json 
     }
     if !only_probes {
         let others = ["for_each", "approve", "manual", "decide", "call"];
-        let supported = |name: &&str| table.get(name).is_some_and(|key| key.need != Need::Later);
-        doing.extend(others.iter().filter(|name| supported(name)));
+        doing.extend(others);
         schema["dependencies"] = json!({ "for_each": ["steps"], "steps": ["for_each"] });
     }
     schema["oneOf"] = doing.iter().map(|name| json!({ "required": [name] })).collect();
@@ -193,8 +191,7 @@ mod tests {
         let schema = schema(&SAMPLE);
         let step = &schema["definitions"]["step"];
         for key in keys::STEP.keys {
-            let described = step["properties"][key.name]["description"].is_string();
-            assert_eq!(described, key.need != Need::Later, "{}", key.name);
+            assert!(step["properties"][key.name]["description"].is_string(), "{}", key.name);
         }
         assert_eq!(step["additionalProperties"], false);
         assert!(step["properties"]["pool.member"]["description"].is_string());

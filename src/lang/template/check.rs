@@ -23,7 +23,7 @@ pub(super) fn check(nodes: &[Node], destination: Destination, env: &TypeEnv, blo
     match destination {
         Destination::Shell => in_shell(nodes, problems),
         Destination::Json => in_json(nodes, problems),
-        Destination::Plain | Destination::Off => {}
+        Destination::Plain => {}
     }
 }
 

@@ -34,7 +34,7 @@ use parse::Node;
 pub fn compile_text(source: &str, at: Span, destination: Destination, env: &TypeEnv, blocks_allowed: bool) -> (Option<Text>, Diagnostics) {
     let mut text = Text::literal(source, at);
     text.destination = destination;
-    if destination == Destination::Off || !source.contains("{{") {
+    if !source.contains("{{") {
         return (Some(text), Diagnostics::new());
     }
     let place = Place::new(source, at);
@@ -276,7 +276,6 @@ mod tests {
         assert_eq!(json["n"], name);
         assert_eq!(json["l"][1], "b c");
         assert_eq!(json["b"], 1536);
-        assert_eq!(shown("{{.Names}} {{x}}", Destination::Off), Value::text("{{.Names}} {{x}}"));
         assert_eq!(
             shown("\\{{params.name}} {{params.bytes}}", Destination::Plain),
             Value::text("{{params.name}} 1536")

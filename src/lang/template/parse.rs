@@ -286,7 +286,7 @@ impl Reader<'_> {
             let problem = Diagnostic::error("RB0302", self.tag_span(go), "this looks like a template of another program");
             return problem
                 .label("names here do not begin with a dot")
-                .help("if the braces are meant for the command itself, write a backslash before every two of them: `\\{{`");
+                .help("if the braces are meant for the command itself, say `template: off` at the step, or write a backslash before every two of them: `\\{{`");
         }
         if let TemplateErrorReason::MismatchingClosedHelper(open, close) = error.reason() {
             let problem = Diagnostic::error(

@@ -11,6 +11,7 @@ use crate::model::inventory::Share;
 use crate::model::runbook::{Argument, ArgumentKind, Batch, Body, LoopOver, Pace, ParamKind, Place, Runbook, Step, UndoRule};
 use crate::model::text::{Operand, Part};
 
+mod braces;
 mod calls;
 mod control;
 mod invariants;

@@ -52,7 +52,7 @@ fn what_breaks_during_the_call_stops_it_and_afterwards_nobody_asks() {
         assert!(
             tested.passed(),
             "{}",
-            super::report::text(&[tested], std::time::Duration::ZERO, false)
+            super::report::text(&[tested], &[], std::time::Duration::ZERO, false)
         );
     }
 }

@@ -67,7 +67,7 @@ fn hours_of_waiting_take_no_time() {
     let tested = tested(&with(failing));
     // Six hours and more than three; on the busiest machine they take seconds.
     assert!(began.elapsed() < Duration::from_secs(60));
-    assert!(tested.passed(), "{}", report::text(&[tested], Duration::ZERO, false));
+    assert!(tested.passed(), "{}", report::text(&[tested], &[], Duration::ZERO, false));
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn a_failed_expectation_says_what_was_expected_what_happened_and_where() {
     );
     let tested = tested(&text);
     assert!(!tested.passed());
-    let shown = report::text(std::slice::from_ref(&tested), Duration::from_secs(1), false);
+    let shown = report::text(std::slice::from_ref(&tested), &[], Duration::from_secs(1), false);
     for part in [
         "FAILED  a",
         "example.test.yaml:8:16",
@@ -120,12 +120,12 @@ fn a_failed_expectation_says_what_was_expected_what_happened_and_where() {
     ] {
         assert!(shown.contains(part), "{part}\n{shown}");
     }
-    let xml = report::junit(std::slice::from_ref(&tested), Duration::from_secs(1));
+    let xml = report::junit(std::slice::from_ref(&tested), &[], Duration::from_secs(1));
     assert!(
         xml.contains("failures=\"1\"") && xml.contains("<failure message=\"expected") && !xml.contains("found `<"),
         "{xml}"
     );
-    assert_eq!(report::json(&[tested], Duration::from_secs(1))["failed"], 1);
+    assert_eq!(report::json(&[tested], &[], Duration::from_secs(1))["failed"], 1);
 }
 
 #[test]
