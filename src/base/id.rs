@@ -1,6 +1,7 @@
 //! Names and numbers that must not be confused with each other.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -45,10 +46,60 @@ macro_rules! name {
     };
 }
 
-name!(
-    /// A host of the inventory.
-    HostName
-);
+/// A host of the inventory. A copy is cheap: plans name each host once per step.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostName(Arc<str>);
+
+impl HostName {
+    /// The text of the name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for HostName {
+    fn default() -> Self {
+        HostName(Arc::from(""))
+    }
+}
+
+impl From<&str> for HostName {
+    fn from(text: &str) -> Self {
+        HostName(Arc::from(text))
+    }
+}
+
+impl From<String> for HostName {
+    fn from(text: String) -> Self {
+        HostName(Arc::from(text))
+    }
+}
+
+impl fmt::Display for HostName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl std::borrow::Borrow<str> for HostName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Serialize for HostName {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for HostName {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from).map(HostName::from)
+    }
+}
+
 name!(
     /// A group of the inventory.
     GroupName

@@ -67,7 +67,7 @@ fn question(state: &RunState, now: Now<'_>, node: &Node, called: &Called) -> App
     let plan = &state.created.plan;
     let asked = |n: &&Node| n.section.is_work() && n.may_change() && node.opens(n);
     let changes: Vec<&Node> = plan.nodes.iter().filter(asked).collect();
-    let hosts: Vec<String> = plan::hosts_of(changes).into_iter().map(|h| h.0).collect();
+    let hosts: Vec<String> = plan::hosts_of(changes).into_iter().map(|h| h.to_string()).collect();
     let hosts = match hosts.as_slice() {
         [] => String::from("no host"),
         some => some.join(" "),

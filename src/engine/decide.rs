@@ -229,12 +229,13 @@ fn last_steps(state: &RunState, now: Now<'_>) -> Vec<Event> {
         true => call::next_stage(state, now, Section::OnFailure),
         false => None,
     };
-    if let Some(begun) = on_failure.or_else(|| call::next_stage(state, now, Section::Finally)) {
-        let mut events = repeat_lost(state, now);
-        events.extend(begun);
-        return events;
+    let next = on_failure.or_else(|| call::next_stage(state, now, Section::Finally));
+    let again = repeat_lost(state, now);
+    // What was lost last of all is made again as well, though nothing else is under way.
+    if next.is_some() || !again.is_empty() {
+        return again.into_iter().chain(next.into_iter().flatten()).collect();
     }
-    if let Turnback::Return(id, _) = unwind::left_by_last_steps(state) {
+    if let Turnback::Return(id, _) = unwind::left_by_last_steps(state, now) {
         let what = state.open_obligations().find(|o| o.id == id).map(|o| o.what.clone());
         let reason = format!("{} at the end of `finally`", what.unwrap_or_default());
         return vec![Event::UnwindStarted { reason, step: None }];
@@ -350,7 +351,7 @@ fn closing(state: &RunState, now: Now<'_>) -> Vec<Event> {
             return begun;
         }
     }
-    match unwind::left_by_last_steps(state) {
+    match unwind::left_by_last_steps(state, now) {
         Turnback::Done => vec![finished(state, now, outcome(state))],
         step => unwind::begin(state, step).into_iter().collect(),
     }

@@ -75,7 +75,7 @@ pub fn wake_at(state: &RunState, now: Now<'_>) -> Option<Timestamp> {
         .plan
         .nodes
         .iter()
-        .filter(|n| *state.step(&n.id) == StepState::Blocked)
+        .filter(|n| n.pause.is_some() && *state.step(&n.id) == StepState::Blocked)
         .filter_map(|n| {
             let pause = n.pause?;
             state.waited_until(n).map(|last| last.after(pause))

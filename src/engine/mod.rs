@@ -3,6 +3,7 @@
 //! Three functions: [`decide`](decide::decide) turns an input into facts, [`RunState::apply`](run::RunState::apply) is the only writer
 //! of the state, [`effects`](effects::effects) says what should be going on. All three are used live, in replay and in tests. What
 //! should be going on is a function of the state, so a crash loses nothing: replay the facts and look again.
+#![doc = include_str!("states.md")]
 
 pub mod call;
 pub mod decide;
@@ -11,6 +12,7 @@ pub mod effects;
 pub mod invariants;
 pub mod obligations;
 mod people;
+pub mod phase;
 pub mod question;
 pub mod replay;
 pub mod run;
@@ -22,7 +24,7 @@ pub mod way_back;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::base::clock::Timestamp;
 use crate::base::id::{HostName, NodeId};

@@ -4,29 +4,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use super::phase::Phase;
 use super::question::Question;
 use super::step::{StepState, node_of};
 use crate::base::clock::Timestamp;
 use crate::base::id::{NodeId, PoolName, RowId, RunId};
 use crate::base::value::Value;
 use crate::model::action::{ResourceKey, Undo};
-use crate::model::event::{Event, Failure, FailureKind, Record, RunCreated, RunOutcome};
+use crate::model::event::{Event, Failure, FailureKind, Record, RunCreated};
 use crate::model::obligation::{Obligation, ObligationId, ObligationState};
 use crate::model::plan::{self, Node, Section, Turn};
 use crate::plan::results::{self, Ground, Results, RunFacts};
-
-/// Which part of its life a run is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Not started.
-    Created,
-    /// On the road to success.
-    Running,
-    /// Taking back and giving back.
-    Unwinding,
-    /// Over.
-    Finished(RunOutcome),
-}
 
 /// A change that was sent or was about to be.
 #[derive(Clone, Debug)]
@@ -265,7 +253,11 @@ impl RunState {
             let step = gate.map(|q| q.request.gate.0.clone()).unwrap_or_default();
             return self.unwind_reason.clone().map(|why| (step, String::new(), why));
         };
-        let host = self.node(id).and_then(|n| n.host.clone()).map(|h| h.0).unwrap_or_default();
+        let host = self
+            .node(id)
+            .and_then(|n| n.host.clone())
+            .map(|h| h.to_string())
+            .unwrap_or_default();
         Some((id.0.clone(), host, failure.message.clone()))
     }
 
@@ -295,6 +287,11 @@ impl RunState {
         }
         self.sequence = record.sequence;
         self.last_at = record.at;
+        let phase = self.phase.next(&record.event).map_err(|e| illegal(format!("the run: {e}")))?;
+        if matches!(self.phase, Phase::Finished(_)) && phase == Phase::Unwinding {
+            self.reopen();
+        }
+        self.phase = phase;
         self.note(&record.event, record.at);
         Ok(())
     }
@@ -303,11 +300,6 @@ impl RunState {
         match event {
             Event::RunStarted { .. } => {
                 self.started_at.get_or_insert(at);
-                match self.phase {
-                    Phase::Created => self.phase = Phase::Running,
-                    Phase::Finished(_) => self.reopen(),
-                    Phase::Running | Phase::Unwinding => {}
-                }
             }
             Event::LeaseTaken { pool, fence } => {
                 self.leases.insert(pool.clone(), *fence);
@@ -359,7 +351,6 @@ impl RunState {
                 let nodes = &self.created.plan.nodes;
                 let begun = |n: &Node| n.section == Section::Finally && *self.step(&n.id) != StepState::Blocked;
                 self.work_stays = nodes.iter().any(begun);
-                self.phase = Phase::Unwinding;
                 let counts = step.as_ref().and_then(|id| Some((id.clone(), self.failures.get(id)?.clone())));
                 self.failure = counts.or(self.failure.take());
                 self.unwind_reason = Some(reason.clone());
@@ -378,7 +369,6 @@ impl RunState {
                 }
             }
             Event::CancelRequested { by } => self.cancelled_by = Some(by.clone()),
-            Event::RunFinished { outcome, .. } => self.phase = Phase::Finished(*outcome),
             Event::ApprovalRequested { request } => {
                 self.questions.insert(
                     request.gate.clone(),
@@ -416,7 +406,6 @@ impl RunState {
 
     /// A finished run that still owes something is started again: everything on the way back may be tried once more.
     fn reopen(&mut self) {
-        self.phase = Phase::Unwinding;
         self.reopened = true;
         self.refused.clear();
         self.started_unwinding.clear();

@@ -61,10 +61,19 @@ pub enum StepState {
 
 /// An event that cannot happen in this state: a bug, or a damaged journal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{event} cannot happen to a step that is {state}")]
+#[error("{event} cannot happen to what is {state}")]
 pub struct IllegalTransition {
     state: String,
     event: &'static str,
+}
+
+impl IllegalTransition {
+    pub(super) fn new(state: &str, event: &'static str) -> IllegalTransition {
+        IllegalTransition {
+            state: state.to_owned(),
+            event,
+        }
+    }
 }
 
 impl StepState {
@@ -124,10 +133,7 @@ impl StepState {
             (S::Undoing { .. }, Event::UndoSucceeded { .. }) => S::Undone,
             (S::Undoing { .. }, Event::UndoFailed { .. }) => S::UndoFailed,
             (state, event) => {
-                return Err(IllegalTransition {
-                    state: state.word().to_owned(),
-                    event: event_word(event),
-                });
+                return Err(IllegalTransition::new(state.word(), event_word(event)));
             }
         };
         Ok(next)

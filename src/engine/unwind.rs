@@ -34,7 +34,7 @@ pub fn next(state: &RunState, now: Now<'_>) -> Turnback {
 
 /// What steps of `on_failure` or `finally` took and those after them have not given back, once all of them are over.
 #[must_use]
-pub fn left_by_last_steps(state: &RunState) -> Turnback {
+pub fn left_by_last_steps(state: &RunState, now: Now<'_>) -> Turnback {
     let running = |s: &StepState| {
         matches!(
             s,
@@ -49,7 +49,7 @@ pub fn left_by_last_steps(state: &RunState) -> Turnback {
     let mut untried = debts.filter_map(|o| {
         let giver = o.return_node.clone()?;
         let tried = state.refused.contains_key(&o.id) || state.started_unwinding.contains(&giver);
-        (!tried).then(|| Turnback::Return(o.id.clone(), giver))
+        (!tried && !gone(state, now, &giver)).then(|| Turnback::Return(o.id.clone(), giver))
     });
     untried.next().unwrap_or(Turnback::Done)
 }
@@ -71,7 +71,7 @@ pub fn next_within(state: &RunState, now: Now<'_>, turns: &[Turn]) -> Turnback {
             continue;
         };
         if no_way_back {
-            match owed(state, node) {
+            match owed(state, now, node) {
                 Some(turnback) => return turnback,
                 None => continue,
             }
@@ -88,11 +88,11 @@ pub fn next_within(state: &RunState, now: Now<'_>, turns: &[Turn]) -> Turnback {
 }
 
 /// The return of what a node has taken, unless it was tried.
-fn owed(state: &RunState, node: &Node) -> Option<Turnback> {
+fn owed(state: &RunState, now: Now<'_>, node: &Node) -> Option<Turnback> {
     let debt = state.open_obligations().find(|o| o.taker == node.id)?;
     let giver = node.owes.as_ref()?;
     let tried = state.refused.contains_key(&debt.id) || state.started_unwinding.contains(giver);
-    (!tried).then(|| Turnback::Return(debt.id.clone(), giver.clone()))
+    (!tried && !gone(state, now, giver)).then(|| Turnback::Return(debt.id.clone(), giver.clone()))
 }
 
 /// The fact that begins it.
@@ -142,7 +142,7 @@ fn consider(state: &RunState, now: Now<'_>, node: &Node, intended: &Intended) ->
     // What is not taken back by itself is given back by the owed step.
     let stays = takes || matches!(intended.undo, Undo::Nothing | Undo::Keep);
     if debt.is_some() && node.owes.is_some() && (stays || matches!(state.step(&node.id), StepState::Undone)) {
-        return owed(state, node).map_or(Verdict::Pass, Verdict::Do);
+        return owed(state, now, node).map_or(Verdict::Pass, Verdict::Do);
     }
     if kept(state, now, node) || (takes && node.owes.is_some()) {
         return Verdict::Pass;
@@ -152,6 +152,12 @@ fn consider(state: &RunState, now: Now<'_>, node: &Node, intended: &Intended) ->
         (Undo::Impossible, _) => Verdict::Stop,
         (Undo::Call { .. } | Undo::Steps, _) => Verdict::Do(Turnback::Undo(node.id.clone())),
     }
+}
+
+/// It was sent and nobody knows what became of it, and it must not be done twice: a person has to look.
+fn gone(state: &RunState, now: Now<'_>, giver: &NodeId) -> bool {
+    let lost = matches!(state.step(giver), StepState::Lost { .. });
+    lost && !state.node(giver).is_some_and(|n| now.knowledge.repeatable(n))
 }
 
 /// A turn of a loop that has come to its end is kept: the unit of undo in a loop is the turn. With `undo: all` it is not.

@@ -109,7 +109,7 @@ pub fn is_ansible(sources: &Sources, id: SourceId) -> bool {
 }
 
 fn resolve(declared: &Declared, diagnostics: &mut Diagnostics) -> Option<Inventory> {
-    let order: Vec<HostName> = declared.hosts.iter().map(|h| HostName(h.name.value.clone())).collect();
+    let order: Vec<HostName> = declared.hosts.iter().map(|h| HostName::from(h.name.value.clone())).collect();
     let membership = Membership::of(declared, diagnostics)?;
     let mut reported = BTreeSet::new();
     let mut hosts = BTreeMap::new();

@@ -281,7 +281,7 @@ pub fn row_id(step: &StepId, turns: &[Turn]) -> RowId {
 /// The row's name and the host's, which is left out where the turn already names it.
 fn node_id(row: &RowId, turns: &[Turn], host: Option<&HostName>) -> NodeId {
     match host {
-        Some(h) if turns.last().is_none_or(|t| t.key != h.0) => NodeId(format!("{row}@{h}")),
+        Some(h) if turns.last().is_none_or(|t| t.key != h.as_str()) => NodeId([row.as_str(), "@", h.as_str()].concat()),
         _ => NodeId(row.0.clone()),
     }
 }

@@ -146,7 +146,7 @@ pub fn hosts(world: World<'_>, step: &Step, runs_on: RunsOn, scope: &Scope, loop
 pub fn select(world: World<'_>, text: &Text, scope: &Scope, allow_empty: bool) -> Result<Vec<HostName>, Diagnostic> {
     let pattern = render_now(text, scope)?;
     if let Some(name) = scope.get(&pattern).and_then(|v| v.field("name")) {
-        return Ok(vec![HostName(name.to_string())]);
+        return Ok(vec![HostName::from(name.to_string())]);
     }
     match pattern::select(&pattern, world.inventory) {
         Ok(found) if found.is_empty() && !allow_empty => Err(no_host(text.span, &pattern)),

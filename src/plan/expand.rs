@@ -462,7 +462,7 @@ impl<'a> Planner<'a> {
                 Ok(hosts
                     .into_iter()
                     .map(|h| PlannedTurn {
-                        key: h.0.clone(),
+                        key: h.to_string(),
                         value: value(&h),
                         host: Some(h),
                     })

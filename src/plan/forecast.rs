@@ -144,10 +144,11 @@ impl Planner<'_> {
                     (now, then)
                 }
                 blind => {
-                    if site.step.class != Class::Probe && !matches!(blind, Look::Missing) {
+                    let may_change = site.step.class != Class::Probe && !matches!(blind, Look::Missing);
+                    self.blind(site, node, blind);
+                    if may_change {
                         self.may_do_anything(node);
                     }
-                    self.blind(site, node, blind);
                     return Ok(Value::Unknown);
                 }
             };

@@ -232,7 +232,7 @@ fn together(entries: &[&Entry], host: Option<&HostName>) -> Value {
         _ => flags(entries),
     };
     let sites = || entries.iter().flat_map(|e| e.sites());
-    let by_host = sites().filter_map(|s| Some((s.host?.0.clone(), s.value.clone()))).collect();
+    let by_host = sites().filter_map(|s| Some((s.host?.to_string(), s.value.clone()))).collect();
     map.insert("hosts".to_owned(), Value::Map(by_host));
     map.insert("all".to_owned(), Value::List(sites().map(|s| s.value.clone()).collect()));
     Value::Map(map)

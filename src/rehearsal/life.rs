@@ -34,6 +34,7 @@ use crate::run::observe::Observer;
 use crate::run::planning;
 use crate::run::supervisor::Supervisor;
 use crate::secrets::Vault;
+use crate::transport::Transport;
 
 /// The identity of every rehearsed run.
 pub const UID: &str = "rehearsal";
@@ -129,7 +130,7 @@ pub fn stage_with<'a>(script: &'a Script<'a>, suite: &'a Suite, case: &'a Case, 
     let plan = if mistakes.has_errors() {
         Err(mistakes)
     } else {
-        quietly(|| runtime().map(|runtime| runtime.block_on(plan(script, suite, &params, &world, catalog))))?
+        quietly(|| runtime().map(|runtime| runtime.block_on(plan(script, suite, &params, (&world, Arc::new(world.clone())), catalog))))?
     };
     Ok(Staged {
         script,
@@ -143,7 +144,7 @@ pub fn stage_with<'a>(script: &'a Script<'a>, suite: &'a Suite, case: &'a Case, 
 }
 
 /// What the program logs about hosts that do not answer is no news here.
-fn quietly<T>(work: impl FnOnce() -> T) -> T {
+pub(super) fn quietly<T>(work: impl FnOnce() -> T) -> T {
     tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::default(), work)
 }
 
@@ -215,7 +216,7 @@ impl Staged<'_> {
     }
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, String> {
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, String> {
     let built = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -223,11 +224,12 @@ fn runtime() -> Result<tokio::runtime::Runtime, String> {
     built.map_err(|e| format!("no runtime: {e}"))
 }
 
-async fn plan(
+/// Plans a runbook for a fleet in a world that is reached through `transport`.
+pub(super) async fn plan(
     script: &Script<'_>,
     suite: &Suite,
     params: &BTreeMap<String, Value>,
-    world: &World,
+    (world, transport): (&World, Arc<dyn Transport>),
     catalog: &dyn Catalog,
 ) -> Result<Plan, Diagnostics> {
     let clock = Follow::from(BEGINNING);
@@ -243,11 +245,7 @@ async fn plan(
         offline: false,
         now: clock.now(),
     };
-    let connections = Arc::new(Connections::new(
-        Arc::new(world.clone()),
-        Arc::new(suite.inventory.clone()),
-        Vec::new(),
-    ));
+    let connections = Arc::new(Connections::new(transport, Arc::new(suite.inventory.clone()), Vec::new()));
     planning::make(input, &Observer::new(connections).with(Arc::new(Vault::rehearsed()))).await
 }
 

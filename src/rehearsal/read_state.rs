@@ -32,7 +32,7 @@ pub fn unknown<'k>(what: &str, name: &Spanned<String>, known: impl IntoIterator<
 /// The hosts that a name or pattern means.
 pub fn hosts(pattern: &Spanned<String>, inventory: &Inventory, d: &mut Diagnostics) -> Vec<String> {
     match crate::model::pattern::select(&pattern.value, inventory) {
-        Ok(hosts) => hosts.into_iter().map(|h| h.0).collect(),
+        Ok(hosts) => hosts.into_iter().map(|h| h.to_string()).collect(),
         Err(why) => {
             d.push(Diagnostic::error(
                 "RB0801",

@@ -154,7 +154,7 @@ pub fn breaks(life: &Life, plain: &Life) -> Option<String> {
 }
 
 /// What is out at the end and was in at the beginning is named by an open obligation; so is every mark that is left.
-fn still_taken(life: &Life, plain: &Life) -> Option<String> {
+pub(super) fn still_taken(life: &Life, plain: &Life) -> Option<String> {
     let named = |host: &str| {
         life.obligations
             .iter()
@@ -187,7 +187,7 @@ fn still_taken(life: &Life, plain: &Life) -> Option<String> {
 }
 
 /// A success leaves what a success leaves; an open debt is never called by another name.
-fn false_word(life: &Life, plain: &Life) -> Option<String> {
+pub(super) fn false_word(life: &Life, plain: &Life) -> Option<String> {
     let outcome = life.outcome?;
     if outcome == RunOutcome::Succeeded && plain.outcome == Some(RunOutcome::Succeeded) && life.after != plain.after {
         return Some(format!(

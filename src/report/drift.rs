@@ -2,11 +2,14 @@
 //!
 //! Compares the facts that the digest covers, so that plans with different digests differ in words, too.
 
+use std::collections::HashMap;
+
 use serde_json::Value as Json;
 
-use super::describe::{count, name, sentence};
+use super::describe::{self, count, name, sentence};
 use super::node::{does, place};
 use super::style::{Style, Tint};
+use crate::base::id::NodeId;
 use crate::base::sanitise::one_line;
 use crate::model::plan::{Node, Plan, PoolForecast};
 use crate::plan::digest::{self, Fact};
@@ -138,8 +141,16 @@ fn field(pairs: &Json, key: &str) -> Option<Json> {
 
 fn nodes(was: &Plan, now: &Plan) -> Vec<Difference> {
     let mut all = Vec::new();
+    let index = |plan: &'_ Plan| {
+        plan.nodes
+            .iter()
+            .enumerate()
+            .map(|(i, n)| (n.id.clone(), i))
+            .collect::<HashMap<NodeId, usize>>()
+    };
+    let (known, planned) = (index(was), index(now));
     for node in &was.nodes {
-        let lines = match now.node(&node.id) {
+        let lines = match planned.get(&node.id).map(|i| &now.nodes[*i]) {
             Some(other) => of_node(node, other),
             None => vec![Line::Was(does(node)), Line::Now(String::from("not in the plan"))],
         };
@@ -147,7 +158,7 @@ fn nodes(was: &Plan, now: &Plan) -> Vec<Difference> {
             all.push(difference(node, lines));
         }
     }
-    let new = now.nodes.iter().filter(|n| was.node(&n.id).is_none());
+    let new = now.nodes.iter().filter(|n| !known.contains_key(&n.id));
     all.extend(new.map(|n| difference(n, vec![Line::Was(String::from("not in the plan")), Line::Now(does(n))])));
     all
 }
@@ -172,8 +183,20 @@ fn of_node(was: &Node, now: &Node) -> Vec<Line> {
         new.retain(|fact| !told(fact));
     }
     lines.extend(of_diffs(was, now));
-    old.retain(|fact| fact.0 != "diff");
-    new.retain(|fact| fact.0 != "diff");
+    let back = (label(&old, "way back"), label(&new, "way back"));
+    if back.0 != back.1 && back.0.is_some() {
+        let told = |node: &Node| format!("if a later step fails: {}", describe::undo(&node.undo));
+        let (before, after) = (told(was), told(now));
+        // What differs may be too deep for words; that something does must be said all the same.
+        let after = if before == after {
+            format!("{after}, to something else")
+        } else {
+            after
+        };
+        lines.extend([Line::Was(before), Line::Now(after)]);
+    }
+    old.retain(|fact| !["diff", "way back"].contains(&fact.0));
+    new.retain(|fact| !["diff", "way back"].contains(&fact.0));
     lines.extend(of_facts(&old, &new));
     lines
 }

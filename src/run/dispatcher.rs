@@ -11,6 +11,7 @@ use super::checks::Guard;
 use super::crash_point::{self, Side};
 use super::invariants::Guarded;
 use super::on_journal::{on_journal, poll_every};
+use super::steady::Steady;
 use super::take_back::TakeBack;
 use crate::base::clock::Clock;
 use crate::base::id::NodeId;
@@ -36,7 +37,7 @@ pub type News = mpsc::Sender<Record>;
 /// Drives one run.
 pub struct Dispatcher {
     shared: Arc<Shared>,
-    clock: Arc<dyn Clock>,
+    clock: Steady,
     state: RunState,
     inbox: mpsc::Receiver<Input>,
     sender: mpsc::Sender<Input>,
@@ -73,7 +74,7 @@ pub enum RunError {
 impl Dispatcher {
     /// Drives a run from this state on; wishes come through `inbox`.
     #[must_use]
-    pub fn new(shared: Arc<Shared>, clock: Arc<dyn Clock>, state: RunState, news: News) -> (Dispatcher, mpsc::Sender<Input>) {
+    pub fn new(shared: Arc<Shared>, wall: &dyn Clock, state: RunState, news: News) -> (Dispatcher, mpsc::Sender<Input>) {
         let (sender, inbox) = mpsc::channel(INBOX);
         let begun_elsewhere = effects(&state).into_iter().filter_map(|e| match e {
             Effect::Undo { node, attempt, step } => Some((node, attempt, step)),
@@ -82,7 +83,7 @@ impl Dispatcher {
         let begun_elsewhere = begun_elsewhere.collect();
         let dispatcher = Dispatcher {
             shared,
-            clock,
+            clock: Steady::after(state.last_at, wall),
             state,
             inbox,
             sender: sender.clone(),

@@ -19,6 +19,7 @@ pub mod perform;
 pub mod planning;
 pub mod pools;
 pub mod sight;
+mod steady;
 pub mod supervisor;
 pub mod system;
 pub mod take_back;

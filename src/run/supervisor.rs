@@ -185,7 +185,8 @@ impl Supervisor {
         release(&pools, &state.leases).await;
         connections.close().await;
         let released: Vec<Event> = state.leases.keys().cloned().map(|pool| Event::LeaseReleased { pool }).collect();
-        self.journal.append(state.id, state.sequence, &released, self.clock.now())?;
+        self.journal
+            .append(state.id, state.sequence, &released, self.clock.now().max(state.last_at))?;
         Ok(())
     }
 
@@ -204,7 +205,7 @@ impl Supervisor {
         let (run, fresh) = (state.id, state.phase == Phase::Created);
         let wanted = pools_of(&shared.created.plan, self.catalog);
         let had = state.leases.clone();
-        let (mut dispatcher, sender) = Dispatcher::new(shared, self.clock.clone(), state, news);
+        let (mut dispatcher, sender) = Dispatcher::new(shared, self.clock.as_ref(), state, news);
         let mut held = BTreeMap::new();
         for pool in wanted {
             match pools.take(&pool, had.get(&pool).copied()).await {
@@ -238,7 +239,8 @@ impl Supervisor {
         if !released.is_empty() {
             let numbers = state.sequence + 1..=state.sequence + released.len() as u64;
             crash_point::pass(Side::Before, numbers.clone());
-            self.journal.append(run, state.sequence, &released, self.clock.now())?;
+            self.journal
+                .append(run, state.sequence, &released, self.clock.now().max(state.last_at))?;
             crash_point::pass(Side::After, numbers);
         }
         Ok(Driven { outcome, state })

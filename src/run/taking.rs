@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     fn names(taking: &Taking) -> Vec<String> {
-        taking.others().into_iter().map(|h| h.0).collect()
+        taking.others().into_iter().map(|h| h.to_string()).collect()
     }
 
     #[test]

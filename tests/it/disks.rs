@@ -113,7 +113,7 @@ fn what_is_listed_goes_and_nothing_else() {
         .says("is a symbolic link");
     let plan = anna.run(&["plan", &runbook(&site, &logs, "")]).exits(0);
     for shown in [
-        "delete 9 files, 72 KiB",
+        "delete 9 files, 72",
         "with blank.gz  8 KiB",
         "(a name with a line break)  8 KiB",
         "deep er/below.gz",

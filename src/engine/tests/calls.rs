@@ -1,10 +1,10 @@
 //! Runbooks that call others: the called steps run, fail, go back and are given back as the caller's own do.
 
 use super::generate;
-use super::life::{Fate, Life, REAL};
-use super::lives::live;
+use super::life::{Fate, Life};
 use super::sample::Sample;
 use super::scripted::{Script, lived, outcome, well, with};
+use super::sim::{Stage, live};
 use crate::base::id::NodeId;
 use crate::engine::invariants::{Doing, around};
 use crate::model::event::{Event, FailureKind, RunOutcome};
@@ -465,10 +465,10 @@ fn called_runbooks_keep_every_rule_in_hundreds_of_lives() {
             "invariants:\n  - { name: whole, hosts: db-01, facts: [memory], that: result.memory.available_percent > 1, from: s0 }\n";
         let steps = if guarded { format!("{steps}{always}") } else { steps };
         let sample = Sample::among(&steps, &[("fix.yaml", &called)]).unwrap_or_else(|why| panic!("{why}"));
-        let sample = if round.is_multiple_of(7) { sample.gated() } else { sample };
+        let stage = Stage::of(if round.is_multiple_of(7) { sample.gated() } else { sample });
         for luck in 0..10 {
             let seed = round * 10 + luck;
-            let outcome = live(&sample, seed, REAL).unwrap_or_else(|why| panic!("round {round}, luck {seed}: {why}\n{called}"));
+            let outcome = live(&stage, seed).unwrap_or_else(|why| panic!("round {round}, luck {seed}: {why}\n{called}"));
             outcomes.insert(format!("{outcome:?}"));
         }
     }

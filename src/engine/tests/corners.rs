@@ -212,6 +212,35 @@ fn an_answer_of_an_old_attempt_counts_nothing() {
 }
 
 #[test]
+fn the_last_step_of_all_is_made_again_when_it_was_lost() {
+    let sample = Sample::good(STEPS);
+    for lost in [Fate::LostAfter, Fate::LostBefore] {
+        assert_eq!(
+            lived_to(&sample, with(&[("bye@db-01", 1, lost)])),
+            RunOutcome::Succeeded,
+            "{lost:?}"
+        );
+    }
+}
+
+#[test]
+fn a_return_that_was_lost_and_must_not_be_repeated_is_left_to_a_person() {
+    let sample = Sample::good(
+        "steps:\n  - { id: up, hosts: db-01, command: { argv: [flag, up] }, undo: keep, owes: down }\n  \
+         - { id: down, hosts: db-01, command: { argv: [flag, down] }, undo: keep }\n",
+    );
+    let life = lived(&sample, with(&[("down@db-01", 1, Fate::LostAfter)]));
+    let downs = life
+        .world
+        .executed
+        .iter()
+        .filter(|(node, ..)| node.as_str() == "down@db-01")
+        .count();
+    assert_eq!((outcome(&life), downs), (RunOutcome::Lost, 1));
+    assert_eq!(life.state.open_obligations().count(), 1);
+}
+
+#[test]
 fn what_was_certainly_not_changed_owes_nothing() {
     let sample = Sample::good(
         "steps:\n  - { id: edit, hosts: db-01, file.write: { path: /x, content: x }, owes: reload }\n  \

@@ -1,9 +1,4 @@
-//! Random runbooks and random luck, from a seed; the same seed gives the same life.
-
-use super::life::{Fate, Plot};
-use crate::base::id::NodeId;
-use crate::model::event::FailureKind;
-use crate::model::obligation::ObligationId;
+//! Random runbooks from a seed; the same seed gives the same runbook.
 
 /// A linear congruential generator: enough for dice, the same everywhere.
 pub struct Dice(u64);
@@ -34,7 +29,7 @@ pub fn runbook(seed: u64) -> String {
     let mut text = String::from("deadline: 2h\nsteps:\n");
     let mut ids: Vec<String> = Vec::new();
     let mut free = vec!["web-01", "web-02", "web-03", "web-04"];
-    for group in 0..2 + dice.below(4) {
+    for group in 0..1 + dice.below(4) {
         match dice.below(8) {
             0 if free.len() == 4 => rolling(&mut text, &mut ids, &mut dice, &mut free, group),
             0..=2 if !free.is_empty() => drained(&mut text, &mut ids, &mut dice, &mut free, group),
@@ -56,13 +51,14 @@ pub fn runbook(seed: u64) -> String {
             4 if dice.one_in(2) => by_hand(&mut text, &mut ids, &mut dice, group),
             4 => {
                 let id = format!("q{group}");
+                let quorum = if dice.one_in(2) { ", quorum: 2" } else { "" };
                 step(
                     &mut text,
                     &mut ids,
                     &mut dice,
                     &id,
                     "",
-                    "approve: { ask: Go on?, from: [ops], within: 10m }",
+                    &format!("approve: {{ ask: Go on?, from: [ops], within: 10m{quorum} }}"),
                     "",
                 );
             }
@@ -249,74 +245,4 @@ fn rolling(text: &mut String, ids: &mut Vec<String>, dice: &mut Dice, free: &mut
          pool.member: {{ pool: web, member: \"{{{{web.name}}}}\", state: ready }}\n"
     ));
     ids.push(format!("roll{group}"));
-}
-
-/// Random luck.
-pub struct Luck {
-    dice: Dice,
-    /// One attempt in so many goes wrong.
-    trouble: usize,
-    cancel_at: Option<usize>,
-    crashing: bool,
-    /// The first step that looks is refused.
-    refused: bool,
-    shaking: bool,
-}
-
-impl Luck {
-    pub fn new(seed: u64) -> Luck {
-        let mut dice = Dice::new(seed ^ 0x5eed);
-        Luck {
-            trouble: [4, 8, 20, 60][dice.below(4)],
-            cancel_at: dice.one_in(5).then(|| dice.below(30)),
-            crashing: dice.one_in(3),
-            refused: dice.one_in(12),
-            shaking: dice.one_in(3),
-            dice,
-        }
-    }
-}
-
-impl Plot for Luck {
-    fn fate(&mut self, _: &NodeId, _: u32) -> Fate {
-        use FailureKind::{Check, Exit, Refused, Timeout, Unreachable};
-        if std::mem::take(&mut self.refused) {
-            return Fate::FailsBefore(Refused);
-        }
-        if !self.dice.one_in(self.trouble) {
-            return if self.dice.one_in(5) { Fate::AlreadySo } else { Fate::Works };
-        }
-        let kind = [Check, Exit, Refused, Timeout, Unreachable][self.dice.below(5)];
-        match self.dice.below(5) {
-            0 => Fate::FailsBefore(kind),
-            1 => Fate::LostAfter,
-            2 => Fate::LostBefore,
-            _ => Fate::FailsAfter(kind),
-        }
-    }
-    fn undo_works(&mut self, _: &NodeId) -> bool {
-        !self.dice.one_in(self.trouble)
-    }
-    fn guard_holds(&mut self, _: &ObligationId) -> bool {
-        !self.dice.one_in(self.trouble)
-    }
-    fn answer(&mut self, _: &NodeId) -> Option<bool> {
-        match self.dice.below(self.trouble + 4) {
-            0 => Some(false),
-            1 | 2 => None,
-            _ => Some(true),
-        }
-    }
-    fn shakes(&mut self, _: usize) -> bool {
-        self.shaking && self.dice.one_in(12)
-    }
-    fn pick(&mut self, messages: usize) -> usize {
-        self.dice.below(messages)
-    }
-    fn cancels(&mut self, turn: usize) -> bool {
-        self.cancel_at == Some(turn)
-    }
-    fn crashes(&mut self, _: usize) -> bool {
-        self.crashing && self.dice.one_in(12)
-    }
 }

@@ -97,6 +97,8 @@ pub struct World {
     pub executed: Vec<(NodeId, u32, usize)>,
     /// Members that this run took out and nobody put back.
     pub out: BTreeSet<HostName>,
+    /// Attempts that never started and never will, as a controller that took over was told.
+    pub never: BTreeSet<(NodeId, u32)>,
     /// Taken back, in order.
     pub undone: Vec<NodeId>,
 }
@@ -394,6 +396,24 @@ impl<'a> Life<'a> {
             self.world.undone.push(node.clone());
         }
         self.messages.push_back(Input::UndoEnded { node, step, result });
+    }
+}
+
+/// A crash after any record loses nothing: read back from their stored form, the records give the state that lived, and so what should
+/// be going on.
+pub fn every_prefix_replays(life: &Life<'_>) -> Result<(), String> {
+    let stored = serde_json::to_string(&life.records).map_err(|e| e.to_string())?;
+    let records: Vec<Record> = serde_json::from_str(&stored).map_err(|e| e.to_string())?;
+    let mut read = replay(RunId(7), &records[..1]).map_err(|e| e.to_string())?;
+    for (record, mark) in records[1..].iter().zip(&life.marks) {
+        read.apply(record).map_err(|e| e.to_string())?;
+        if &fingerprint(&read) != mark {
+            return Err(format!("after record {} the state read back differs", record.sequence));
+        }
+    }
+    match life.marks.len() == records.len() - 1 {
+        true => Ok(()),
+        false => Err(String::from("the life was not watched")),
     }
 }
 

@@ -2,13 +2,14 @@
 
 mod calls;
 mod corners;
-mod generate;
+pub mod generate;
 mod guarded;
 mod last_steps;
-mod life;
-mod lives;
+pub mod life;
 mod people;
-mod rules;
-mod sample;
+pub mod rules;
+pub mod sample;
 mod scripted;
+pub mod sim;
+mod states;
 mod turns;

@@ -4,12 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::life::Life;
+use super::life::{Life, World};
+use super::sample::Sample;
 use crate::action::CATALOG;
 use crate::base::clock::Timestamp;
 use crate::base::id::{HostName, NodeId, StepId};
 use crate::model::action::{Catalog, Class, Undo};
-use crate::model::event::{Event, FailureKind, RunOutcome};
+use crate::model::event::{Event, FailureKind, Record, RunOutcome};
 use crate::model::inventory::Share;
 use crate::model::obligation::{Obligation, ObligationId};
 use crate::model::plan::{EffectKind, Node, NodeEffect, Section, Turn};
@@ -27,9 +28,20 @@ enum Status {
     UndoFailed,
 }
 
+/// What is judged: the records of a life, and what was really done in it.
+#[derive(Clone, Copy)]
+pub struct Tale<'l> {
+    pub sample: &'l Sample,
+    pub records: &'l [Record],
+    pub world: &'l World,
+    /// Time passes in it, so that it may reach the deadline.
+    pub timed: bool,
+}
+
 /// The account of a life, record by record.
 struct Account<'l> {
-    life: &'l Life<'l>,
+    tale: Tale<'l>,
+    started_at: Option<Timestamp>,
     status: BTreeMap<NodeId, Status>,
     open: BTreeMap<ObligationId, Obligation>,
     /// Changes of the way out, oldest first.
@@ -43,6 +55,8 @@ struct Account<'l> {
     refused_by_people: bool,
     gate_open: bool,
     first_failure: Option<FailureKind>,
+    /// How each node failed last.
+    failures: BTreeMap<NodeId, FailureKind>,
     /// Failed turns, and whether they are back.
     turns: BTreeMap<Vec<Turn>, bool>,
     /// Members that this run ever took.
@@ -51,9 +65,20 @@ struct Account<'l> {
 
 /// The first rule that a life breaks.
 pub fn check(life: &Life<'_>) -> Result<(), String> {
+    judge(Tale {
+        sample: life.sample,
+        records: &life.records,
+        world: &life.world,
+        timed: false,
+    })
+}
+
+/// As [`check`], of any life.
+pub fn judge(tale: Tale<'_>) -> Result<(), String> {
     let mut account = Account {
-        life,
-        status: life
+        tale,
+        started_at: None,
+        status: tale
             .sample
             .created
             .plan
@@ -69,16 +94,17 @@ pub fn check(life: &Life<'_>) -> Result<(), String> {
         work_stays: false,
         cancelled: false,
         refused_by_people: false,
-        gate_open: !life.sample.created.gate,
+        gate_open: !tale.sample.created.gate,
         first_failure: None,
+        failures: BTreeMap::new(),
         turns: BTreeMap::new(),
         taken: BTreeSet::new(),
     };
-    for record in &life.records {
+    for record in tale.records {
         account
             .judge(&record.event, record.at)
             .map_err(|why| format!("record {}: {why}", record.sequence))?;
-        account.note(&record.event);
+        account.note(&record.event, record.at);
     }
     account.executed()?;
     account.end()
@@ -87,20 +113,20 @@ pub fn check(life: &Life<'_>) -> Result<(), String> {
 impl<'l> Account<'l> {
     /// All nodes that a node waits for.
     fn needed(&self, node: &'l Node) -> impl Iterator<Item = &'l NodeId> + use<'l> {
-        let all = self.life.sample.created.plan.nodes.iter();
+        let all = self.tale.sample.created.plan.nodes.iter();
         all.filter(|n| node.needs.contains(&n.row)).map(|n| &n.id)
     }
 
     fn node(&self, id: &NodeId) -> &'l Node {
-        self.life.sample.created.plan.node(id).expect("events are about nodes of the plan")
+        self.tale.sample.created.plan.node(id).expect("events are about nodes of the plan")
     }
 
     fn step(&self, id: &NodeId) -> &'l Step {
-        self.life.sample.runbook.step(&self.node(id).step).expect("nodes come from steps")
+        self.tale.sample.runbook.step(&self.node(id).step).expect("nodes come from steps")
     }
 
     fn is_task(&self, id: &NodeId) -> bool {
-        self.life.sample.created.plan.node(id).is_some_and(Node::is_task)
+        self.tale.sample.created.plan.node(id).is_some_and(Node::is_task)
     }
 
     fn done(&self, id: &NodeId) -> bool {
@@ -131,7 +157,7 @@ impl<'l> Account<'l> {
         let (own, outer) = turns.split_last().expect("a turn");
         let of_loop = |other: &[Turn]| other.len() == turns.len() && other.starts_with(outer) && other[outer.len()].step == own.step;
         let failed = self.turns.keys().filter(|t| of_loop(t)).count();
-        let nodes = self.life.sample.created.plan.nodes.iter().filter(|n| n.turns.len() >= turns.len());
+        let nodes = self.tale.sample.created.plan.nodes.iter().filter(|n| n.turns.len() >= turns.len());
         let all: BTreeSet<&[Turn]> = nodes.map(|n| &n.turns[..turns.len()]).filter(|t| of_loop(t)).collect();
         let most = match self.looped(turns).max_failures {
             Share::Count(n) => n as usize,
@@ -144,7 +170,7 @@ impl<'l> Account<'l> {
     }
 
     fn looped(&self, turns: &[Turn]) -> &'l Loop {
-        let step = self.life.sample.runbook.step(&turns.last().expect("a turn").step);
+        let step = self.tale.sample.runbook.step(&turns.last().expect("a turn").step);
         match step.map(|s| &s.body) {
             Some(Body::Loop(l)) => l,
             other => panic!("a turn of {other:?}"),
@@ -153,21 +179,21 @@ impl<'l> Account<'l> {
 
     /// An invariant speaks of this node, and it changes something.
     fn is_watched(&self, id: &NodeId) -> bool {
-        let nodes = &self.life.sample.created.plan.nodes;
+        let nodes = &self.tale.sample.created.plan.nodes;
         let own = nodes.iter().position(|n| &n.id == id);
         let begins = |from: &StepId| {
             nodes
                 .iter()
                 .position(|n| &n.step == from || n.turns.iter().any(|t| &t.step == from))
         };
-        let mut all = self.life.sample.runbook.invariants.iter();
+        let mut all = self.tale.sample.runbook.invariants.iter();
         let acts = self.node(id).class != Class::Probe && self.node(id).action != "approve";
         acts && all.any(|i| i.from.as_ref().is_none_or(|from| begins(from) <= own))
     }
 
     fn kept(&self, id: &NodeId) -> bool {
         let turns = &self.node(id).turns;
-        let nodes = &self.life.sample.created.plan.nodes;
+        let nodes = &self.tale.sample.created.plan.nodes;
         let stays = !turns.is_empty() && !self.looped(turns).undo_finished;
         let mut work = nodes.iter().filter(|n| n.section.is_work() && n.turns.starts_with(turns));
         stays && work.all(|n| self.done(&n.id))
@@ -181,6 +207,9 @@ impl<'l> Account<'l> {
             Event::StepRetryScheduled { node, attempt, until, .. } => {
                 let retry = &self.step(node).retry;
                 let factor = retry.backoff.powi(i32::try_from(*attempt).expect("few attempts") - 1);
+                if self.tale.world.never.contains(&(node.clone(), *attempt)) {
+                    return rule(*until == at, || format!("{node} has never started, and waits"));
+                }
                 let expected = at.after(retry.delay.mul_f64(factor));
                 rule(*until == expected, || format!("{node} waits until {until:?}, not {expected:?}"))?;
                 rule(*attempt < retry.attempts, || {
@@ -193,8 +222,12 @@ impl<'l> Account<'l> {
                     format!("{node} gives back, and an invariant stops it")
                 })
             }
-            // Nothing here takes so long; what waits for ever ends so.
-            Event::UnwindStarted { reason, .. } => rule(!reason.contains("deadline"), || String::from("it waits until its deadline")),
+            // Where nothing takes so long, what waits for ever ends so.
+            Event::UnwindStarted { reason, .. } => {
+                let deadline = self.tale.sample.runbook.deadline;
+                let over = self.tale.timed && self.started_at.is_some_and(|start| at.since(start) > deadline);
+                rule(over || !reason.contains("deadline"), || String::from("it waits until its deadline"))
+            }
             Event::TurnFailed { turns, node, .. } => {
                 let kind = self.status[node];
                 let counts = matches!(kind, Status::Failed(k) if !matches!(k, FailureKind::Refused | FailureKind::NotApproved | FailureKind::Invariant));
@@ -228,7 +261,7 @@ impl<'l> Account<'l> {
         }
         rule(!failed_turn, || format!("{id} starts although its turn goes back"))?;
         let fresh = |turns: &[Turn]| {
-            let mut nodes = self.life.sample.created.plan.nodes.iter().filter(|n| n.turns.starts_with(turns));
+            let mut nodes = self.tale.sample.created.plan.nodes.iter().filter(|n| n.turns.starts_with(turns));
             nodes.all(|n| self.status[&n.id] == Status::Fresh)
         };
         let barred = (1..=node.turns.len()).any(|k| self.too_many(&node.turns[..k]) && fresh(&node.turns[..k]));
@@ -241,7 +274,8 @@ impl<'l> Account<'l> {
             node.section != Section::OnFailure || self.unwinding || !self.turns.is_empty(),
             || format!("{id} starts without a failure"),
         )?;
-        let missing = self.needed(node).find(|n| !self.done(n));
+        // What is made again had everything when it began.
+        let missing = self.needed(node).find(|n| self.status[id] == Status::Fresh && !self.done(n));
         // What the last steps took is given back once nothing of them goes on, whatever has become of those between.
         let owed = of_last_steps && self.unwinding && !self.status.values().any(|s| *s == Status::Running);
         rule(missing.is_none() || owed, || format!("{id} starts before {missing:?} is done"))?;
@@ -293,7 +327,7 @@ impl<'l> Account<'l> {
         Ok(())
     }
 
-    fn note(&mut self, event: &Event) {
+    fn note(&mut self, event: &Event, at: Timestamp) {
         let back = |node: &NodeId| self.unwinding || self.failed_turn(node).is_some();
         let goes_back = matches!(event, Event::StepStarted { node, .. } if back(node));
         let mut set = |node: &NodeId, status| {
@@ -312,10 +346,12 @@ impl<'l> Account<'l> {
             Event::StepSucceeded { node, .. } | Event::StepSkipped { node, .. } => set(node, Status::Done),
             Event::StepFailed { node, failure, .. } => {
                 set(node, Status::Failed(failure.kind));
+                self.failures.insert(node.clone(), failure.kind);
                 self.first_failure.get_or_insert(failure.kind);
             }
             Event::StepLost { node, failure, .. } => {
                 set(node, Status::Lost);
+                self.failures.insert(node.clone(), failure.kind);
                 self.first_failure.get_or_insert(failure.kind);
             }
             Event::StepRetryScheduled { node, until, .. } => {
@@ -330,9 +366,13 @@ impl<'l> Account<'l> {
             Event::TurnTakenBack { turns } => {
                 self.turns.insert(turns.clone(), true);
             }
-            Event::UnwindStarted { .. } => {
+            Event::RunStarted { .. } => _ = self.started_at.get_or_insert(at),
+            Event::UnwindStarted { step, .. } => {
                 self.unwinding = true;
-                let mut last = self.life.sample.created.plan.nodes.iter().filter(|n| n.section == Section::Finally);
+                // What `allow_failure` allows for does not count.
+                let counts = step.as_ref().and_then(|id| self.failures.get(id));
+                self.first_failure = counts.copied().or(self.first_failure);
+                let mut last = self.tale.sample.created.plan.nodes.iter().filter(|n| n.section == Section::Finally);
                 self.work_stays = last.any(|n| self.status[&n.id] != Status::Fresh);
             }
             Event::CancelRequested { .. } => self.cancelled = true,
@@ -361,13 +401,13 @@ impl<'l> Account<'l> {
     fn outcome(&self) -> RunOutcome {
         let any = |status| self.status.values().any(|s| *s == status);
         if !self.unwinding {
-            let finally = self.life.sample.created.plan.nodes.iter().filter(|n| n.section == Section::Finally);
+            let finally = self.tale.sample.created.plan.nodes.iter().filter(|n| n.section == Section::Finally);
             return match finally.into_iter().all(|n| self.done(&n.id)) && self.turns.is_empty() {
                 true => RunOutcome::Succeeded,
                 false => RunOutcome::Failed,
             };
         }
-        let changed = !self.changes.is_empty() || self.life.world.executed.iter().any(|(n, ..)| self.on_the_way_back.contains(n));
+        let changed = self.tale.records.iter().any(|r| matches!(r.event, Event::ChangeIntended { .. }));
         match () {
             () if any(Status::Lost) => RunOutcome::Lost,
             () if self.open.values().any(|o| o.return_node.is_some()) || any(Status::UndoFailed) => RunOutcome::Stuck,
@@ -380,16 +420,16 @@ impl<'l> Account<'l> {
 
     /// Nothing was executed without an intent on record, and nothing twice under one name.
     fn executed(&self) -> Result<(), String> {
-        for (i, (node, attempt, records)) in self.life.world.executed.iter().enumerate() {
-            let intended = self.life.records[..*records]
+        for (i, (node, attempt, records)) in self.tale.world.executed.iter().enumerate() {
+            let intended = self.tale.records[..*records]
                 .iter()
                 .any(|r| matches!(&r.event, Event::ChangeIntended { node: of, attempt: number, .. } if of == node && number == attempt));
             rule(intended, || format!("{node} was executed without an intent on record"))?;
-            let again = self.life.world.executed[..i]
+            let again = self.tale.world.executed[..i]
                 .iter()
                 .any(|(other, number, _)| other == node && number == attempt);
             rule(!again, || format!("attempt {attempt} of {node} was executed twice"))?;
-            let went_on = self.life.world.went_on.contains(&(node.clone(), *attempt));
+            let went_on = self.tale.world.went_on.contains(&(node.clone(), *attempt));
             rule(!(went_on && self.is_watched(node) && !self.may_go_on(node)), || {
                 format!("{node} was executed although an invariant did not hold")
             })?;
@@ -409,17 +449,17 @@ impl<'l> Account<'l> {
 
     fn end(&self) -> Result<(), String> {
         let finished = self
-            .life
+            .tale
             .records
             .iter()
             .filter(|r| matches!(r.event, Event::RunFinished { .. }))
             .count();
         rule(finished == 1, || format!("the run finishes {finished} times"))?;
-        for member in &self.life.world.out {
+        for member in &self.tale.world.out {
             let listed = self.open.values().any(|o| o.member.as_ref() == Some(member));
             rule(listed, || format!("{member} is out of its pool and no debt says so"))?;
         }
-        for node in &self.life.sample.created.plan.nodes {
+        for node in &self.tale.sample.created.plan.nodes {
             let last = match node.section {
                 Section::OnFailure => (self.unwinding && !self.work_stays) || !self.turns.is_empty(),
                 section => section == Section::Finally,

@@ -42,8 +42,8 @@ fn inventory() -> Inventory {
         members: members
             .into_iter()
             .map(|host| Member {
-                server: host.0.clone(),
-                address: host.0.clone(),
+                server: host.to_string(),
+                address: host.to_string(),
                 host,
             })
             .collect(),

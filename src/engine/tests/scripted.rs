@@ -1,7 +1,6 @@
 //! Lives with one thing going wrong: at every node, at every turn, at every question.
 
-use super::life::{Fate, Life, Plot, REAL};
-use super::lives::every_prefix_replays;
+use super::life::{Fate, Life, Plot, REAL, every_prefix_replays};
 use super::rules;
 use super::sample::Sample;
 use crate::base::clock::Timestamp;

@@ -3,6 +3,7 @@
 mod called;
 mod pages;
 mod preview;
+mod sim;
 mod way_back;
 
 use std::time::{Duration, Instant};
@@ -237,6 +238,21 @@ fn people_do_what_they_are_given_and_decisions_can_be_looked_at() {
     let wrong = text.replace("colour: red } } }", "color: red } } }");
     let found = broken(&runbook, &wrong);
     assert!(found.iter().all(|l| l.starts_with("RB0805")) && found.len() == 2, "{found:?}");
+}
+
+#[test]
+fn a_file_that_was_not_there_is_gone_again_after_its_undo() {
+    let runbook = EXAMPLE.replace(
+        "  - id: restart",
+        "  - id: note\n    file.write: { path: /etc/note, content: x }\n  - id: restart",
+    );
+    let text = with(
+        r#"  - name: taken back
+    faults: [{ at: restart, what: fails }]
+    expect: { outcome: failed, order: [note, undo note] }
+"#,
+    );
+    assert_eq!(broken(&runbook, &text), Vec::<String>::new());
 }
 
 #[test]

@@ -330,7 +330,7 @@ impl Inner {
 
     /// Whether the checks of a member succeed.
     fn is_up(&self, pool: &Pool, host: &HostName) -> bool {
-        if let Some(up) = self.members_up.get(&(pool.name.0.clone(), host.0.clone())) {
+        if let Some(up) = self.members_up.get(&(pool.name.0.clone(), host.to_string())) {
             return *up;
         }
         let (Some(state), Some(listed)) = (self.hosts.get(host), self.inventory.hosts.get(host)) else {

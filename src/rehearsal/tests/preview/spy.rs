@@ -113,7 +113,7 @@ impl ActionKind for Watched {
             notes: self.notes.clone(),
             bug: self.bug,
             name: self.kind.signature().name,
-            host: context.host.map(|h| h.name.0.clone()),
+            host: context.host.map(|h| h.name.to_string()),
             arguments: arguments.clone(),
         }))
     }
