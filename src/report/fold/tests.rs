@@ -45,8 +45,8 @@ fn limits(n: usize, needs: bool) -> Node {
 }
 
 fn steps(text: &str) -> &str {
-    let from = text.find("     step").unwrap();
-    &text[from..text.find("\nPlan:").unwrap()]
+    let from = text.find("     step").expect("it is there");
+    &text[from..text.find("\nPlan:").expect("it is there")]
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn two_hundred_hosts_are_one_row_that_names_those_that_change() {
     assert!(markdown.contains("`limits` on web-002 web-005 and 65 more:\n"), "{markdown}");
 
     let json = plan_json::json(&plan_of(200));
-    assert_eq!(json["nodes"].as_array().unwrap().len(), 200);
+    assert_eq!(json["nodes"].as_array().expect("it is there").len(), 200);
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn hosts_that_each_say_something_else_are_counted_after_a_few() {
 fn different_diffs_are_all_shown_each_with_its_hosts() {
     let mut plan = plan_of(8);
     for node in plan.nodes.iter_mut().filter(|n| n.diff.is_some()) {
-        let which = node.host.clone().unwrap();
+        let which = node.host.clone().expect("it is there");
         node.diff = Some(format!("+host {which}\n"));
     }
     let shown = plan::text(&plan, Style::PLAIN);
@@ -152,7 +152,7 @@ fn the_order_of_rows_is_that_of_the_plan() {
     }
     plan.nodes.extend(others);
     let shown = plan::text(&plan, Style::PLAIN);
-    let at = |text: &str| shown.find(text).unwrap();
+    let at = |text: &str| shown.find(text).expect("it is there");
     assert!(at("limits  6 hosts") < at("after   web-001 web-002"), "{shown}");
     assert!(shown.contains("Plan: 2 steps, "), "{shown}");
 }
