@@ -1,10 +1,10 @@
 //! The rows of a plan as they are read: hosts on which a step says the same are named together, and where what becomes of many hosts
 //! differs, one row counts them and names those that change.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::describe::{self, count, name, sentence};
-use super::node::{certainty, does, if_it_fails, place};
+use super::node::{certainty, does, if_it_fails, note, place};
 use crate::base::id::HostName;
 use crate::model::plan::{Forecast, Node, Plan};
 
@@ -51,6 +51,8 @@ struct Part<'a> {
     first: &'a Node,
     nodes: Vec<&'a Node>,
     words: Words,
+    /// A host that it names is that one for all of them.
+    literal: bool,
 }
 
 impl Part<'_> {
@@ -95,7 +97,7 @@ pub(super) fn rows(plan: &Plan) -> Vec<Row<'_>> {
 /// Nodes of one step by what is said of them, in the order in which it is first said.
 fn parts(step: &[Node]) -> Vec<Part<'_>> {
     let mut parts: Vec<Part<'_>> = Vec::new();
-    let mut known: HashMap<Words, usize> = HashMap::new();
+    let (mut literally, mut generally): (HashMap<Words, usize>, HashMap<Words, usize>) = Default::default();
     for like in step.chunk_by(Node::is_like) {
         let words = Words {
             outcome: outcome(&like[0]),
@@ -108,23 +110,21 @@ fn parts(step: &[Node]) -> Vec<Part<'_>> {
             ([_], Some(host)) => words.without(host),
             _ => words.clone(),
         };
-        match known.get(&words).or_else(|| known.get(&general)).copied() {
-            Some(at) => {
-                let part = &mut parts[at];
-                if part.words != words {
-                    part.words = general;
-                }
-                part.nodes.extend(like);
-            }
-            None => {
-                known.insert(general, parts.len());
-                known.insert(words.clone(), parts.len());
-                parts.push(Part {
-                    first: &like[0],
-                    nodes: like.iter().collect(),
-                    words,
-                });
-            }
+        if let Some(part) = literally.get(&words).map(|at| &mut parts[*at]).filter(|p| p.words == words) {
+            part.literal = words != general || part.literal || part.first.host.as_ref().is_some_and(|host| words.without(host) != words);
+            part.nodes.extend(like);
+        } else if let Some(part) = generally.get(&general).map(|at| &mut parts[*at]).filter(|p| !p.literal) {
+            part.words = general;
+            part.nodes.extend(like);
+        } else {
+            literally.insert(words.clone(), parts.len());
+            generally.insert(general, parts.len());
+            parts.push(Part {
+                first: &like[0],
+                nodes: like.iter().collect(),
+                words,
+                literal: false,
+            });
         }
     }
     parts
@@ -266,14 +266,14 @@ impl Row<'_> {
     }
 
     /// What must be known beside it, each once.
-    pub(super) fn notes(&self) -> Vec<&str> {
-        let mut notes: Vec<&str> = Vec::new();
-        for part in &self.parts {
-            for note in &part.words.notes {
-                if !notes.contains(&note.as_str()) && notes.len() < 2 * WORDS + self.parts[0].words.notes.len() {
-                    notes.push(note);
-                }
-            }
+    pub(super) fn notes(&self) -> Vec<String> {
+        let mut seen: HashSet<&str> = HashSet::new();
+        let all = self.parts.iter().flat_map(|part| &part.words.notes);
+        let mut notes: Vec<String> = all.filter(|n| seen.insert(n.as_str())).map(|text| sentence(&note(text))).collect();
+        let most = self.parts[0].words.notes.len() + WORDS;
+        if notes.len() > most {
+            let left = notes.split_off(most).len();
+            notes.push(format!("note: {left} more on single hosts; `-o json` has them all"));
         }
         notes
     }

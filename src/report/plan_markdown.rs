@@ -4,7 +4,6 @@ use std::fmt::Write;
 
 use super::describe::{capacity, invariant, name, sentence};
 use super::fold;
-use super::node::note;
 use super::plan::total;
 use super::way_back;
 use crate::base::sanitise::for_terminal;
@@ -37,9 +36,8 @@ pub fn text(plan: &Plan) -> String {
     let rows = fold::rows(plan);
     for row in &rows {
         let after = row.first.after.iter().map(capacity).collect::<Vec<_>>().join(", ");
-        let notes = row.notes().into_iter().map(|text| sentence(&note(text)));
         // What we put between them is ours; all else is escaped.
-        let told = [row.does()].into_iter().chain(row.who()).chain(notes);
+        let told = [row.does()].into_iter().chain(row.who()).chain(row.notes());
         let told = told.map(|line| escape(&line)).collect::<Vec<_>>().join("<br>");
         let [id, on, fails, after] = [row.name(), row.on(), row.if_it_fails(), after].map(|c| escape(&c));
         let _ = writeln!(text, "| {id} | {on} | {told} | {fails} | {after} |");

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use super::describe::{self, name, sentence};
+use super::describe::{self, name};
 use super::fold::{self, Row};
-use super::node::{note, sign};
+use super::node::sign;
 use super::plan::WIDTH;
 use super::style::{Style, Tint};
 use super::table::{Cell, block, widths, wrap};
@@ -95,8 +95,8 @@ fn beneath(row: &Row<'_>, last: &mut Vec<Capacity>, style: Style) -> String {
             None => last.push(after.clone()),
         }
     }
-    for said in row.notes() {
-        text.push_str(&wrapped(&note(said)));
+    for note in row.notes() {
+        text.push_str(&wrapped(&note));
     }
     for (hosts, diff) in row.diffs() {
         if let Some(hosts) = hosts {
@@ -114,9 +114,9 @@ fn beneath(row: &Row<'_>, last: &mut Vec<Capacity>, style: Style) -> String {
     text
 }
 
-/// One sentence, the lines after its first a little further in.
+/// One harmless sentence, the lines after its first a little further in.
 fn wrapped(said: &str) -> String {
-    let lines = wrap(&sentence(said), WIDTH - MARGIN - 2);
+    let lines = wrap(said, WIDTH - MARGIN - 2);
     let indent = |first: bool| " ".repeat(if first { MARGIN } else { MARGIN + 2 });
     lines
         .iter()

@@ -199,6 +199,39 @@ fn words_that_name_one_host_on_all_hosts_keep_it() {
     assert!(shown.contains("will change: copy the file from web-001"), "{shown}");
 }
 
+#[test]
+fn a_host_that_is_meant_by_its_name_is_not_taken_for_each_host_itself() {
+    for froms in [[1, 2, 1, 1], [1, 1, 2, 3], [2, 1, 1, 2]] {
+        let mut plan = plan_of(4);
+        for (node, from) in plan.nodes.iter_mut().zip(froms) {
+            node.diff = None;
+            // Something else between them, so that none is its neighbour's like.
+            node.owes = Some(node.id.clone());
+            node.forecast = Forecast::NothingToDo {
+                summary: format!("copied from {}", host(from)),
+            };
+        }
+        let shown = plan::text(&plan, Style::PLAIN);
+        for (n, from) in froms.into_iter().enumerate().map(|(n, from)| (n + 1, from)) {
+            if n != from {
+                let named = format!("copied from {}", host(from));
+                assert!(shown.contains(&named), "{froms:?}: {shown}");
+            }
+        }
+    }
+}
+
+#[test]
+fn notes_stand_once_and_are_counted_after_a_few() {
+    let mut plan = plan_of(30);
+    for (n, node) in plan.nodes.iter_mut().enumerate() {
+        node.notes = vec![String::from("only if params.now"), format!("round {n}")];
+    }
+    let shown = plan::text(&plan, Style::PLAIN);
+    assert_eq!(shown.matches("        only if params.now\n").count(), 1, "{shown}");
+    assert!(shown.contains("        note: 25 more on single hosts; `-o json` has them all\n"), "{shown}");
+}
+
 /// Each of two thousand hosts in its own words: it must not grow with the square of the hosts.
 #[test]
 fn many_hosts_in_their_own_words_are_drawn_at_once() {
