@@ -3,6 +3,8 @@
 //!
 //! Prints each figure beside its goal and says "met" or "NOT met"; a missed goal is no failure, a program that fails is.
 
+#[path = "compile/drawing.rs"]
+mod drawing;
 #[path = "fleet/measure.rs"]
 #[allow(dead_code)]
 mod measure;
@@ -65,6 +67,7 @@ fn measure_in(place: &Path) -> Outcome<()> {
     most("memory of that", last_planned.megabytes, 500.0, " MB");
     most("exponent of checking, 100 to 2,000 steps", exponent(&validate), 1.1, "");
     most("exponent of planning, 100 to 2,000 steps", exponent(&plan), 1.1, "");
+    most("draw a plan of 10,000 steps on hosts", drawing::milliseconds(), 100.0, " ms");
     Ok(())
 }
 

@@ -356,6 +356,11 @@ pub fn turn_path(turns: &[Turn]) -> String {
     parts.join(".")
 }
 
+/// What only the run can tell because no host was looked at.
+pub const OFFLINE: &str = "planned offline: nothing was looked at";
+/// What a node that only looks says when there is nothing else to say.
+pub const LOOKS: &str = "looks";
+
 /// What a node will do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "certainty", rename_all = "snake_case")]

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::branches;
 use super::expand::{Entry, Place, Planner, new_node};
 use super::forecast;
 use super::judge::{self, Truth};
@@ -75,13 +76,18 @@ pub fn people(names: &[String]) -> String {
 }
 
 impl Planner<'_> {
-    /// The node of a step without an action; gives its row.
-    pub(super) fn control(&mut self, step: &Step, place: &Place, before: &Entry) -> RowId {
+    /// The node of a step without an action, in the list it stands in; gives its row.
+    pub(super) fn control(&mut self, step: &Step, list: &[Step], place: &Place, before: &Entry) -> RowId {
         let scope = self.scope(place, None);
         let mut node = new_node(step, place, None, before);
         node.name = template::render_for_people(&step.name, &scope);
         match self.forecast_control(step, place, &scope, &mut node) {
-            Ok(result) => self.results.set(&node, result),
+            Ok(result) => {
+                if let (Body::Decide(lines), Forecast::AtRunTime { .. }) = (&step.body, &node.forecast) {
+                    node.notes.extend(branches::lines(step, lines, list, &scope));
+                }
+                self.results.set(&node, result);
+            }
             Err(diagnostic) => self.diagnostics.push(diagnostic),
         }
         let row = node.row.clone();
@@ -174,9 +180,9 @@ fn clock(wait: &Within, next: &[String], last: &str, scope: &Scope) -> Option<St
 fn foresees(branches: &[Branch], scope: &Scope, node: &mut Node) -> Result<Value, Diagnostic> {
     let (forecast, is) = match decide(branches, scope)? {
         Decided::Is(is, why) => (Forecast::Decides { is: is.clone(), why }, Value::Text(is)),
-        Decided::AtRunTime(when) => {
-            let words: Vec<&str> = branches.iter().map(|b| b.is.as_str()).collect();
-            let why = format!("decides between {}, first by `{when}`", words.join(", "));
+        Decided::AtRunTime(_) => {
+            let words: Vec<&str> = branches::left(branches, scope).iter().map(|b| b.is.as_str()).collect();
+            let why = format!("decides between {}", words.join(", "));
             (Forecast::AtRunTime { why }, Value::Unknown)
         }
     };

@@ -266,7 +266,7 @@ impl<'a> Planner<'a> {
             let nodes = match &step.body {
                 Body::Loop(l) => self.turns(step, l, place, &before),
                 Body::Action(call) => self.action(step, call, place, &before),
-                Body::Approve(_) | Body::Manual(_) | Body::Decide(_) => vec![self.control(step, place, &before)],
+                Body::Approve(_) | Body::Manual(_) | Body::Decide(_) => vec![self.control(step, steps, place, &before)],
                 Body::Call(called) => self.call(step, called, place, &before),
             };
             all.extend(nodes.iter().cloned());

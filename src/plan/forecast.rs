@@ -19,7 +19,7 @@ use crate::model::action::{
 };
 use crate::model::inventory::{Inventory, Pool};
 use crate::model::operation::{Act, Identity, Output};
-use crate::model::plan::{EffectKind, Forecast, Node, NodeEffect, PoolForecast, Refusal, Section};
+use crate::model::plan::{EffectKind, Forecast, LOOKS, Node, NodeEffect, OFFLINE, PoolForecast, Refusal, Section};
 use crate::model::runbook::{Call, Runbook, Step, UndoRule};
 use crate::model::text::Scope;
 
@@ -212,7 +212,7 @@ impl Planner<'_> {
     fn blind(&mut self, site: &Site<'_>, node: &mut Node, look: Look) {
         let why = match look {
             Look::Trouble(message) => message,
-            Look::Offline => String::from("planned offline: nothing was looked at"),
+            Look::Offline => String::from(OFFLINE),
             Look::Measures(span) => {
                 node.forecast = Forecast::AtRunTime {
                     why: format!("measures for {}", friendly(span)),
@@ -357,7 +357,7 @@ impl Planner<'_> {
     ) -> Result<(), Diagnostic> {
         let Some(that) = &site.step.that else {
             node.forecast = Forecast::Reads {
-                summary: String::from("looks"),
+                summary: String::from(LOOKS),
             };
             return Ok(());
         };

@@ -6,6 +6,7 @@
 
 mod alike;
 pub mod bind;
+mod branches;
 pub mod call;
 pub mod capacity;
 pub mod control;

@@ -19,8 +19,10 @@ pub mod style;
 pub mod timeline;
 
 mod describe;
+mod fold;
 mod member;
 mod node;
+mod plan_rows;
 mod story;
 mod table;
 mod way_back;

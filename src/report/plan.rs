@@ -1,19 +1,20 @@
 //! The plan for a terminal: what every step will do, what it means for the pools, why it is refused.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::describe::{self, count, name, sentence};
 use super::member;
-use super::node::{Sign, does, if_it_fails, place, sign};
+use super::node::{Sign, sign};
+use super::plan_rows;
 use super::style::{Style, Tint};
-use super::table::{Cell, Table, block, widths, wrap};
+use super::table::{Table, wrap};
 use super::way_back;
-use crate::base::id::HostName;
-use crate::base::sanitise::for_terminal;
-use crate::model::plan::{Capacity, Forecast, Node, Plan, PoolForecast, Refusal, Section, hosts_of, rows_of};
+use crate::base::id::RowId;
+use crate::model::plan::{Forecast, Node, Plan, PoolForecast, Refusal, hosts_of};
 
 /// Columns that a plan is laid out for.
-const WIDTH: usize = 100;
+pub(super) const WIDTH: usize = 100;
 /// Members shown of a pool that has more; those that are out come first.
 const MEMBERS: usize = 12;
 
@@ -27,7 +28,7 @@ pub fn text(plan: &Plan, style: Style) -> String {
     }
     text.push_str(&invariants(plan, style));
     text.push('\n');
-    text.push_str(&steps(plan, style));
+    text.push_str(&plan_rows::text(plan, style));
     for refusal in &plan.refusals {
         text.push('\n');
         text.push_str(&refusal_block(refusal, style));
@@ -53,17 +54,18 @@ pub fn total(plan: &Plan) -> String {
         return format!("Plan: REFUSED for {}; nothing will be done.", count(plan.refusals.len(), "reason"));
     }
     // A step counts once, on however many hosts it does the same.
-    let work: Vec<&Node> = rows_of(&plan.nodes).map(|like| &like[0]).filter(|n| n.section.is_work()).collect();
-    let mut steps: Vec<&str> = work.iter().map(|n| n.step.as_str()).collect();
-    steps.sort_unstable();
-    steps.dedup();
+    let work: Vec<&Node> = plan.nodes.iter().filter(|n| n.section.is_work()).collect();
+    let steps: BTreeSet<&str> = work.iter().map(|n| n.step.as_str()).collect();
     let mut parts = vec![count(steps.len(), "step")];
     if plan.nothing_to_do() {
         parts.push(String::from("nothing to do"));
     } else {
         parts.push(format!("{} to change", count(plan.changed_hosts().len(), "host")));
     }
-    let number = |test: &dyn Fn(&Node) -> bool| work.iter().filter(|n| test(n)).count();
+    let number = |test: &dyn Fn(&Node) -> bool| {
+        let rows: BTreeSet<&RowId> = work.iter().filter(|n| test(n)).map(|n| &n.row).collect();
+        rows.len()
+    };
     let irreversible = number(&|n| sign(n) == Sign::NoWayBack);
     let asks = |n: &Node| matches!(n.forecast, Forecast::Asks { .. });
     let questions = number(&|n| asks(n) && !n.is_task());
@@ -161,141 +163,6 @@ fn invariants(plan: &Plan, style: Style) -> String {
     text
 }
 
-/// Nodes that read the same but for the host.
-struct Group<'a> {
-    first: &'a Node,
-    hosts: Vec<HostName>,
-}
-
-fn groups(plan: &Plan) -> Vec<Group<'_>> {
-    let mut groups: Vec<Group<'_>> = Vec::new();
-    for node in &plan.nodes {
-        let same = |group: &&mut Group<'_>| {
-            let first = group.first;
-            if node.host.is_some() && node.is_like(first) {
-                return true;
-            }
-            let alone = |n: &Node| n.host.is_none() || n.diff.is_some() || !n.pool_effects.is_empty();
-            let neutral = |n: &Node, text: String| n.host.as_ref().map_or(text.clone(), |h| text.replace(h.as_str(), "\u{0}"));
-            !alone(node)
-                && !alone(first)
-                && (&node.step, &node.turns, node.section) == (&first.step, &first.turns, first.section)
-                && (&node.notes, &node.after) == (&first.notes, &first.after)
-                && sign(node) == sign(first)
-                && neutral(node, does(node)) == neutral(first, does(first))
-                && if_it_fails(node) == if_it_fails(first)
-        };
-        match groups.last_mut().filter(same) {
-            Some(group) => group.hosts.extend(node.host.clone()),
-            None => groups.push(Group {
-                first: node,
-                hosts: node.host.iter().cloned().collect(),
-            }),
-        }
-    }
-    groups
-}
-
-fn steps(plan: &Plan, style: Style) -> String {
-    let groups = groups(plan);
-    let mut rows = vec![
-        ["", "step", "on", "what it does", "if it fails"]
-            .map(|h| Cell::tinted(h, Tint::Strong))
-            .to_vec(),
-    ];
-    for group in &groups {
-        let node = group.first;
-        // Loops are named on a line of their own.
-        let id = node.id.as_str().rsplit("].").next().unwrap_or_default();
-        let id = id.split('@').next().unwrap_or_default();
-        let on = if group.hosts.len() > 1 {
-            describe::hosts(&group.hosts, 2)
-        } else {
-            place(node)
-        };
-        rows.push(vec![
-            sign(node).cell(),
-            name(id).into(),
-            on.into(),
-            does(node).into(),
-            if_it_fails(node).into(),
-        ]);
-    }
-    let widths = column_widths(&rows);
-    let mut text = indented(&block(&rows[0], &widths, style), 2);
-    let (mut section, mut turns) = (Section::Steps, &[][..]);
-    let mut last: Vec<Capacity> = plan.pools.iter().map(|p| p.now.clone()).collect();
-    for (group, row) in groups.iter().zip(&rows[1..]) {
-        let node = group.first;
-        if node.section != section || node.turns != turns {
-            (section, turns) = (node.section, &node.turns);
-            let mut line = heading(section).to_owned();
-            for turn in turns {
-                let _ = write!(line, " {} {}", name(&turn.step), name(&turn.key));
-            }
-            let _ = writeln!(text, "  {}", style.paint(Tint::Faint, &(line + ":")));
-        }
-        text.push_str(&indented(&block(row, &widths, style), 2));
-        text.push_str(&beneath(node, &mut last, style));
-    }
-    text
-}
-
-fn heading(section: Section) -> &'static str {
-    match section {
-        Section::Require => "before anything",
-        Section::Steps => "then",
-        Section::Verify => "to reach the goal",
-        Section::OnFailure => "only if the run fails",
-        Section::Finally => "always last",
-    }
-}
-
-/// The middle columns share what the outer ones leave of the line.
-fn column_widths(rows: &[Vec<Cell>]) -> Vec<usize> {
-    let mut most = widths(rows);
-    let caps = [2, 28, 15, usize::MAX, 20];
-    for (column, cap) in most.iter_mut().zip(caps) {
-        *column = (*column).min(cap);
-    }
-    // Two blanks before the first column and between all of them.
-    let others = 2 + most[0] + most[1] + most[2] + most[4] + 2 * 4;
-    most[3] = most[3].min(WIDTH.saturating_sub(others).max(24));
-    most
-}
-
-/// Capacity after the step, notes, the diff.
-fn beneath(node: &Node, last: &mut Vec<Capacity>, style: Style) -> String {
-    let mut text = String::new();
-    for after in &node.after {
-        let before = last.iter_mut().find(|c| c.pool == after.pool);
-        if before.as_ref().is_none_or(|b| **b != *after) || node.pool_effects.iter().any(|e| e.pool == after.pool) {
-            let tint = if after.serving < after.minimum { Tint::Bad } else { Tint::Faint };
-            let _ = writeln!(
-                text,
-                "        {}",
-                style.paint(tint, &format!("then {}", describe::capacity(after)))
-            );
-        }
-        match before {
-            Some(before) => before.clone_from(after),
-            None => last.push(after.clone()),
-        }
-    }
-    for note in &node.notes {
-        let _ = writeln!(text, "        note: {}", sentence(note));
-    }
-    for line in for_terminal(node.diff.as_deref().unwrap_or_default()).lines() {
-        let tint = match line.chars().next() {
-            Some('+') => Tint::Good,
-            Some('-') => Tint::Bad,
-            _ => Tint::Faint,
-        };
-        let _ = writeln!(text, "        {}", style.paint(tint, line));
-    }
-    text
-}
-
 fn refusal_block(refusal: &Refusal, style: Style) -> String {
     let word = style.paint(Tint::Bad, "REFUSED");
     let mut text = String::new();
@@ -309,10 +176,6 @@ fn refusal_block(refusal: &Refusal, style: Style) -> String {
         let _ = writeln!(text, "         what works instead: {}", sentence(instead));
     }
     text
-}
-
-fn indented(text: &str, by: usize) -> String {
-    text.lines().map(|line| format!("{}{line}\n", " ".repeat(by))).collect()
 }
 
 fn name_of_digest(digest: &str) -> String {

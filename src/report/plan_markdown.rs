@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::describe::{capacity, invariant, name, sentence};
-use super::node::{does, if_it_fails, place};
+use super::fold;
 use super::plan::total;
 use super::way_back;
 use crate::base::sanitise::for_terminal;
@@ -33,14 +33,19 @@ pub fn text(plan: &Plan) -> String {
         let _ = writeln!(text, "Invariant: {}\n", escape(&invariant(watch)));
     }
     text.push_str("| step | on | what it does | if it fails | then |\n|---|---|---|---|---|\n");
-    for node in &plan.nodes {
-        let after = node.after.iter().map(capacity).collect::<Vec<_>>().join(", ");
-        let cells = [name(&node.id), place(node), does(node), if_it_fails(node), after];
-        let _ = writeln!(text, "| {} |", cells.map(|c| escape(&c)).join(" | "));
+    let rows = fold::rows(plan);
+    for row in &rows {
+        let after = row.first.after.iter().map(capacity).collect::<Vec<_>>().join(", ");
+        // What we put between them is ours; all else is escaped.
+        let told = [row.does()].into_iter().chain(row.who()).chain(row.notes());
+        let told = told.map(|line| escape(&line)).collect::<Vec<_>>().join("<br>");
+        let [id, on, fails, after] = [row.name(), row.on(), row.if_it_fails(), after].map(|c| escape(&c));
+        let _ = writeln!(text, "| {id} | {on} | {told} | {fails} | {after} |");
     }
-    for node in &plan.nodes {
-        if let Some(diff) = &node.diff {
-            let _ = writeln!(text, "\n`{}`\n\n{}", plain(&name(&node.id)), fenced(diff));
+    for row in &rows {
+        for (hosts, diff) in row.diffs() {
+            let hosts = hosts.map_or_else(String::new, |on| format!(" {}", escape(&on)));
+            let _ = writeln!(text, "\n`{}`{hosts}\n\n{}", plain(&row.name()), fenced(diff));
         }
     }
     text.push('\n');

@@ -55,9 +55,13 @@ fn a_branch_that_depends_on_the_run_is_known_at_run_time_and_so_is_what_follows(
     );
     let cause = node(&plan, "cause");
     assert!(
-        matches!(&cause.forecast, Forecast::AtRunTime { why } if why == "decides between memory, unknown, first by `steps.look.memory.available_percent < 10`"),
+        matches!(&cause.forecast, Forecast::AtRunTime { why } if why == "decides between memory, unknown"),
         "{:?}",
         cause.forecast
+    );
+    assert_eq!(
+        cause.notes,
+        ["if steps.look.memory.available_percent < 10: memory, then act", "else: unknown"]
     );
     assert!(!cause.may_change());
     let act = node(&plan, "act@web-01");
@@ -65,6 +69,29 @@ fn a_branch_that_depends_on_the_run_is_known_at_run_time_and_so_is_what_follows(
         matches!(act.forecast, Forecast::AtRunTime { .. }) && act.may_change(),
         "{:?}",
         act.forecast
+    );
+}
+
+#[test]
+fn branches_that_are_ruled_out_are_not_told_and_each_other_one_says_what_follows() {
+    let plan = offline(
+        "params: { server: { type: host, default: web-01 }, forced: { type: bool, default: false } }\nhosts: '{{params.server.name}}'\nsteps:\n  - { id: look, facts: [memory] }\n  - id: cause\n    decide:\n      \
+         - { is: never, when: params.forced }\n      \
+         - { is: memory, when: steps.look.memory.available_percent < 10 }\n      \
+         - { is: tight, when: steps.look.memory.available_percent < 20 }\n      \
+         - { is: calm, when: '!params.forced' }\n      - is: unreached\n  \
+         - { id: drain, when: \"steps.cause.is in ['memory', 'tight']\", command: { argv: [x] }, undo: none }\n  \
+         - { id: restart, when: \"steps.cause.is == 'memory' && steps.look.memory.available_percent < 5\", command: { argv: [x] }, undo: none }\n  \
+         - { id: tell, when: \"!(steps.cause.is in ['memory', 'tight'])\", command: { argv: [x] }, undo: none }\n  \
+         - { id: other, when: steps.look.memory.available_percent < 5, command: { argv: [x] }, undo: none }\n",
+    );
+    assert_eq!(
+        node(&plan, "cause").notes,
+        [
+            "if steps.look.memory.available_percent < 10: memory, then drain, restart",
+            "else if steps.look.memory.available_percent < 20: tight, then drain",
+            "else: calm, then tell",
+        ]
     );
 }
 
