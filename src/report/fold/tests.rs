@@ -229,7 +229,10 @@ fn notes_stand_once_and_are_counted_after_a_few() {
     }
     let shown = plan::text(&plan, Style::PLAIN);
     assert_eq!(shown.matches("        only if params.now\n").count(), 1, "{shown}");
-    assert!(shown.contains("        note: 25 more on single hosts; `-o json` has them all\n"), "{shown}");
+    assert!(
+        shown.contains("        note: 25 more on single hosts; `-o json` has them all\n"),
+        "{shown}"
+    );
 }
 
 /// Each of two thousand hosts in its own words: it must not grow with the square of the hosts.
