@@ -6,7 +6,7 @@ use crate::model::action::Class;
 use crate::model::runbook::{ArgumentKind, Body};
 
 /// What the argument is, if nothing is to be filled in.
-fn value<'a>(kind: &'a ArgumentKind) -> &'a Value {
+fn value(kind: &ArgumentKind) -> &Value {
     match kind {
         ArgumentKind::Value(value) => value,
         other => panic!("not as written: {other:?}"),
