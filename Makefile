@@ -18,7 +18,7 @@ demo: packages
 
 # Most tests wait for real daemons most of the time, so more of them run at once than there are processors.
 test: packages check
-	RUST_TEST_THREADS=$$(n=$$(nproc); [ "$$n" -gt 4 ] && echo "$$n" || echo 4) $(CARGO) test --locked
+	RUST_TEST_THREADS=$$(n=$$(nproc); [ "$$n" -gt 6 ] && echo "$$n" || echo 6) $(CARGO) test --locked
 	@echo "make test: format, lints and all tests passed"
 
 check:

@@ -1,8 +1,11 @@
 //! How far back a failure can go: what the steps of a plan say together, before anything is done.
 
+use std::collections::HashSet;
+
 use serde_json::{Value as Json, json};
 
 use super::describe::name;
+use crate::base::id::NodeId;
 use crate::model::action::Undo;
 use crate::model::plan::{Forecast, Node, Plan};
 
@@ -28,6 +31,7 @@ fn of(plan: &Plan) -> Option<WayBack<'_>> {
     if !work().any(Node::may_change) {
         return None;
     }
+    let owed: HashSet<&NodeId> = work().filter_map(|n| n.owes.as_ref()).collect();
     let kept = |n: &Node| n.turns.last().filter(|t| plan.kept_turns.contains(&t.step)).is_some();
     let barred = |n: &&Node| n.may_change() && n.undo == Undo::Impossible;
     let mut loops: Vec<&str> = Vec::new();
@@ -42,7 +46,7 @@ fn of(plan: &Plan) -> Option<WayBack<'_>> {
         in_turns: work().filter(|n| barred(n) && kept(n)).collect(),
         kept: loops,
         stays: work()
-            .filter(|n| n.may_change() && n.undo == Undo::Keep && !work().any(|o| o.owes.as_ref() == Some(&n.id)))
+            .filter(|n| n.may_change() && n.undo == Undo::Keep && !owed.contains(&n.id))
             .collect(),
         by_hand: work().any(|n| n.is_task() && matches!(n.forecast, Forecast::Asks { .. })),
     })
@@ -93,14 +97,9 @@ pub(super) fn json(plan: &Plan) -> Json {
 
 /// Their steps, each once.
 fn steps(nodes: &[&Node]) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for node in nodes {
-        let shown = name(&node.step);
-        if !names.contains(&shown) {
-            names.push(shown);
-        }
-    }
-    names
+    let mut known = HashSet::new();
+    let first = nodes.iter().filter(|node| known.insert(&node.step));
+    first.map(|node| name(&node.step)).collect()
 }
 
 fn some(names: &[String]) -> String {

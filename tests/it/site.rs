@@ -20,7 +20,7 @@ use runbook::lab::{Fleet, Incident, OWN_RECORDS, Options};
 pub const RUNBOOK: &str = env!("CARGO_BIN_EXE_runbook");
 /// Nothing in these tests may take longer.
 pub const PATIENCE: Duration = Duration::from_secs(90);
-const FLEETS: usize = 2;
+const FLEETS: usize = 4;
 
 /// A path in the project.
 pub fn project(path: &str) -> String {
