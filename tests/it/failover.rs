@@ -62,6 +62,11 @@ impl<'s> Desk<'s> {
             "new_primary=web-02",
             &runbook,
         );
+        // It comes back by itself after the primary was away, but not at once.
+        until("the replica to hear from the primary", || {
+            let heard = self.databases.sql(1, "SELECT status FROM pg_stat_wal_receiver");
+            heard.filter(|status| status == "streaming")
+        });
         let mut running = self.anna.start(&words);
         running.says("approval_requested");
         assert_eq!(

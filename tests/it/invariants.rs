@@ -2,8 +2,9 @@
 //! should be.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
-use crate::site::Site;
+use crate::site::{Site, until};
 
 /// Drains the first server, waits for a file, restarts the first server, puts it back; two servers must be ready all the while.
 fn guarded(site: &Site, least: u32, from: &str) -> String {
@@ -53,6 +54,11 @@ fn what_somebody_else_breaks_stops_the_next_change_but_not_the_return() {
     run.says("step hold host web-01 state running");
     // Somebody at the balancer, while the first server is out.
     site.fleet.haproxy("set server web/web-02 state maint").unwrap();
+    // What was seen right after the drain is believed for two seconds.
+    let broken = Instant::now();
+    until("the last look to be too old", || {
+        (broken.elapsed() > Duration::from_secs(2)).then_some(())
+    });
     fs::write(signal_file(&site), "go\n").unwrap();
     run.finish()
         .exits(4)
