@@ -122,11 +122,14 @@ pub fn run(context: &Context, arguments: &PlanArguments) -> Result<Exit, CliErro
     if let Some(file) = file {
         saved::write(context, file, &made)?;
     }
-    if !made.plan.refusals.is_empty() {
-        return Ok(Exit::Refused);
-    }
-    let something = options.detailed_exitcode && !made.plan.nothing_to_do();
-    Ok(if something { Exit::SomethingToDo } else { Exit::Done })
+    let exit = match () {
+        () if !made.plan.refusals.is_empty() => Exit::Refused,
+        () if options.detailed_exitcode && !made.plan.nothing_to_do() => Exit::SomethingToDo,
+        () => Exit::Done,
+    };
+    // The process ends here: giving two million nodes back one by one would only keep people waiting.
+    std::mem::forget(made.plan);
+    Ok(exit)
 }
 
 /// Prints a plan.
